@@ -1,0 +1,122 @@
+//! Documents as they travel between the rooms: an edit on its way in, a stored revision on its
+//! way out, and what is known of their attachments. No IO, no parsing (see `json`), no rendering.
+
+use bytes::Bytes;
+
+use crate::docid::DocId;
+use crate::rev::{Rev, RevPath};
+
+/// A document revision that a client wants to write.
+#[derive(Clone, Debug)]
+pub struct DocEdit {
+    /// Which document; `_local/…` and `_design/…` included.
+    pub id: DocId,
+    /// For an interactive edit: the revision it replaces (one id), or empty for a new document.
+    /// For a replicated edit: the revision itself, then its ancestors.
+    pub revs: RevPath,
+    /// Whether the edit makes a tombstone.
+    pub deleted: bool,
+    /// The document's members without those that begin with `_`: a JSON object in stored form
+    /// (no white space, UTF-8, last of duplicate keys, numbers as written), `{}` at least.
+    pub body: Bytes,
+    /// All attachments that the revision shall have, in the client's order.
+    pub atts: Vec<AttEdit>,
+}
+
+/// One attachment of a [`DocEdit`].
+#[derive(Clone, Debug)]
+pub struct AttEdit {
+    /// Name, unique in the document; may hold slashes.
+    pub name: String,
+    /// Media type.
+    pub content_type: String,
+    /// Generation at which the attachment was added; `None` asks for the edit's own.
+    pub revpos: Option<u64>,
+    /// Where the bytes are.
+    pub source: AttSource,
+}
+
+/// Where the bytes of an edit's attachment come from.
+#[derive(Clone, Debug)]
+pub enum AttSource {
+    /// `stub: true`: the revision that is edited (or a known ancestor) has it.
+    Stub,
+    /// Uploaded ahead of the edit.
+    Uploaded(AttContent),
+}
+
+/// Bytes of an attachment that lie in a shard, and how to name them to clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttContent {
+    /// How the bytes lie there.
+    pub encoding: Encoding,
+    /// Length in bytes as a client uploaded it, before any compression by the server.
+    pub length: u64,
+    /// Length in bytes as stored; equal to `length` unless gzip.
+    pub stored_length: u64,
+    /// MD5 of the stored bytes: what `digest` says after `md5-`.
+    pub md5: [u8; 16],
+    /// The chunks, in order.
+    pub chunks: Vec<Chunk>,
+}
+
+/// Whether stored bytes are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// As uploaded.
+    Identity,
+    /// gzip, by the server or by a client that said so.
+    Gzip,
+}
+
+/// A piece of an attachment, addressed by its content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// BLAKE3 of the chunk's bytes.
+    pub hash: [u8; 32],
+    /// Its length in bytes.
+    pub length: u32,
+}
+
+/// An attachment of a stored revision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attachment {
+    /// Name, unique in the document.
+    pub name: String,
+    /// Media type.
+    pub content_type: String,
+    /// Generation at which it was added or last changed.
+    pub revpos: u64,
+    /// Its bytes.
+    pub content: AttContent,
+}
+
+/// A revision's stored content.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DocRecord {
+    /// In stored order.
+    pub atts: Vec<Attachment>,
+    /// JSON object in stored form, as in [`DocEdit::body`].
+    pub body: Bytes,
+}
+
+/// A revision of a document as a reader gets it.
+#[derive(Clone, Debug)]
+pub struct StoredDoc {
+    /// Which document.
+    pub id: DocId,
+    /// The revision and its ancestors, newest first, as far as the tree knows them.
+    pub revs: RevPath,
+    /// Whether this revision is a tombstone.
+    pub deleted: bool,
+    /// Body and attachments.
+    pub record: DocRecord,
+}
+
+impl StoredDoc {
+    /// The revision that this is.
+    #[must_use]
+    pub fn rev(&self) -> Option<Rev> {
+        self.revs.tip()
+    }
+}

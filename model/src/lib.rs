@@ -1,0 +1,6 @@
+//! Values and pure rules: ids, revisions, revision trees, documents, exact JSON, collation,
+//! selectors, ranges, sequences. Never does IO, never awaits, never reads a clock.
+
+pub mod doc;
+pub mod docid;
+pub mod rev;

@@ -1,0 +1,3 @@
+//! The settee program: command line, configuration, wiring, signals. No logic.
+
+fn main() {}
