@@ -1,0 +1,15 @@
+//! Tests of the whole program over HTTP: recorded conversations, real clients, kill -9.
+
+mod conformance;
+
+use std::path::{Path, PathBuf};
+
+/// The program under test.
+fn program() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_settee"))
+}
+
+/// A folder of the repository.
+fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}

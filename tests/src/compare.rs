@@ -1,0 +1,180 @@
+//! Says how two answers to one request differ, for whoever reads a failing test. JSON is compared
+//! with the order of members and numbers by value; what is random by nature (uuids, sequences,
+//! dates, boundaries) is compared by shape. Pure.
+
+use serde_json::Value;
+
+use crate::client::Response;
+use crate::script::Step;
+
+/// Members whose value is random, or is the server's own affair, wherever they stand.
+const RANDOM_MEMBERS: [&str; 17] = [
+    "uuid",
+    "uuids",
+    "seq",
+    "last_seq",
+    "update_seq",
+    "purge_seq",
+    "instance_start_time",
+    "pid",
+    "started_on",
+    "updated_on",
+    "git_sha",
+    "version",
+    "vendor",
+    "sizes",
+    "source_seq",
+    "_local_seq",
+    "time",
+];
+
+/// Headers whose value need not be equal, only present on both sides or absent on both.
+const SHAPE_HEADERS: [&str; 1] = ["set-cookie"];
+
+/// Headers that follow from the body's length and framing, compared only for bodies that are
+/// not JSON or multipart.
+const FRAMING_HEADERS: [&str; 2] = ["content-length", "transfer-encoding"];
+
+/// All differences, each a line; empty when the answers agree.
+#[must_use]
+pub fn differences(step: &Step, expected: &Response, actual: &Response) -> Vec<String> {
+    let mut found = Vec::new();
+    if expected.status != actual.status {
+        found.push(format!(
+            "status {} became {}: {}",
+            expected.status,
+            actual.status,
+            actual.text()
+        ));
+    }
+    compare_headers(step, expected, actual, &mut found);
+    if !step.skip_body {
+        compare_bodies(step, expected, actual, &mut found);
+    }
+    found
+}
+
+fn compare_headers(step: &Step, expected: &Response, actual: &Response, found: &mut Vec<String>) {
+    let framed = is_json(expected) || is_multipart(expected) || step.request.method == "HEAD";
+    for (name, value) in &expected.headers {
+        if framed && FRAMING_HEADERS.contains(&name.as_str()) {
+            continue;
+        }
+        if step.ignore.contains(name) {
+            continue;
+        }
+        match actual.header(name) {
+            None => found.push(format!("header {name} is missing, was {value:?}")),
+            Some(_) if SHAPE_HEADERS.contains(&name.as_str()) => {}
+            Some(other) if without_port_and_boundary(value) != without_port_and_boundary(other) => {
+                found.push(format!("header {name} was {value:?}, is {other:?}"));
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+/// `Location` names the server's own address, multipart types name a random boundary.
+fn without_port_and_boundary(value: &str) -> String {
+    if let Some((before, _)) = value.split_once("boundary=") {
+        return before.to_owned();
+    }
+    match value.strip_prefix("http://") {
+        Some(rest) => rest.split_once('/').map_or(String::new(), |(_, path)| path.to_owned()),
+        None => value.to_owned(),
+    }
+}
+
+fn is_json(response: &Response) -> bool {
+    serde_json::from_slice::<Value>(&response.body).is_ok()
+}
+
+fn is_multipart(response: &Response) -> bool {
+    response.header("content-type").is_some_and(|t| t.starts_with("multipart/"))
+}
+
+fn compare_bodies(step: &Step, expected: &Response, actual: &Response, found: &mut Vec<String>) {
+    if expected.body == actual.body {
+        return;
+    }
+    if is_multipart(expected) {
+        let (left, right) = (without_boundary(expected), without_boundary(actual));
+        if left != right {
+            found.push(format!("multipart body was {left:?}, is {right:?}"));
+        }
+        return;
+    }
+    match (json_values(&expected.body), json_values(&actual.body)) {
+        (Some(left), Some(right)) if left.len() == right.len() => {
+            for (left, right) in left.iter().zip(&right) {
+                compare_json(step, "", left, right, found);
+            }
+        }
+        _ => found.push(format!("body was {:?}, is {:?}", expected.text(), actual.text())),
+    }
+}
+
+/// One JSON value, or the lines of a continuous feed.
+fn json_values(body: &[u8]) -> Option<Vec<Value>> {
+    if let Ok(value) = serde_json::from_slice(body) {
+        return Some(vec![value]);
+    }
+    let text = std::str::from_utf8(body).ok()?;
+    text.lines().filter(|l| !l.is_empty()).map(|l| serde_json::from_str(l).ok()).collect()
+}
+
+fn without_boundary(response: &Response) -> String {
+    let kind = response.header("content-type").unwrap_or_default();
+    let boundary = kind.split_once("boundary=").map_or("", |(_, b)| b.trim_matches('"'));
+    let mut text = response.text().replace(boundary, "BOUNDARY");
+    // Parts of a multipart/mixed answer have boundaries of their own.
+    while let Some(at) = text.find("boundary=\"") {
+        let rest = text.split_at(at + 10).1;
+        let inner = rest.split('"').next().unwrap_or_default().to_owned();
+        text = text.replacen("boundary=\"", "boundary: \"", 1).replace(&inner, "INNER");
+    }
+    text
+}
+
+fn compare_json(step: &Step, path: &str, left: &Value, right: &Value, found: &mut Vec<String>) {
+    match (left, right) {
+        (Value::Object(left), Value::Object(right)) => {
+            let names: Vec<_> = left.keys().collect();
+            let others: Vec<_> = right.keys().collect();
+            if names != others {
+                found.push(format!("{path}: members were {names:?}, are {others:?}: {right:?}"));
+            }
+            for (name, value) in left {
+                let Some(other) = right.get(name) else { continue };
+                if RANDOM_MEMBERS.contains(&name.as_str()) || step.ignore.contains(name) {
+                    continue;
+                }
+                let path = format!("{path}/{name}");
+                if step.unordered.contains(name) {
+                    compare_json(step, &path, &sorted(value), &sorted(other), found);
+                } else {
+                    compare_json(step, &path, value, other, found);
+                }
+            }
+        }
+        (Value::Array(left), Value::Array(right)) if left.len() == right.len() => {
+            for (at, (left, right)) in left.iter().zip(right).enumerate() {
+                compare_json(step, &format!("{path}/{at}"), left, right, found);
+            }
+        }
+        (Value::Number(left), Value::Number(right)) if left.as_f64() == right.as_f64() => {}
+        _ if left == right => {}
+        _ => found.push(format!("{path}: was {left}, is {right}")),
+    }
+}
+
+/// Orders an array by the members that identify a row, for answers whose order means nothing.
+fn sorted(value: &Value) -> Value {
+    let Value::Array(items) = value else { return value.clone() };
+    let mut items = items.clone();
+    items.sort_by_key(|item| match item.get("id").or_else(|| item.get("key")) {
+        Some(id) => id.to_string(),
+        None => item.to_string(),
+    });
+    Value::Array(items)
+}
