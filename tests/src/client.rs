@@ -81,8 +81,11 @@ impl Request {
         self.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name))
     }
 
-    fn head(&self, host: &str) -> Vec<u8> {
+    fn head(&self, host: &str, authorization: Option<&str>) -> Vec<u8> {
         let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.path);
+        if let Some(value) = authorization.filter(|_| !self.has("authorization")) {
+            head.push_str(&format!("Authorization: {value}\r\n"));
+        }
         if !self.has("host") {
             head.push_str(&format!("Host: {host}\r\n"));
         }
@@ -138,12 +141,7 @@ impl Client {
             Some(stream) => stream,
             None => connect(&self.address)?,
         };
-        let mut bytes = match &self.authorization {
-            Some(value) if !request.has("authorization") => {
-                request.clone().header("Authorization", value).head(&self.address)
-            }
-            _ => request.head(&self.address),
-        };
+        let mut bytes = request.head(&self.address, self.authorization.as_deref());
         bytes.extend_from_slice(request.body.as_deref().unwrap_or_default());
         // A server may answer (413) and close before it has read everything.
         let sent = stream.get_mut().write_all(&bytes);
@@ -163,11 +161,8 @@ impl Client {
     /// Connection and framing errors.
     pub fn open_feed(&self, request: &Request) -> io::Result<(Response, BufReader<TcpStream>)> {
         let mut stream = connect(&self.address)?;
-        let mut request = request.clone();
-        if let Some(value) = &self.authorization {
-            request = request.header("Authorization", value);
-        }
-        stream.get_mut().write_all(&request.head(&self.address))?;
+        let head = request.head(&self.address, self.authorization.as_deref());
+        stream.get_mut().write_all(&head)?;
         stream.get_mut().write_all(request.body.as_deref().unwrap_or_default())?;
         let (status, headers) = read_head(&mut stream)?;
         Ok((Response { status, headers, body: Vec::new() }, stream))

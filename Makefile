@@ -1,0 +1,54 @@
+# Everything a person does with settee. Two commands do it all on a fresh machine with Rust and
+# Debian's packages: `make run` and `make test`; each installs what it lacks.
+
+.PHONY: run test check fix lint unit it clients chaos bench record setup setup-clients help
+
+DATA ?= data
+PORT ?= 5984
+COUCHDB_USER ?= admin
+COUCHDB_PASSWORD ?= password
+OURS ?= http://$(COUCHDB_USER):$(COUCHDB_PASSWORD)@127.0.0.1:$(PORT)
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+run: setup ## build settee and serve $(DATA) on port $(PORT); admin / password unless the environment says otherwise
+	cargo build --release --bin settee
+	COUCHDB_USER=$(COUCHDB_USER) COUCHDB_PASSWORD=$(COUCHDB_PASSWORD) \
+		target/release/settee serve --data $(DATA) --port $(PORT)
+
+test: lint unit it clients ## everything that CI runs
+
+lint: setup ## formatting and clippy
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+unit: setup ## unit and property tests of every crate
+	cargo test --workspace --lib --bins
+
+it: setup ## tests of the whole program: recorded conversations, kill -9, house rules
+	cargo test --test it
+
+clients: setup setup-clients ## PouchDB, nano and couchbackup against a running settee
+	cargo build --bin settee
+	node --test tests/clients/
+
+chaos: setup ## kill -9 in a loop under load; ROUNDS=n
+	cargo build --release --bin settee
+	ROUNDS=$${ROUNDS:-100} cargo test --release --test it -- --ignored chaos
+
+bench: setup ## side by side: make bench THEIRS=http://admin:pass@127.0.0.1:5985
+	cargo run --release -p settee-bench -- $(OURS) $(THEIRS)
+
+record: setup ## record the conversations anew: make record THEIRS=http://admin:pass@127.0.0.1:5984
+	cargo run -p settee-tests --bin record -- $(THEIRS) tests/conformance/recordings tests/conformance/scripts/*.http
+
+fix: ## format, and apply what clippy can
+	cargo fmt --all
+	cargo clippy --workspace --all-targets --fix --allow-dirty
+
+setup: ## install what building needs
+	@sh scripts/setup.sh build
+
+setup-clients: ## install what the client tests need
+	@sh scripts/setup.sh clients

@@ -1,0 +1,271 @@
+//! What is measured: each row is the same work for either side, over HTTP. Documents are made
+//! from their number alone, so both sides get the same bytes.
+
+use std::fs;
+use std::io;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use settee_tests::client::{Client, Request};
+
+use crate::load::{closed_loop, timed};
+use crate::report::Better;
+
+/// A row of the table.
+pub struct Row {
+    /// What it is called.
+    pub name: &'static str,
+    /// What its figure counts.
+    pub unit: &'static str,
+    /// Which way is up.
+    pub better: Better,
+    /// Measures one side once; `None` when that can't be measured (no process id given).
+    pub run: fn(&mut Bench) -> io::Result<Option<f64>>,
+}
+
+/// The rows, in the order in which they run.
+pub const ROWS: [Row; 13] = [
+    rate("bulk insert, 1000 a batch", "docs/s", Bench::bulk_insert),
+    rate("durable write, 1 connection", "docs/s", |b| b.single_writes(1)),
+    rate("durable write, 64 connections", "docs/s", |b| b.single_writes(64)),
+    rate("durable update, 64 connections", "docs/s", |b| b.updates(64)),
+    rate("read by id, 1 connection", "docs/s", |b| b.reads(1)),
+    rate("read by id, 32 connections", "docs/s", |b| b.reads(32)),
+    rate("_all_docs", "rows/s", |b| b.scan("_all_docs")),
+    rate("_all_docs with documents", "rows/s", |b| b.scan("_all_docs?include_docs=true")),
+    rate("_changes", "rows/s", |b| b.scan("_changes")),
+    rate("_changes with documents", "rows/s", |b| b.scan("_changes?include_docs=true")),
+    size("space before compaction", "bytes/doc", Bench::space),
+    size("space after compaction", "bytes/doc", Bench::compacted_space),
+    size("resident memory", "MiB", Bench::memory),
+];
+
+const fn rate(
+    name: &'static str,
+    unit: &'static str,
+    run: fn(&mut Bench) -> io::Result<Option<f64>>,
+) -> Row {
+    Row { name, unit, better: Better::More, run }
+}
+
+const fn size(
+    name: &'static str,
+    unit: &'static str,
+    run: fn(&mut Bench) -> io::Result<Option<f64>>,
+) -> Row {
+    Row { name, unit, better: Better::Less, run }
+}
+
+/// One side of the comparison.
+pub struct Bench {
+    base: String,
+    pid: Option<u32>,
+    docs: usize,
+    seconds: u64,
+    query: String,
+    client: Client,
+    /// Counts the databases and id families made, so that every round writes new documents.
+    turn: usize,
+}
+
+/// How long compaction may take to end.
+const COMPACTION_LIMIT: Duration = Duration::from_secs(300);
+
+impl Bench {
+    /// Nothing is sent yet.
+    pub fn new(base: &str, pid: Option<u32>, docs: usize, seconds: u64, q: Option<u32>) -> Self {
+        Bench {
+            base: base.into(),
+            pid,
+            docs,
+            seconds,
+            query: q.map_or(String::new(), |q| format!("?q={q}")),
+            client: Client::new(base),
+            turn: 0,
+        }
+    }
+
+    /// Makes the database that is read, with all its documents, and one for writes.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub fn prepare(&mut self) -> io::Result<()> {
+        for db in ["bench_read", "bench_write"] {
+            self.client.send(&Request::new("DELETE", &format!("/{db}")))?;
+            self.expect(&Request::new("PUT", &format!("/{db}{}", self.query)), 201)?;
+        }
+        for first in (0..self.docs).step_by(1000) {
+            let body = bulk_body("", first, 1000.min(self.docs - first));
+            self.expect(&Request::new("POST", "/bench_read/_bulk_docs").json(&body), 201)?;
+        }
+        Ok(())
+    }
+
+    /// Removes what was made.
+    ///
+    /// # Errors
+    /// When the connection breaks.
+    pub fn clean_up(&mut self) -> io::Result<()> {
+        for db in ["bench_read", "bench_write"] {
+            self.client.send(&Request::new("DELETE", &format!("/{db}")))?;
+        }
+        Ok(())
+    }
+
+    fn expect(&mut self, request: &Request, status: u16) -> io::Result<Value> {
+        let response = self.client.send(request)?;
+        if response.status != status {
+            let what = format!("{} {}: {}", request.method, request.path, response.text());
+            return Err(io::Error::other(what));
+        }
+        response.json()
+    }
+
+    fn bulk_insert(&mut self) -> io::Result<Option<f64>> {
+        self.turn += 1;
+        let prefix = format!("bulk{}-", self.turn);
+        let started = Instant::now();
+        let mut written = 0;
+        while started.elapsed().as_secs() < self.seconds {
+            let body = bulk_body(&prefix, written, 1000);
+            let request = Request::new("POST", "/bench_write/_bulk_docs").json(&body);
+            let response = self.client.send(&request)?;
+            if response.status != 201 {
+                return Err(io::Error::other(response.text()));
+            }
+            written += 1000;
+        }
+        Ok(Some(written as f64 / started.elapsed().as_secs_f64()))
+    }
+
+    fn single_writes(&mut self, connections: usize) -> io::Result<Option<f64>> {
+        self.turn += 1;
+        let turn = self.turn;
+        let next = |worker: usize, n: usize| {
+            let number = n * connections + worker;
+            let path = format!("/bench_write/single{turn}-{}", id(number));
+            Request::new("PUT", &path).json(&document(number))
+        };
+        closed_loop(&self.base, connections, self.seconds, next, |r| r.status == 201).map(Some)
+    }
+
+    /// Each worker updates a document of its own again and again.
+    fn updates(&mut self, connections: usize) -> io::Result<Option<f64>> {
+        self.turn += 1;
+        let turn = self.turn;
+        let revs: Vec<_> = (0..connections).map(|_| std::sync::Mutex::new(String::new())).collect();
+        let next = |worker: usize, n: usize| {
+            let path = format!("/bench_write/update{turn}-{worker}");
+            let request = Request::new("PUT", &path).json(&document(n));
+            let rev = revs.get(worker).and_then(|rev| rev.lock().ok()).map(|rev| rev.clone());
+            match rev {
+                Some(rev) if !rev.is_empty() => request.header("If-Match", &rev),
+                _ => request,
+            }
+        };
+        // The answer says which document it is about, and so whose turn is next.
+        let accept = |response: &settee_tests::client::Response| {
+            let Ok(body) = response.json() else { return false };
+            let id = body.get("id").and_then(Value::as_str).unwrap_or_default();
+            let worker = id.rsplit('-').next().and_then(|w| w.parse::<usize>().ok());
+            let rev = body.get("rev").and_then(Value::as_str).unwrap_or_default();
+            if let Some(Ok(mut slot)) = worker.and_then(|w| revs.get(w)).map(|slot| slot.lock()) {
+                rev.clone_into(&mut slot);
+            }
+            response.status == 201
+        };
+        closed_loop(&self.base, connections, self.seconds, next, accept).map(Some)
+    }
+
+    fn reads(&mut self, connections: usize) -> io::Result<Option<f64>> {
+        let docs = self.docs;
+        let next = |worker: usize, n: usize| {
+            // A walk that visits documents far from each other.
+            let number = (n * connections + worker).wrapping_mul(7919) % docs;
+            Request::new("GET", &format!("/bench_read/{}", id(number)))
+        };
+        closed_loop(&self.base, connections, self.seconds, next, |r| r.status == 200).map(Some)
+    }
+
+    fn scan(&mut self, what: &str) -> io::Result<Option<f64>> {
+        let path = format!("/bench_read/{what}");
+        let mut rows = 0;
+        let seconds = timed(|| {
+            let response = self.client.send(&Request::new("GET", &path))?;
+            rows = response.body.iter().filter(|byte| **byte == b'\n').count();
+            if response.status == 200 && rows >= self.docs {
+                return Ok(());
+            }
+            Err(io::Error::other(format!("{path}: {} with {rows} lines", response.status)))
+        })?;
+        Ok(Some(self.docs as f64 / seconds))
+    }
+
+    fn file_size(&mut self) -> io::Result<f64> {
+        let info = self.expect(&Request::new("GET", "/bench_read"), 200)?;
+        let size = info.pointer("/sizes/file").and_then(Value::as_f64);
+        Ok(size.unwrap_or_default() / self.docs as f64)
+    }
+
+    fn space(&mut self) -> io::Result<Option<f64>> {
+        self.expect(&Request::new("POST", "/bench_read/_ensure_full_commit").json("{}"), 201)?;
+        self.file_size().map(Some)
+    }
+
+    fn compacted_space(&mut self) -> io::Result<Option<f64>> {
+        self.expect(&Request::new("POST", "/bench_read/_compact").json("{}"), 202)?;
+        let deadline = Instant::now() + COMPACTION_LIMIT;
+        loop {
+            std::thread::sleep(Duration::from_millis(500));
+            let info = self.expect(&Request::new("GET", "/bench_read"), 200)?;
+            if info.get("compact_running") == Some(&Value::Bool(false)) {
+                return self.file_size().map(Some);
+            }
+            if Instant::now() > deadline {
+                return Err(io::Error::other("compaction does not end"));
+            }
+        }
+    }
+
+    fn memory(&mut self) -> io::Result<Option<f64>> {
+        let Some(pid) = self.pid else { return Ok(None) };
+        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|l| l.split_whitespace().next()).and_then(|n| n.parse().ok());
+        Ok(kib.map(|kib: f64| kib / 1024.0))
+    }
+}
+
+fn id(number: usize) -> String {
+    format!("doc-{number:08}")
+}
+
+/// About 400 bytes of the kind that applications store.
+fn document(number: usize) -> String {
+    format!(
+        r#"{{"type":"order","number":{number},"customer":{{"name":"Customer {}","city":"Town {}","active":{}}},"lines":[{{"sku":"SKU-{:05}","qty":{},"price":{}.25}},{{"sku":"SKU-{:05}","qty":1,"price":19.5}}],"tags":["new","web","group-{}"],"note":"Left at the door of number {} because nobody was at home; please ring twice and wait a little.","total":{}.75}}"#,
+        number % 997,
+        number % 89,
+        number % 2 == 0,
+        number % 12345,
+        number % 9 + 1,
+        number % 500,
+        number % 54321,
+        number % 16,
+        number % 200,
+        number % 3000,
+    )
+}
+
+fn bulk_body(prefix: &str, first: usize, count: usize) -> String {
+    let mut body = String::with_capacity(count * 450);
+    body.push_str(r#"{"docs":["#);
+    for number in first..first + count {
+        let document = document(number);
+        let members = document.strip_prefix('{').unwrap_or(&document);
+        let comma = if number == first { "" } else { "," };
+        body.push_str(&format!(r#"{comma}{{"_id":"{prefix}{}",{members}"#, id(number)));
+    }
+    body.push_str("]}");
+    body
+}

@@ -1,0 +1,23 @@
+#!/bin/sh
+# Installs what is missing: `setup.sh build` for the compiler's needs, `setup.sh clients` for the
+# tests with real clients. Does nothing, quickly, when everything is there.
+set -eu
+
+apt_install() {
+    as_root=""
+    [ "$(id -u)" = 0 ] || as_root=sudo
+    $as_root apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq "$@"
+}
+
+case "${1:-build}" in
+build)
+    command -v cargo >/dev/null || { echo "settee needs Rust: https://rustup.rs" >&2; exit 1; }
+    command -v cc >/dev/null || apt_install build-essential
+    ;;
+clients)
+    command -v node >/dev/null || apt_install nodejs npm
+    cd "$(dirname "$0")/../tests/clients"
+    [ -d node_modules ] && [ node_modules -nt package-lock.json ] || { npm ci --no-audit --no-fund --silent && touch node_modules; }
+    ;;
+esac
