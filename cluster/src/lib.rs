@@ -1,1 +1,22 @@
-//! settee-cluster.
+//! The coordinator: what HTTP handlers speak to. A request comes in for a database, goes to the
+//! shards that hold the documents in question, and leaves as one answer.
+//!
+//! Decisions over replies are pure (`quorum`), the code that asks and waits is thin (`coord`), and
+//! a shard copy is reached through one small interface (`copy`). Nothing here knows HTTP.
+
+pub mod attachment;
+pub mod changes;
+mod cluster;
+mod db;
+pub mod docs;
+mod error;
+pub mod info;
+mod meta;
+pub mod rows;
+mod settings;
+
+pub use cluster::{Cluster, CreateOptions, Written};
+pub use db::Db;
+pub use error::Error;
+pub use meta::{DbMeta, ShardPlace};
+pub use settings::Settings;

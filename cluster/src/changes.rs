@@ -1,0 +1,135 @@
+//! `_changes`: what can be asked, and an answer that can be followed for as long as one likes.
+//! Feeds, heartbeats and timeouts are HTTP's business; this gives batches and a way to wait.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use settee_model::doc::StoredDoc;
+use settee_model::docid::DocId;
+use settee_model::rev::Rev;
+
+use crate::Error;
+
+/// Where a feed begins.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Since {
+    /// At the first change (`0`).
+    #[default]
+    Start,
+    /// After what is there now.
+    Now,
+    /// After this sequence, as a client got it from here (or `0`).
+    Seq(String),
+}
+
+/// Which revisions of a changed document to name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Style {
+    /// The winner.
+    #[default]
+    MainOnly,
+    /// All leaves, tombstones included.
+    AllDocs,
+}
+
+/// Decides by content which revisions of changed documents belong to a feed.
+pub trait DocFilter: Send + Sync {
+    /// Whether this leaf passes. Runs on a thread that may block.
+    fn passes(&self, doc: &StoredDoc) -> Result<bool, Error>;
+}
+
+/// Which changes belong to a feed.
+#[derive(Clone, Default)]
+pub enum Filter {
+    /// All.
+    #[default]
+    All,
+    /// Those of these documents.
+    DocIds(Arc<HashSet<DocId>>),
+    /// Those of design documents.
+    Design,
+    /// Those with a leaf (the winner only, for [`Style::MainOnly`]) that passes.
+    Docs(Arc<dyn DocFilter>),
+}
+
+/// A query over changes.
+#[derive(Clone, Default)]
+pub struct ChangesQuery {
+    /// Where to begin. Descending feeds begin at the end whatever it says.
+    pub since: Since,
+    /// From the newest to the oldest.
+    pub descending: bool,
+    /// Most changes to give; `None` for no limit.
+    pub limit: Option<u64>,
+    /// Which revisions to name.
+    pub style: Style,
+    /// Which changes to give.
+    pub filter: Filter,
+    /// Fill [`Change::doc`].
+    pub include_docs: bool,
+    /// With `include_docs`: fill [`Change::conflicts`].
+    pub conflicts: bool,
+    /// Give a sequence with every n-th change only.
+    pub seq_interval: Option<u64>,
+}
+
+/// A document that changed.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// Which one.
+    pub id: DocId,
+    /// Sequence after this change; `None` (null) between intervals.
+    pub seq: Option<String>,
+    /// The revisions to name, best first.
+    pub revs: Vec<Rev>,
+    /// Whether the winner is a tombstone.
+    pub deleted: bool,
+    /// The winner, if asked for.
+    pub doc: Option<StoredDoc>,
+    /// Other leaves that are no tombstones, if asked for.
+    pub conflicts: Vec<Rev>,
+}
+
+/// A piece of a feed.
+#[derive(Debug, Default)]
+pub struct ChangesBatch {
+    /// In order; empty when a stretch of changes did not pass the filter, or at the end.
+    pub changes: Vec<Change>,
+    /// Nothing more to give at present, or the limit is reached.
+    pub done: bool,
+}
+
+/// A feed under way.
+pub struct Changes {}
+
+impl Changes {
+    /// The next changes. After `done` it gives empty batches until [`Changes::wait`] was passed.
+    /// Cancel safe: a batch that was not delivered is delivered by the next call.
+    pub async fn next_batch(&mut self) -> Result<ChangesBatch, Error> {
+        todo!()
+    }
+
+    /// Sequence after everything that was given or filtered out so far.
+    #[must_use]
+    pub fn last_seq(&self) -> String {
+        todo!()
+    }
+
+    /// Changes after [`Changes::last_seq`] that are known of, filtered or not.
+    #[must_use]
+    pub fn pending(&self) -> u64 {
+        todo!()
+    }
+
+    /// How many more changes the limit allows; `None` without a limit.
+    #[must_use]
+    pub fn remaining(&self) -> Option<u64> {
+        todo!()
+    }
+
+    /// Waits until there may be something after what was given: a commit since then makes it
+    /// return at once. [`Error::DatabaseMissing`] when the database is deleted. Cancel safe.
+    pub async fn wait(&mut self) -> Result<(), Error> {
+        todo!()
+    }
+}

@@ -1,0 +1,66 @@
+//! What can go wrong between a request and its answer, by meaning. HTTP maps each variant to a
+//! status, an error name and a reason in one place; nothing here knows about statuses.
+
+/// Why the coordinator could not do as asked, or why one edit of many was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// No database of that name.
+    #[error("Database does not exist.")]
+    DatabaseMissing,
+    /// A database of that name is there already.
+    #[error("The database could not be created, the file already exists.")]
+    DatabaseExists,
+    /// The document, revision or attachment is not there.
+    #[error("{}", if *.deleted { "deleted" } else { "missing" })]
+    NotFound {
+        /// Whether the document was there once and ends in a tombstone.
+        deleted: bool,
+    },
+    /// The edit does not replace a current leaf.
+    #[error("Document update conflict.")]
+    Conflict,
+    /// A request that no state of the database could satisfy; the text is the reason to give.
+    #[error("{0}")]
+    BadRequest(String),
+    /// A stub names an attachment that the revision it edits does not have.
+    #[error("Invalid attachment stub in {id} for {name}")]
+    MissingStub {
+        /// The document that was edited.
+        id: String,
+        /// The attachment's name.
+        name: String,
+    },
+    /// `since` is not a sequence of this server's making.
+    #[error("Malformed sequence supplied in 'since' parameter.")]
+    BadSequence,
+    /// A placement rule or `n` that the members cannot satisfy.
+    #[error("{0}")]
+    BadPlacement(String),
+    /// A validation function, or a rule of the database, forbids the edit.
+    #[error("{0}")]
+    Forbidden(String),
+    /// The user may not make this edit.
+    #[error("{0}")]
+    Unauthorized(String),
+    /// The bytes of an upload are not what their digest or length promised.
+    #[error("Attachment integrity check failed")]
+    AttachmentMismatch,
+    /// A stored or uploaded attachment claims to be gzip and is not.
+    #[error("attachment is not valid gzip")]
+    BadEncoding,
+    /// More work is waiting than the server is willing to queue.
+    #[error("The server is overloaded")]
+    Overloaded,
+    /// The disk has no room for more writes.
+    #[error("insufficient disk space")]
+    Full,
+    /// No copy of a shard answered in time.
+    #[error("The request could not be processed in a reasonable amount of time.")]
+    Timeout,
+    /// A shard cannot be read or written; the text names file and cause.
+    #[error("{0}")]
+    Storage(String),
+    /// The server is shutting down.
+    #[error("The server is shutting down")]
+    Closing,
+}

@@ -1,0 +1,76 @@
+//! What the coordinator tells about databases and itself, as values.
+
+/// Bytes of a database or partition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sizes {
+    /// On disk.
+    pub file: u64,
+    /// Of what is live on disk.
+    pub active: u64,
+    /// Of documents and attachments as JSON and bytes, uncompressed.
+    pub external: u64,
+}
+
+/// `GET /{db}`. Name, q, n and start time are in [`crate::DbMeta`].
+#[derive(Clone, Debug, Default)]
+pub struct DbInfo {
+    /// Documents that are not deleted.
+    pub doc_count: u64,
+    /// Tombstones.
+    pub doc_del_count: u64,
+    /// Sequence of the newest change.
+    pub update_seq: String,
+    /// Sequence of the newest purge.
+    pub purge_seq: String,
+    /// Sizes.
+    pub sizes: Sizes,
+    /// Whether a shard is being compacted.
+    pub compact_running: bool,
+    /// Version of the shard files.
+    pub disk_format_version: u32,
+    /// Acknowledgements that make a write good, by default.
+    pub w: u32,
+    /// Answers that make a read good, by default.
+    pub r: u32,
+}
+
+/// `GET /{db}/_partition/{partition}`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PartitionInfo {
+    /// Documents that are not deleted.
+    pub doc_count: u64,
+    /// Tombstones.
+    pub doc_del_count: u64,
+    /// `file` is 0.
+    pub sizes: Sizes,
+}
+
+/// Work in the background, for `_active_tasks`.
+#[derive(Clone, Debug)]
+pub struct ActiveTask {
+    /// `database_compaction`, …
+    pub kind: &'static str,
+    /// Node that does it.
+    pub node: String,
+    /// Shard that it works on: `shards/00000000-7fffffff/name.1700000000`.
+    pub database: String,
+    /// Seconds since 1970.
+    pub started_on: u64,
+    /// Seconds since 1970.
+    pub updated_on: u64,
+    /// Changes done so far.
+    pub changes_done: u64,
+    /// Changes to do.
+    pub total_changes: u64,
+    /// What it does at present.
+    pub phase: &'static str,
+}
+
+/// `GET /_membership`.
+#[derive(Clone, Debug, Default)]
+pub struct Members {
+    /// Nodes that this one can reach, itself included.
+    pub all_nodes: Vec<String>,
+    /// Nodes that belong to the cluster.
+    pub cluster_nodes: Vec<String>,
+}

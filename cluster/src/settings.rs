@@ -1,0 +1,28 @@
+//! What an operator decides about the coordinator. Values only; reading files is not its business.
+
+/// Settings of the coordinator, with CouchDB's defaults.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// This node's name, as `_membership` and `_shards` show it (`couchdb@127.0.0.1`).
+    pub node_name: String,
+    /// `[cluster] q`: shards of a new database.
+    pub q: u32,
+    /// `[cluster] n`: copies of each shard, capped by the number of members.
+    pub n: u32,
+    /// `[fabric] request_timeout`: how long a request waits for shard copies, in milliseconds.
+    pub request_timeout_ms: u64,
+    /// Edits that may wait in the background for `batch=ok`, over all databases.
+    pub background_edits: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            node_name: "couchdb@127.0.0.1".into(),
+            q: 2,
+            n: 3,
+            request_timeout_ms: 60_000,
+            background_edits: 10_000,
+        }
+    }
+}
