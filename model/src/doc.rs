@@ -1,6 +1,10 @@
 //! Documents as they travel between the rooms: an edit on its way in, a stored revision on its
 //! way out, and what is known of their attachments. No IO, no parsing (see `json`), no rendering.
 
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::docid::DocId;
@@ -42,7 +46,35 @@ pub enum AttSource {
     /// `stub: true`: the revision that is edited (or a known ancestor) has it.
     Stub,
     /// Uploaded ahead of the edit.
-    Uploaded(AttContent),
+    Uploaded(Uploaded),
+}
+
+/// An attachment's bytes, uploaded ahead of the edit that will name them.
+#[derive(Clone, Debug)]
+pub struct Uploaded {
+    /// What was uploaded.
+    pub content: AttContent,
+    /// Keeps the bytes from being forgotten while no revision names them yet.
+    pub hold: Hold,
+}
+
+/// As long as a clone of it lives, the storage keeps what it was given for. Opaque: made and
+/// dropped by the storage, carried by everybody else.
+#[derive(Clone, Default)]
+pub struct Hold(Option<Arc<dyn Any + Send + Sync>>);
+
+impl Hold {
+    /// Wraps what shall live as long as the hold.
+    #[must_use]
+    pub fn new(kept: Arc<dyn Any + Send + Sync>) -> Self {
+        Hold(Some(kept))
+    }
+}
+
+impl fmt::Debug for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Hold" } else { "Hold(nothing)" })
+    }
 }
 
 /// Bytes of an attachment that lie in a shard, and how to name them to clients.
