@@ -3,4 +3,6 @@
 
 pub mod doc;
 pub mod docid;
+pub mod partition;
+pub mod range;
 pub mod rev;
