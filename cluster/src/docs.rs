@@ -17,6 +17,9 @@ pub struct OpenOptions {
     pub latest: bool,
     /// Without `rev`: give the winner even if it is a tombstone.
     pub deleted: bool,
+    /// Fill the ancestors in the document's `revs`; without it there may be the revision alone,
+    /// which is cheaper.
+    pub history: bool,
     /// Fill [`OpenedDoc::facts`]. Ignored with `rev`, as CouchDB does.
     pub facts: bool,
     /// Copies that must agree; `None` for the majority.

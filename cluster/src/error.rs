@@ -30,6 +30,9 @@ pub enum Error {
         /// The attachment's name.
         name: String,
     },
+    /// A `_local/` document's revision is not `0-N` (500 `error`, as CouchDB answers).
+    #[error("Invalid rev format")]
+    BadLocalRev,
     /// `since` is not a sequence of this server's making.
     #[error("Malformed sequence supplied in 'since' parameter.")]
     BadSequence,

@@ -5,4 +5,4 @@ mod stream;
 mod upload;
 
 pub use stream::AttStream;
-pub use upload::{Upload, UploadOptions, Uploaded};
+pub use upload::{Finished, Upload, UploadOptions};

@@ -1,7 +1,7 @@
 //! An attachment on its way in: digests, compression, chunks into the shard of its document.
 
 use bytes::Bytes;
-use settee_model::doc::{AttContent, Encoding};
+use settee_model::doc::{Encoding, Uploaded};
 
 use crate::Error;
 
@@ -20,10 +20,10 @@ pub struct Upload {}
 
 /// Bytes that lie in the shard and may be named by an edit.
 #[derive(Clone, Debug)]
-pub struct Uploaded {
-    /// For [`settee_model::doc::AttSource::Uploaded`]. Where a client sent gzip, `length` is
+pub struct Finished {
+    /// For [`settee_model::doc::AttSource::Uploaded`]. Where a client sent gzip, `content.length` is
     /// the encoded length; one who knows better (multipart stubs) may set it.
-    pub content: AttContent,
+    pub uploaded: Uploaded,
     /// MD5 of the bytes as they came in, for a client's `Content-MD5`.
     pub identity_md5: [u8; 16],
 }
@@ -36,7 +36,7 @@ impl Upload {
     }
 
     /// Ends the upload.
-    pub async fn finish(self) -> Result<Uploaded, Error> {
+    pub async fn finish(self) -> Result<Finished, Error> {
         todo!()
     }
 }

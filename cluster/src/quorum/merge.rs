@@ -1,0 +1,123 @@
+//! Many ordered streams become one, as soon as it is certain which row comes next.
+
+use std::collections::VecDeque;
+
+/// What rows are ordered by.
+pub(crate) trait Keyed {
+    /// Unique over all streams.
+    fn key(&self) -> &str;
+}
+
+/// Rows of several streams that are on their way into one.
+pub(crate) struct Merge<T> {
+    streams: Vec<Stream<T>>,
+    descending: bool,
+}
+
+struct Stream<T> {
+    rows: VecDeque<T>,
+    ended: bool,
+}
+
+impl<T: Keyed> Merge<T> {
+    pub(crate) fn new(streams: usize, descending: bool) -> Self {
+        let stream = || Stream { rows: VecDeque::new(), ended: false };
+        Merge { streams: (0..streams).map(|_| stream()).collect(), descending }
+    }
+
+    /// A stream's next rows, in order; `None` after its last.
+    pub(crate) fn feed(&mut self, stream: usize, batch: Option<Vec<T>>) {
+        let Some(stream) = self.streams.get_mut(stream) else { return };
+        match batch {
+            Some(rows) if stream.rows.is_empty() => stream.rows = rows.into(),
+            Some(rows) => stream.rows.extend(rows),
+            None => stream.ended = true,
+        }
+    }
+
+    /// The streams without which nothing more can be said.
+    pub(crate) fn hungry(&self) -> Vec<usize> {
+        let hungry = |stream: &Stream<T>| stream.rows.is_empty() && !stream.ended;
+        let numbered = self.streams.iter().enumerate();
+        numbered.filter(|(_, stream)| hungry(stream)).map(|(number, _)| number).collect()
+    }
+
+    /// All rows whose turn is certain; none if a stream is hungry, or at the end.
+    pub(crate) fn drain(&mut self) -> Vec<T> {
+        if let [only] = self.streams.as_mut_slice() {
+            return std::mem::take(&mut only.rows).into();
+        }
+        let mut merged = Vec::new();
+        while self.streams.iter().all(|stream| stream.ended || !stream.rows.is_empty()) {
+            let Some(row) = self.next_stream().and_then(|stream| stream.rows.pop_front()) else {
+                break;
+            };
+            merged.push(row);
+        }
+        merged
+    }
+
+    fn next_stream(&mut self) -> Option<&mut Stream<T>> {
+        let descending = self.descending;
+        let full = self.streams.iter_mut().filter(|stream| !stream.rows.is_empty());
+        full.reduce(|best, other| {
+            let order = best.front_key().cmp(other.front_key());
+            if order.is_gt() != descending { other } else { best }
+        })
+    }
+}
+
+impl<T: Keyed> Stream<T> {
+    fn front_key(&self) -> &str {
+        self.rows.front().map_or("", Keyed::key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl Keyed for String {
+        fn key(&self) -> &str {
+            self
+        }
+    }
+
+    fn rows(text: &str) -> Option<Vec<String>> {
+        Some(text.split_whitespace().map(str::to_owned).collect())
+    }
+
+    #[test]
+    fn nothing_leaves_before_every_stream_has_spoken() {
+        let mut merge = Merge::new(2, false);
+        merge.feed(0, rows("a c"));
+        assert_eq!(merge.drain(), Vec::<String>::new());
+        assert_eq!(merge.hungry(), [1]);
+        merge.feed(1, rows("b d"));
+        assert_eq!(merge.drain(), ["a", "b", "c"]);
+        assert_eq!(merge.hungry(), [0]);
+        merge.feed(0, None);
+        assert_eq!(merge.drain(), ["d"]);
+        merge.feed(1, None);
+        assert!(merge.hungry().is_empty() && merge.drain().is_empty());
+    }
+
+    #[test]
+    fn descending_streams_merge_from_the_end() {
+        let mut merge = Merge::new(3, true);
+        merge.feed(0, rows("z b"));
+        merge.feed(1, rows("y c a"));
+        merge.feed(2, None);
+        merge.feed(0, None);
+        merge.feed(1, None);
+        assert_eq!(merge.drain(), ["z", "y", "c", "b", "a"]);
+    }
+
+    #[test]
+    fn one_stream_passes_through() {
+        let mut merge = Merge::new(1, false);
+        merge.feed(0, rows("a b"));
+        assert_eq!(merge.drain(), ["a", "b"]);
+        assert_eq!(merge.hungry(), [0]);
+    }
+}
