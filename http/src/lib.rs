@@ -1,1 +1,15 @@
-//! settee-http.
+//! CouchDB's HTTP API. A request's bytes become an endpoint (`route`), its user is found (`auth`),
+//! and a handler answers by what the coordinator knows. Never touches files, trees or shards.
+
+pub mod auth;
+pub mod body;
+pub mod context;
+pub mod error;
+pub mod handlers;
+pub mod query;
+pub mod reply;
+pub mod route;
+pub mod settings;
+
+pub use context::App;
+pub use settings::Settings;

@@ -3,4 +3,8 @@
 
 pub mod doc;
 pub mod docid;
+pub mod docinfo;
+pub mod partition;
+pub mod range;
 pub mod rev;
+pub mod revtree;

@@ -39,6 +39,16 @@ const FRAMING_HEADERS: [&str; 2] = ["content-length", "transfer-encoding"];
 #[must_use]
 pub fn differences(step: &Step, expected: &Response, actual: &Response) -> Vec<String> {
     let mut found = Vec::new();
+    if let Some(status) = step.expect {
+        if actual.status != status {
+            found.push(format!(
+                "status should be {status}, is {}: {}",
+                actual.status,
+                actual.text()
+            ));
+        }
+        return found;
+    }
     if expected.status != actual.status {
         found.push(format!(
             "status {} became {}: {}",

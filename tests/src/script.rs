@@ -21,6 +21,9 @@ pub struct Step {
     pub unordered: Vec<String>,
     /// Compare the status and the headers only.
     pub skip_body: bool,
+    /// The status that settee answers on purpose instead of the recorded one; the reason stands
+    /// in `docs/compatibility.md`.
+    pub expect: Option<u16>,
 }
 
 /// A value taken from an answer for later requests.
@@ -80,14 +83,12 @@ fn parse_step(block: &str, first: usize) -> Result<Step, BadScript> {
         step.request = Request::new(method, path);
         break;
     }
-    for (at, line) in lines.by_ref() {
-        if line.is_empty() {
-            break;
-        }
-        let (name, value) = line.split_once(": ").ok_or_else(|| bad(at, "no header"))?;
+    let mut rest = lines.map(|(_, line)| line).peekable();
+    while let Some((name, value)) = rest.peek().and_then(|line| header(line)) {
         step.request = step.request.header(name, value);
+        rest.next();
     }
-    let body: Vec<&str> = lines.map(|(_, line)| line).collect();
+    let body: Vec<&str> = rest.skip_while(|line| line.is_empty()).collect();
     let body = body.join("\n");
     let body = body.trim_end_matches('\n');
     if !body.is_empty() {
@@ -98,6 +99,12 @@ fn parse_step(block: &str, first: usize) -> Result<Step, BadScript> {
         }
     }
     Ok(step)
+}
+
+/// A header line; anything else begins the body.
+fn header(line: &str) -> Option<(&str, &str)> {
+    let (name, value) = line.split_once(": ")?;
+    name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-').then_some((name, value))
 }
 
 /// In bodies `\x{hex}` stands for a byte and `\r\n` written out for a line break, but only when
@@ -128,6 +135,7 @@ fn parse_directive(step: &mut Step, directive: &str) -> Result<(), String> {
         }
         "ignore" => step.ignore.extend(value.split_whitespace().map(str::to_owned)),
         "unordered" => step.unordered.extend(value.split_whitespace().map(str::to_owned)),
+        "expect" => step.expect = Some(value.parse().map_err(|_| "expect STATUS")?),
         "skip-body" => step.skip_body = true,
         other => return Err(format!("no directive @{other}")),
     }
@@ -158,6 +166,9 @@ impl Step {
         if self.skip_body {
             object.insert("skip_body".into(), json!(true));
         }
+        if let Some(status) = self.expect {
+            object.insert("expect".into(), json!(status));
+        }
         Value::Object(object)
     }
 
@@ -186,6 +197,7 @@ impl Step {
             ignore: texts("ignore"),
             unordered: texts("unordered"),
             skip_body: value.get("skip_body").is_some(),
+            expect: value.get("expect").and_then(Value::as_u64).and_then(|s| s.try_into().ok()),
         }
     }
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::{
     Error,
-    page::{PagePtr, PageWriter, Pages},
+    page::{PagePtr, PageWriter, Pages, Synced},
 };
 
 /// Summarises entries. The result of a range must not depend on how it was cut into parts.
@@ -246,9 +246,9 @@ impl Tree {
         todo!()
     }
 
-    /// Puts every node that has no place in the file into `writer`, children first, and returns the
-    /// clean tree. It may be read, and its root stored, once [`PageWriter::finish`] has returned.
-    pub fn checkpoint(&self, _writer: &mut PageWriter) -> Result<Tree, Error> {
+    /// Puts every node that has no place in the file into `writer`, children first. The clean tree
+    /// comes from [`Checkpoint::publish`] when the writer has finished.
+    pub fn checkpoint(&self, _writer: &mut PageWriter) -> Result<Checkpoint, Error> {
         todo!()
     }
 
@@ -259,6 +259,22 @@ impl Tree {
 
     /// Reads every page and checks everything that can be checked, reporting each damage.
     pub fn verify(&self, _pages: &Pages, _report: &mut dyn FnMut(Error)) {
+        todo!()
+    }
+}
+
+/// A tree whose pages were put into a writer, but may not be on disk yet.
+pub struct Checkpoint {}
+
+impl Checkpoint {
+    /// The root to be stored in the shard's header.
+    pub fn root(&self) -> Root {
+        todo!()
+    }
+
+    /// Now that it is durable: tells the nodes their place, so that [`Tree::settle`] of later
+    /// versions lets go of them, caches their pages and returns the clean tree.
+    pub fn publish(self, _synced: &Synced) -> Tree {
         todo!()
     }
 }
@@ -282,8 +298,8 @@ impl Builder {
         todo!()
     }
 
-    /// The finished tree; counts after [`PageWriter::finish`].
-    pub fn finish(self, _writer: &mut PageWriter) -> Result<Tree, Error> {
+    /// Writes what is left.
+    pub fn finish(self, _writer: &mut PageWriter) -> Result<Checkpoint, Error> {
         todo!()
     }
 }

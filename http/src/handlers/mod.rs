@@ -1,0 +1,158 @@
+//! From an endpoint and a method to the handler that answers: the one table of what is allowed.
+//!
+//! A handler is `async fn(ctx: &mut Ctx, db: Db, …) -> Result<Reply, Error>` in the file of its
+//! family. When it runs, the user was checked, and the database is there and lets them in. Ids and
+//! names are decoded but not checked. `HEAD` arrives as `GET`: answer in full, the body is dropped
+//! unread. Nothing here knows how an answer is made.
+
+use settee_cluster::Db;
+use settee_model::docid::DbName;
+
+use crate::auth::access;
+use crate::context::Ctx;
+use crate::error::Error;
+use crate::reply::Reply;
+use crate::route::{DbEndpoint, Endpoint, Method, Namespace, ServerEndpoint};
+
+pub mod all_docs;
+pub mod attachment;
+pub mod bulk_docs;
+pub mod bulk_get;
+pub mod changes;
+pub mod database;
+pub mod doc;
+pub mod lists;
+pub mod node;
+pub mod purge;
+pub mod revs;
+pub mod session;
+pub mod welcome;
+
+/// Answers a request whose user is known.
+///
+/// # Errors
+/// Whatever the client is to be told instead of an answer.
+pub async fn dispatch(ctx: &mut Ctx, endpoint: Endpoint) -> Result<Reply, Error> {
+    let access = access::required(&endpoint, ctx.method, !ctx.settings.admin_only_all_dbs);
+    access::check(access, &ctx.user)?;
+    let allow = endpoint.allow();
+    match endpoint {
+        Endpoint::Server(server) => on_server(ctx, server, allow).await,
+        Endpoint::Db { name, of: DbEndpoint::Root } if ctx.method == Method::Put => {
+            database::create(ctx, name).await
+        }
+        Endpoint::Db { name, of: DbEndpoint::Root } if ctx.method == Method::Delete => {
+            database::remove(ctx, name).await
+        }
+        Endpoint::Db { name, of } => {
+            let db = ctx.app.cluster.db(&DbName::trusted(&name))?;
+            on_db(ctx, db, of, allow).await
+        }
+    }
+}
+
+async fn on_server(
+    ctx: &mut Ctx,
+    endpoint: ServerEndpoint,
+    allow: &'static str,
+) -> Result<Reply, Error> {
+    use {Method as M, ServerEndpoint as S};
+    match (endpoint, ctx.method) {
+        (S::Welcome, M::Get) => welcome::welcome(ctx).await,
+        (S::Favicon, M::Get) => welcome::favicon(ctx).await,
+        (S::Utils(path), M::Get) => welcome::utils(ctx, path).await,
+        (S::Up, M::Get) => welcome::up(ctx).await,
+        (S::AllDbs, M::Get) => lists::all_dbs(ctx).await,
+        (S::DbsInfo, M::Get) => lists::dbs_info(ctx).await,
+        (S::DbsInfo, M::Post) => lists::dbs_info_of(ctx).await,
+        (S::ActiveTasks, M::Get) => lists::active_tasks(ctx).await,
+        (S::Uuids, M::Get) => lists::uuids(ctx).await,
+        (S::DbUpdates, M::Get) => lists::db_updates(ctx).await,
+        (S::Membership, M::Get) => lists::membership(ctx).await,
+        (S::Session, M::Get) => session::get(ctx).await,
+        (S::Session, M::Post) => session::post(ctx).await,
+        (S::Session, M::Delete) => session::delete(ctx).await,
+        (S::Node(path), _) => node::any(ctx, path).await,
+        (S::Unbuilt, _) => Err(Error::NotImplemented),
+        _ => Err(Error::MethodNotAllowed(allow)),
+    }
+}
+
+async fn on_db(
+    ctx: &mut Ctx,
+    db: Db,
+    endpoint: DbEndpoint,
+    allow: &'static str,
+) -> Result<Reply, Error> {
+    use {DbEndpoint as D, Method as M};
+    match (endpoint, ctx.method) {
+        (D::Root, M::Get) => database::info(ctx, db).await,
+        (D::Root, M::Post) => doc::create(ctx, db).await,
+        (D::AllDocs(of), M::Get) => all_docs::get(ctx, db, of, None).await,
+        (D::AllDocs(of), M::Post) => all_docs::post(ctx, db, of, None).await,
+        (D::AllDocsQueries(of), M::Post) => all_docs::queries(ctx, db, of, None).await,
+        (D::BulkDocs, M::Post) => bulk_docs::post(ctx, db).await,
+        (D::BulkGet, M::Post) => bulk_get::post(ctx, db).await,
+        (D::Changes, M::Get) => changes::get(ctx, db).await,
+        (D::Changes, M::Post) => changes::post(ctx, db).await,
+        (D::MissingRevs, M::Post) => revs::missing_revs(ctx, db).await,
+        (D::RevsDiff, M::Post) => revs::revs_diff(ctx, db).await,
+        (D::Purge, M::Post) => purge::post(ctx, db).await,
+        (D::PurgedInfos, M::Get) => purge::infos(ctx, db).await,
+        (D::Doc(id), M::Get) => doc::get(ctx, db, id).await,
+        (D::Doc(id), M::Put) => doc::put(ctx, db, id).await,
+        (D::Doc(id), M::Post) => doc::post_form(ctx, db, id).await,
+        (D::Doc(id), M::Delete) => doc::delete(ctx, db, id).await,
+        (D::Doc(id), M::Copy) => doc::copy(ctx, db, id).await,
+        (D::Attachment(id, name), M::Get) => attachment::get(ctx, db, id, name).await,
+        (D::Attachment(id, name), M::Put) => attachment::put(ctx, db, id, name).await,
+        (D::Attachment(id, name), M::Delete) => attachment::delete(ctx, db, id, name).await,
+        (endpoint, _) => on_upkeep(ctx, db, endpoint, allow).await,
+    }
+}
+
+/// What is rarer: limits, security, partitions, maintenance, and what is not there.
+async fn on_upkeep(
+    ctx: &mut Ctx,
+    db: Db,
+    endpoint: DbEndpoint,
+    allow: &'static str,
+) -> Result<Reply, Error> {
+    use {DbEndpoint as D, Method as M};
+    match (endpoint, ctx.method) {
+        (D::Security, M::Get) => database::security(ctx, db).await,
+        (D::Security, M::Put) => database::set_security(ctx, db).await,
+        (D::RevsLimit, M::Get) => database::revs_limit(ctx, db).await,
+        (D::RevsLimit, M::Put) => database::set_revs_limit(ctx, db).await,
+        (D::PurgedInfosLimit, M::Get) => database::purged_infos_limit(ctx, db).await,
+        (D::PurgedInfosLimit, M::Put) => database::set_purged_infos_limit(ctx, db).await,
+        (D::Compact, M::Post) => database::compact(ctx, db).await,
+        (D::CompactViews(ddoc), M::Post) => database::compact_views(ctx, db, ddoc).await,
+        (D::ViewCleanup, M::Post) => database::view_cleanup(ctx, db).await,
+        (D::EnsureFullCommit, M::Post) => database::ensure_full_commit(ctx, db).await,
+        (D::Shards, M::Get) => database::shards(ctx, db).await,
+        (D::ShardOf(id), M::Get) => database::shard_of(ctx, db, id).await,
+        (D::SyncShards, M::Post) => database::sync_shards(ctx, db).await,
+        (D::Partition(name), M::Get) => database::partition(ctx, db, name).await,
+        (D::Partition(name), M::Post) if name.starts_with('_') => {
+            Err(Error::IllegalPartition("Partition must not start with an underscore".into()))
+        }
+        (D::PartitionAllDocs(name), M::Get) => {
+            all_docs::get(ctx, db, Namespace::All, Some(name)).await
+        }
+        (D::PartitionAllDocs(name), M::Post) => {
+            all_docs::post(ctx, db, Namespace::All, Some(name)).await
+        }
+        (D::PartitionAllDocsQueries(name), M::Post) => {
+            all_docs::queries(ctx, db, Namespace::All, Some(name)).await
+        }
+        (D::PartitionOther(_), _) if !db.meta().partitioned => {
+            Err(Error::bad_request("database is not partitioned"))
+        }
+        (D::PartitionOther(_), _) => Err(Error::missing()),
+        (D::TempView, _) => Err(Error::Gone("Temporary views are not supported in CouchDB".into())),
+        (D::Refused(reason), _) => Err(Error::bad_request(reason)),
+        (D::Unbuilt, _) => Err(Error::NotImplemented),
+        _ => Err(Error::MethodNotAllowed(allow)),
+    }
+}

@@ -1,0 +1,261 @@
+//! [`Reply`]: what a handler gives back. Full bytes, or a stream that is written by straight-line
+//! code and pulled by the connection, so that a slow reader slows the writer and nothing is queued.
+//! Headers that every answer has are added by the server, not here.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::{HeaderMap, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use parking_lot::Mutex;
+
+use crate::error::Error;
+
+/// An answer on its way out.
+#[derive(Debug)]
+pub struct Reply {
+    /// Its status.
+    pub status: StatusCode,
+    /// Headers of this answer alone.
+    pub headers: HeaderMap,
+    /// What follows them.
+    pub body: ReplyBody,
+}
+
+/// The body of a [`Reply`].
+#[derive(Debug)]
+pub enum ReplyBody {
+    /// All there is; `Content-Length` follows from it.
+    Full(Bytes),
+    /// Made while it is sent; chunked unless its length is known ahead.
+    Stream(StreamBody),
+}
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const REVALIDATE: HeaderValue = HeaderValue::from_static("must-revalidate");
+
+impl Reply {
+    /// No body, no headers.
+    #[must_use]
+    pub fn empty(status: StatusCode) -> Self {
+        Self::bytes(status, Bytes::new())
+    }
+
+    /// Bytes as they are, without a content type.
+    #[must_use]
+    pub fn bytes(status: StatusCode, body: impl Into<Bytes>) -> Self {
+        Reply { status, headers: HeaderMap::new(), body: ReplyBody::Full(body.into()) }
+    }
+
+    /// JSON text, to which the newline at the end is added.
+    #[must_use]
+    pub fn json(status: StatusCode, text: impl Into<Vec<u8>>) -> Self {
+        let mut text = text.into();
+        text.push(b'\n');
+        let mut reply = Self::bytes(status, text);
+        reply.headers = json_headers();
+        reply
+    }
+
+    /// `{"ok":true}`
+    #[must_use]
+    pub fn ok(status: StatusCode) -> Self {
+        let mut reply = Self::bytes(status, Bytes::from_static(b"{\"ok\":true}\n"));
+        reply.headers = json_headers();
+        reply
+    }
+
+    /// JSON that `write` writes piece by piece. It is not started for `HEAD`, and dropped when the
+    /// client goes away. An error in it breaks the connection off: check all that can be checked
+    /// before. It writes the newline at the end itself.
+    pub fn json_stream<W, F>(status: StatusCode, write: W) -> Self
+    where
+        W: FnOnce(Sink) -> F,
+        F: Future<Output = Result<(), Error>> + Send + 'static,
+    {
+        let mut reply = Self::stream(status, None, write);
+        reply.headers = json_headers();
+        reply
+    }
+
+    /// Like [`Reply::json_stream`] for any content; `length` gives `Content-Length`, and must be
+    /// what is written.
+    pub fn stream<W, F>(status: StatusCode, length: Option<u64>, write: W) -> Self
+    where
+        W: FnOnce(Sink) -> F,
+        F: Future<Output = Result<(), Error>> + Send + 'static,
+    {
+        let slot = Arc::new(Mutex::new(None));
+        let writer = Box::pin(write(Sink { slot: slot.clone() }));
+        let body = StreamBody { slot, writer: Some(writer), length };
+        Reply { status, headers: HeaderMap::new(), body: ReplyBody::Stream(body) }
+    }
+
+    /// Sets a header; a value that no header can have is left out.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.insert(name, value);
+        }
+        self
+    }
+
+    /// Sets `ETag`; `tag` has its quotes already.
+    #[must_use]
+    pub fn etag(self, tag: &str) -> Self {
+        self.header(http::header::ETAG, tag)
+    }
+
+    /// 304 with the tag that matched.
+    #[must_use]
+    pub fn not_modified(tag: &str) -> Self {
+        Self::empty(StatusCode::NOT_MODIFIED).etag(tag)
+    }
+}
+
+fn json_headers() -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(10);
+    headers.insert(CONTENT_TYPE, JSON);
+    headers.insert(CACHE_CONTROL, REVALIDATE);
+    headers
+}
+
+impl From<Error> for Reply {
+    fn from(error: Error) -> Self {
+        let (status, name, reason) = error.info();
+        let mut reply = Reply::json(status, error_json(name, &reason));
+        if let Error::MethodNotAllowed(allow) = error {
+            reply.headers.insert(ALLOW, HeaderValue::from_static(allow));
+        }
+        reply
+    }
+}
+
+/// `{"error":…,"reason":…}`, also for the rows of a bulk answer.
+#[must_use]
+pub fn error_json(error: &str, reason: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(32 + error.len() + reason.len());
+    out.extend_from_slice(b"{\"error\":");
+    push_string(&mut out, error);
+    out.extend_from_slice(b",\"reason\":");
+    push_string(&mut out, reason);
+    out.push(b'}');
+    out
+}
+
+/// Appends a JSON string.
+pub fn push_string(out: &mut Vec<u8>, text: &str) {
+    // Writing to a vector cannot fail, and a string has no key that could not be written.
+    let _ = serde_json::to_writer(out, text);
+}
+
+/// Where the writer of a stream puts its pieces.
+#[derive(Debug)]
+pub struct Sink {
+    slot: Slot,
+}
+
+type Slot = Arc<Mutex<Option<Bytes>>>;
+type Writer = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
+
+impl Sink {
+    /// Hands a piece over and waits until the connection took it. Pieces of some tens of kilobytes
+    /// are best; an empty one is nothing.
+    pub async fn send(&mut self, piece: impl Into<Bytes>) {
+        let piece = piece.into();
+        if piece.is_empty() {
+            return;
+        }
+        *self.slot.lock() = Some(piece);
+        // The body polls its writer whenever the connection wants more, which is when the slot is
+        // empty again: no waker is needed.
+        std::future::poll_fn(|_| match self.slot.lock().is_none() {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        })
+        .await;
+    }
+}
+
+/// A body made by a writer.
+pub struct StreamBody {
+    slot: Slot,
+    writer: Option<Writer>,
+    /// Bytes still to come, if known.
+    length: Option<u64>,
+}
+
+impl std::fmt::Debug for StreamBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StreamBody").field("length", &self.length).finish_non_exhaustive()
+    }
+}
+
+/// The writer of a body failed after the head was sent: the connection is broken off.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Aborted(String);
+
+impl StreamBody {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Aborted>>> {
+        let Some(writer) = &mut self.writer else { return Poll::Ready(None) };
+        let done = match writer.as_mut().poll(cx) {
+            Poll::Ready(Ok(())) => {
+                self.writer = None;
+                true
+            }
+            Poll::Ready(Err(error)) => {
+                self.writer = None;
+                let (_, name, reason) = error.info();
+                return Poll::Ready(Some(Err(Aborted(format!("{name}: {reason}")))));
+            }
+            Poll::Pending => false,
+        };
+        match self.slot.lock().take() {
+            Some(piece) => {
+                self.length = self.length.map(|left| left.saturating_sub(piece.len() as u64));
+                Poll::Ready(Some(Ok(piece)))
+            }
+            None if done => Poll::Ready(None),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = Aborted;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
+        match self.get_mut() {
+            ReplyBody::Full(bytes) if bytes.is_empty() => Poll::Ready(None),
+            ReplyBody::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            ReplyBody::Stream(stream) => {
+                stream.poll_piece(cx).map(|piece| piece.map(|piece| piece.map(Frame::data)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            ReplyBody::Full(bytes) => bytes.is_empty(),
+            ReplyBody::Stream(stream) => stream.writer.is_none(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            ReplyBody::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            ReplyBody::Stream(stream) => {
+                stream.length.map_or_else(SizeHint::new, SizeHint::with_exact)
+            }
+        }
+    }
+}

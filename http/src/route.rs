@@ -1,0 +1,383 @@
+//! From the bytes of a request line to the thing that is asked for. Pure: never looks at users,
+//! databases or bodies, and never decides whether a method is allowed before the database is
+//! known to exist (CouchDB answers 401 and 404 before 405).
+
+use settee_model::docid::DocId;
+
+use crate::error::Error;
+
+#[cfg(test)]
+mod tests;
+
+/// A request's method. `HEAD` is `Get` whose body is not sent (see `Ctx::head`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// `GET` and `HEAD`.
+    Get,
+    /// `PUT`.
+    Put,
+    /// `POST`.
+    Post,
+    /// `DELETE`.
+    Delete,
+    /// `COPY`.
+    Copy,
+    /// `OPTIONS`, `PATCH`, and what nobody has heard of.
+    Other,
+}
+
+impl Method {
+    /// Reads the token of the request line.
+    #[must_use]
+    pub fn parse(token: &str) -> Self {
+        match token {
+            "GET" | "HEAD" => Method::Get,
+            "PUT" => Method::Put,
+            "POST" => Method::Post,
+            "DELETE" => Method::Delete,
+            "COPY" => Method::Copy,
+            _ => Method::Other,
+        }
+    }
+}
+
+/// What a request is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// The server as a whole.
+    Server(ServerEndpoint),
+    /// A database; the name is decoded but not checked.
+    Db {
+        /// The database's name.
+        name: String,
+        /// What of it.
+        of: DbEndpoint,
+    },
+}
+
+/// Routes outside of databases.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServerEndpoint {
+    /// `/`
+    Welcome,
+    /// `/favicon.ico`
+    Favicon,
+    /// `/_utils`, and what is under it, decoded; `None` without the closing slash.
+    Utils(Option<String>),
+    /// `/_up`
+    Up,
+    /// `/_all_dbs`
+    AllDbs,
+    /// `/_dbs_info`
+    DbsInfo,
+    /// `/_active_tasks`
+    ActiveTasks,
+    /// `/_uuids`
+    Uuids,
+    /// `/_session`
+    Session,
+    /// `/_db_updates`
+    DbUpdates,
+    /// `/_membership`
+    Membership,
+    /// `/_node/{node}/…`: the parts after `_node`.
+    Node(Vec<String>),
+    /// A part of CouchDB that is not built yet.
+    Unbuilt,
+}
+
+/// Which documents a listing is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Namespace {
+    /// `_all_docs`
+    All,
+    /// `_design_docs`
+    Design,
+    /// `_local_docs`
+    Local,
+}
+
+/// Routes inside a database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DbEndpoint {
+    /// `/{db}`
+    Root,
+    /// `_all_docs`, `_design_docs`, `_local_docs`
+    AllDocs(Namespace),
+    /// `…/queries` of these
+    AllDocsQueries(Namespace),
+    /// `_bulk_docs`
+    BulkDocs,
+    /// `_bulk_get`
+    BulkGet,
+    /// `_changes`
+    Changes,
+    /// `_compact`
+    Compact,
+    /// `_compact/{ddoc}`: the name without `_design/`.
+    CompactViews(String),
+    /// `_ensure_full_commit`
+    EnsureFullCommit,
+    /// `_missing_revs`
+    MissingRevs,
+    /// `_revs_diff`
+    RevsDiff,
+    /// `_revs_limit`
+    RevsLimit,
+    /// `_purge`
+    Purge,
+    /// `_purged_infos`
+    PurgedInfos,
+    /// `_purged_infos_limit`
+    PurgedInfosLimit,
+    /// `_security`
+    Security,
+    /// `_shards`
+    Shards,
+    /// `_shards/{docid}`
+    ShardOf(DocId),
+    /// `_sync_shards`
+    SyncShards,
+    /// `_view_cleanup`
+    ViewCleanup,
+    /// `_temp_view`: gone.
+    TempView,
+    /// `_partition/{p}`
+    Partition(String),
+    /// `_partition/{p}/_all_docs`
+    PartitionAllDocs(String),
+    /// `_partition/{p}/_all_docs/queries`
+    PartitionAllDocsQueries(String),
+    /// Anything else under a partition, which is there or not built only if the database is
+    /// partitioned.
+    PartitionOther(String),
+    /// A document, `_design/…` and `_local/…` included; the id is decoded but not checked.
+    Doc(DocId),
+    /// An attachment; the name has all segments, joined by `/`.
+    Attachment(DocId, String),
+    /// `_design/{ddoc}/_{action}/…`. If the action is none of CouchDB's, it names an attachment
+    /// (`action/rest…`) once the design document is known to be there.
+    DesignAction {
+        /// The design document.
+        ddoc: DocId,
+        /// With its underscore.
+        action: String,
+        /// What follows.
+        rest: Vec<String>,
+    },
+    /// `GET /{db}/_design%2F…`: CouchDB sends the client to the form with a slash.
+    DesignRedirect,
+    /// A path that nothing can be at; 400 with this reason.
+    Refused(&'static str),
+    /// A part of CouchDB that is not built yet.
+    Unbuilt,
+}
+
+/// Finds what a path is about.
+///
+/// `path` is as on the wire, without query. Slashes that are doubled or trail mean nothing, as in
+/// CouchDB; `%2F` does not separate.
+///
+/// # Errors
+/// A path that is not UTF-8 once it is decoded.
+pub fn route(method: Method, path: &str) -> Result<Endpoint, Error> {
+    let mut parts = Vec::with_capacity(4);
+    for part in path.split('/').filter(|part| !part.is_empty()) {
+        parts.push(decode(part)?);
+    }
+    let mut parts = parts.into_iter();
+    let Some(first) = parts.next() else {
+        return Ok(Endpoint::Server(ServerEndpoint::Welcome));
+    };
+    let rest: Vec<String> = parts.collect();
+    if let Some(server) = server_endpoint(&first, &rest, path.ends_with('/')) {
+        return Ok(Endpoint::Server(server));
+    }
+    let of = db_endpoint(method, &rest);
+    Ok(Endpoint::Db { name: first, of })
+}
+
+fn server_endpoint(first: &str, rest: &[String], closed: bool) -> Option<ServerEndpoint> {
+    use ServerEndpoint as S;
+    let exact = rest.is_empty();
+    Some(match first {
+        "favicon.ico" => S::Favicon,
+        "_utils" => S::Utils((!exact || closed).then(|| rest.join("/"))),
+        "_up" if exact => S::Up,
+        "_all_dbs" if exact => S::AllDbs,
+        "_dbs_info" if exact => S::DbsInfo,
+        "_active_tasks" if exact => S::ActiveTasks,
+        "_uuids" if exact => S::Uuids,
+        "_session" if exact => S::Session,
+        "_db_updates" if exact => S::DbUpdates,
+        "_membership" if exact => S::Membership,
+        "_node" => S::Node(rest.to_vec()),
+        "_replicate"
+        | "_scheduler"
+        | "_cluster_setup"
+        | "_reshard"
+        | "_search_analyze"
+        | "_nouveau_analyze"
+        | "_reload_query_servers" => S::Unbuilt,
+        _ => return None,
+    })
+}
+
+fn db_endpoint(method: Method, rest: &[String]) -> DbEndpoint {
+    use DbEndpoint as D;
+    let words: Vec<&str> = rest.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        [] => D::Root,
+        ["_all_docs"] => D::AllDocs(Namespace::All),
+        ["_design_docs"] => D::AllDocs(Namespace::Design),
+        ["_local_docs"] => D::AllDocs(Namespace::Local),
+        ["_all_docs", "queries"] => D::AllDocsQueries(Namespace::All),
+        ["_design_docs", "queries"] => D::AllDocsQueries(Namespace::Design),
+        ["_local_docs", "queries"] => D::AllDocsQueries(Namespace::Local),
+        ["_bulk_docs"] => D::BulkDocs,
+        ["_bulk_get"] => D::BulkGet,
+        ["_changes", ..] => D::Changes,
+        ["_compact"] => D::Compact,
+        ["_compact", ddoc, ..] => D::CompactViews((*ddoc).to_owned()),
+        ["_ensure_full_commit"] => D::EnsureFullCommit,
+        ["_missing_revs"] => D::MissingRevs,
+        ["_revs_diff"] => D::RevsDiff,
+        ["_revs_limit"] => D::RevsLimit,
+        ["_purge"] => D::Purge,
+        ["_purged_infos"] => D::PurgedInfos,
+        ["_purged_infos_limit"] => D::PurgedInfosLimit,
+        ["_security"] => D::Security,
+        ["_shards"] => D::Shards,
+        ["_shards", id] => D::ShardOf(DocId::trusted(id)),
+        ["_sync_shards"] => D::SyncShards,
+        ["_view_cleanup", ..] => D::ViewCleanup,
+        ["_temp_view", ..] => D::TempView,
+        ["_find" | "_explain" | "_index" | "_search_cleanup" | "_nouveau_cleanup", ..] => {
+            D::Unbuilt
+        }
+        ["_partition", rest @ ..] => partition_endpoint(rest),
+        ["_design", name, action, rest @ ..] if action.starts_with('_') => D::DesignAction {
+            ddoc: prefixed("_design/", name),
+            action: (*action).to_owned(),
+            rest: rest.iter().map(|&part| part.to_owned()).collect(),
+        },
+        ["_design", name, rest @ ..] => document(prefixed("_design/", name), rest),
+        ["_local" | "_local/"] => D::Refused("Invalid _local document id."),
+        ["_local", name] => D::Doc(prefixed("_local/", name)),
+        ["_local", ..] => D::Refused("_local documents do not accept attachments."),
+        [id, ..] if method == Method::Get && id.starts_with("_design/") => D::DesignRedirect,
+        [id, _, ..] if id.starts_with("_local/") => {
+            D::Refused("_local documents do not accept attachments.")
+        }
+        [id, more @ ..] => document(DocId::trusted(id), more),
+    }
+}
+
+fn partition_endpoint(rest: &[&str]) -> DbEndpoint {
+    use DbEndpoint as D;
+    match rest {
+        [] => D::Refused("invalid_partition_req"),
+        [partition] => D::Partition((*partition).to_owned()),
+        [partition, "_all_docs"] => D::PartitionAllDocs((*partition).to_owned()),
+        [partition, "_all_docs", "queries"] => D::PartitionAllDocsQueries((*partition).to_owned()),
+        [partition, ..] => D::PartitionOther((*partition).to_owned()),
+    }
+}
+
+fn prefixed(prefix: &str, name: &str) -> DocId {
+    DocId::trusted(&format!("{prefix}{name}"))
+}
+
+fn document(id: DocId, rest: &[&str]) -> DbEndpoint {
+    if rest.is_empty() { DbEndpoint::Doc(id) } else { DbEndpoint::Attachment(id, rest.join("/")) }
+}
+
+impl Endpoint {
+    /// The value of `Allow`, which is also in the reason of a 405, word for word.
+    #[must_use]
+    pub fn allow(&self) -> &'static str {
+        match self {
+            Endpoint::Server(server) => server.allow(),
+            Endpoint::Db { of, .. } => of.allow(),
+        }
+    }
+}
+
+impl ServerEndpoint {
+    fn allow(&self) -> &'static str {
+        use ServerEndpoint as S;
+        match self {
+            S::DbsInfo => "GET,HEAD,POST",
+            S::Uuids | S::DbUpdates | S::Membership | S::Node(_) => "GET",
+            S::Session => "GET,HEAD,POST,DELETE",
+            _ => "GET,HEAD",
+        }
+    }
+}
+
+impl DbEndpoint {
+    fn allow(&self) -> &'static str {
+        use DbEndpoint as D;
+        match self {
+            D::Root => "DELETE,GET,HEAD,POST",
+            D::AllDocs(_) | D::PartitionAllDocs(_) => "GET,HEAD,POST",
+            D::Changes => "GET,POST,HEAD",
+            D::RevsLimit | D::Security => "PUT,GET",
+            D::PurgedInfosLimit => "GET,PUT",
+            D::Doc(_) => "DELETE,GET,HEAD,POST,PUT,COPY",
+            D::Attachment(..) | D::DesignAction { .. } => "DELETE,GET,HEAD,PUT",
+            D::PurgedInfos | D::Shards | D::ShardOf(_) | D::Partition(_) => "GET",
+            _ => "POST",
+        }
+    }
+}
+
+/// Whether every `%` in a request target is followed by two hexadecimal digits.
+#[must_use]
+pub fn encoding_is_sound(target: &str) -> bool {
+    let mut bytes = target.as_bytes();
+    while let Some(at) = bytes.iter().position(|&byte| byte == b'%') {
+        match bytes.get(at + 1..at + 3) {
+            Some(digits) if digits.iter().all(u8::is_ascii_hexdigit) => {
+                bytes = bytes.get(at + 3..).unwrap_or_default();
+            }
+            _ => return false,
+        }
+    }
+    true
+}
+
+/// Undoes percent encoding; `+` is a space, in paths too, as CouchDB has it by default. Digits
+/// were checked before ([`encoding_is_sound`]); a stray `%` stays.
+///
+/// # Errors
+/// What comes out is not UTF-8.
+pub fn decode(text: &str) -> Result<String, Error> {
+    if !text.bytes().any(|byte| byte == b'%' || byte == b'+') {
+        return Ok(text.to_owned());
+    }
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'+' => out.push(b' '),
+            b'%' => {
+                let mut ahead = bytes.clone();
+                match (hex(ahead.next()), hex(ahead.next())) {
+                    (Some(high), Some(low)) => {
+                        out.push(high << 4 | low);
+                        bytes = ahead;
+                    }
+                    _ => out.push(b'%'),
+                }
+            }
+            byte => out.push(byte),
+        }
+    }
+    String::from_utf8(out)
+        .map_err(|_| Error::IllegalDocId("Document id must be valid UTF-8".into()))
+}
+
+fn hex(digit: Option<u8>) -> Option<u8> {
+    digit.and_then(|digit| char::from(digit).to_digit(16)).and_then(|value| value.try_into().ok())
+}
