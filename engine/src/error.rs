@@ -50,6 +50,9 @@ pub enum Error {
     /// The log, shard or engine was closed.
     #[error("closed")]
     Closed,
+    /// A batch for a tree was not sorted by key, or named a key twice.
+    #[error("keys are not in order")]
+    Unordered,
     /// A value is larger than the format can hold.
     #[error("{what} is too large")]
     TooLarge {

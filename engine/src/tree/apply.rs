@@ -1,0 +1,355 @@
+//! Applying a sorted batch: the touched path is copied, the rest is shared. Never changes a node
+//! that exists, never writes to a file.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{
+    Spec, Top,
+    node::{Body, Child, Inner, Link, Node, Spot, View},
+    split::{cuts, separator},
+};
+use crate::{
+    Error,
+    page::{Page, PageBuilder, Pages, entry_size},
+};
+
+/// Inner nodes are smaller than leaves of documents: every write copies a path of them.
+pub const INNER_SIZE: usize = 8 << 10;
+
+/// A put (`Some`) or delete (`None`) of a key.
+pub type Op<'a> = (&'a [u8], Option<&'a [u8]>);
+
+/// What became of a node.
+struct Applied {
+    /// In its place: none, one or several.
+    links: Vec<Link>,
+    /// Something was deleted, so a small neighbour may be merged with it.
+    shrunk: bool,
+    /// No key was added before another that was there.
+    packed: bool,
+}
+
+/// Applies strictly ascending operations to the tree below `top`.
+pub fn apply(
+    spec: &Spec,
+    pages: &Pages,
+    top: Option<&Top>,
+    ops: &[Op<'_>],
+) -> Result<Option<Top>, Error> {
+    let batch = Batch { spec, pages };
+    let low = Bytes::new();
+    let (mut level, applied) = match top {
+        None => (0, batch.leaf(None, &low, ops)),
+        Some(top) => (top.level, batch.node(top.child.spot(), &low, top.level, ops)?),
+    };
+    let Some(Applied { mut links, packed, .. }) = applied else { return Ok(top.cloned()) };
+    while links.len() > 1 {
+        level += 1;
+        links = batch.group(links, level, packed);
+    }
+    let mut child = links.pop().map(|link| link.child);
+    while let Some(only) = child.as_ref().and_then(only_child) {
+        child = Some(only);
+        level -= 1;
+    }
+    Ok(child.map(|child| Top { child, level }))
+}
+
+fn only_child(child: &Child) -> Option<Child> {
+    let Child::Dirty(node) = child else { return None };
+    match &node.body {
+        Body::Inner { children, .. } => match children.as_slice() {
+            [only] => Some(only.child.clone()),
+            _ => None,
+        },
+        Body::Leaf(_) => None,
+    }
+}
+
+struct Batch<'a> {
+    spec: &'a Spec,
+    pages: &'a Pages,
+}
+
+impl Batch<'_> {
+    /// The size a page may have, and what of it is for entries.
+    fn room(&self, level: u8) -> usize {
+        let size = self.spec.page_size;
+        if level == 0 { size } else { size.min(INNER_SIZE) }.saturating_sub(8)
+    }
+
+    /// `None` if nothing changed.
+    fn node(
+        &self,
+        spot: Spot,
+        low: &Bytes,
+        level: u8,
+        ops: &[Op<'_>],
+    ) -> Result<Option<Applied>, Error> {
+        match spot.load(self.pages, level)? {
+            View::Leaf(page) => Ok(self.leaf(Some(&page), low, ops)),
+            View::Inner(inner) => self.inner(&inner, low, level, ops),
+        }
+    }
+
+    fn inner(
+        &self,
+        inner: &Inner,
+        low: &Bytes,
+        level: u8,
+        ops: &[Op<'_>],
+    ) -> Result<Option<Applied>, Error> {
+        let mut children = Vec::with_capacity(inner.len() + 2);
+        let mut shrunk = Vec::new();
+        let (mut changed, mut packed) = (false, false);
+        let (mut next, mut rest) = (0, ops);
+        while let Some((key, _)) = rest.first() {
+            let at = inner.find(key);
+            let until = match at + 1 < inner.len() {
+                true => rest.partition_point(|(key, _)| *key < inner.low(at + 1)),
+                false => rest.len(),
+            };
+            let (mine, later) = rest.split_at_checked(until.max(1)).unwrap_or((rest, &[]));
+            self.copy(inner, next..at, &mut children)?;
+            let mut old = inner.link(at, self.pages)?;
+            if at == 0 {
+                old.low = low.clone();
+            }
+            match self.node(old.child.spot(), &old.low, level.saturating_sub(1), mine)? {
+                None => children.push(old),
+                Some(applied) => {
+                    packed = applied.packed && at + 1 == inner.len();
+                    changed = true;
+                    if applied.shrunk && applied.links.len() == 1 {
+                        shrunk.push(children.len());
+                    }
+                    children.extend(applied.links);
+                }
+            }
+            (next, rest) = (at + 1, later);
+        }
+        if !changed {
+            return Ok(None);
+        }
+        self.copy(inner, next..inner.len(), &mut children)?;
+        for at in shrunk.into_iter().rev() {
+            self.merge_small(&mut children, at, level.saturating_sub(1))?;
+        }
+        if let Some(first) = children.first_mut() {
+            first.low = low.clone();
+        }
+        let shrunk = children.len() < inner.len();
+        Ok(Some(Applied { links: self.group(children, level, packed), shrunk, packed }))
+    }
+
+    fn copy(
+        &self,
+        inner: &Inner,
+        range: std::ops::Range<usize>,
+        to: &mut Vec<Link>,
+    ) -> Result<(), Error> {
+        for i in range {
+            to.push(inner.link(i, self.pages)?);
+        }
+        Ok(())
+    }
+
+    /// Makes as few inner nodes as hold these children.
+    fn group(&self, children: Vec<Link>, level: u8, packed: bool) -> Vec<Link> {
+        let sizes: Vec<usize> = children.iter().map(Link::page_size).collect();
+        let cuts = cuts(&sizes, self.room(level), packed, 2);
+        let mut rest = children.into_iter();
+        let mut links = Vec::with_capacity(cuts.len());
+        for count in cuts {
+            let children: Vec<Link> = rest.by_ref().take(count).collect();
+            let low = children.first().map(|link| link.low.clone()).unwrap_or_default();
+            let child = Child::Dirty(Arc::new(Node::inner(level, children)));
+            links.push(Link { low, child });
+        }
+        links
+    }
+
+    /// Merges a child that became small with a neighbour, if the two fit well into one page.
+    fn merge_small(&self, children: &mut Vec<Link>, at: usize, level: u8) -> Result<(), Error> {
+        let small = match children.get(at).map(|link| &link.child) {
+            Some(Child::Dirty(node)) => node.page_size() < self.room(level) / 4,
+            _ => false,
+        };
+        if !small {
+            return Ok(());
+        }
+        for left in [Some(at), at.checked_sub(1)].into_iter().flatten() {
+            let (Some(a), Some(b)) = (children.get(left), children.get(left + 1)) else { continue };
+            let views = (self.load(a, level)?, self.load(b, level)?);
+            let Some(node) = self.merged(&views.0, &views.1, &b.low, level)? else { continue };
+            let link = Link { low: a.low.clone(), child: Child::Dirty(Arc::new(node)) };
+            children.splice(left..left + 2, [link]);
+            break;
+        }
+        Ok(())
+    }
+
+    fn load(&self, link: &Link, level: u8) -> Result<View, Error> {
+        link.child.spot().load(self.pages, level)
+    }
+
+    /// One node with the entries of two, the right one with this low key, unless it would be more
+    /// than three quarters full.
+    fn merged(
+        &self,
+        left: &View,
+        right: &View,
+        low: &Bytes,
+        level: u8,
+    ) -> Result<Option<Node>, Error> {
+        let most = self.room(level) / 4 * 3;
+        Ok(match (left, right) {
+            (View::Leaf(a), View::Leaf(b)) => {
+                let size = a.size_of(0, a.len()) + b.size_of(0, b.len());
+                (size <= most).then(|| {
+                    let mut builder = PageBuilder::new(0, a.len() + b.len(), size);
+                    builder.push_run(a, 0, a.len());
+                    builder.push_run(b, 0, b.len());
+                    Node::leaf(builder.finish())
+                })
+            }
+            (View::Inner(a), View::Inner(b)) => {
+                let mut children = Vec::with_capacity(a.len() + b.len());
+                self.copy(a, 0..a.len(), &mut children)?;
+                self.copy(b, 0..b.len(), &mut children)?;
+                if let Some(first) = children.get_mut(a.len()) {
+                    first.low = low.clone();
+                }
+                let size: usize = children.iter().map(Link::page_size).sum();
+                (size <= most).then(|| Node::inner(level, children))
+            }
+            _ => None,
+        })
+    }
+
+    /// Applies operations to a leaf, or makes leaves where there was none.
+    fn leaf(&self, page: Option<&Page>, low: &Bytes, ops: &[Op<'_>]) -> Option<Applied> {
+        let merge = Merge::plan(page, ops)?;
+        if merge.entries == 0 {
+            return Some(Applied { links: Vec::new(), shrunk: true, packed: false });
+        }
+        let old_size = page.map_or(0, |page| page.size_of(0, page.len()));
+        let (shrunk, packed) = (merge.size < old_size, merge.packed);
+        let pages = if merge.size <= self.room(0) || merge.entries == 1 {
+            vec![merge.build(&merge.pieces, merge.entries, merge.size)]
+        } else {
+            merge.build_many(self.room(0))
+        };
+        let mut links: Vec<Link> = Vec::with_capacity(pages.len());
+        let mut last: Option<Page> = None;
+        for page in pages {
+            let low = match &last {
+                None => low.clone(),
+                Some(last) => {
+                    Bytes::copy_from_slice(separator(last.key(last.len() - 1), page.key(0)))
+                }
+            };
+            last = Some(page.clone());
+            links.push(Link { low, child: Child::Dirty(Arc::new(Node::leaf(page))) });
+        }
+        Some(Applied { links, shrunk, packed })
+    }
+}
+
+/// Consecutive entries of a merged leaf.
+#[derive(Clone, Copy)]
+enum Piece<'a> {
+    /// These of the old page.
+    Old(usize, usize),
+    /// A new one.
+    New(&'a [u8], &'a [u8]),
+}
+
+/// An old page and operations on it, merged into one sequence.
+struct Merge<'a> {
+    page: Option<&'a Page>,
+    pieces: Vec<Piece<'a>>,
+    entries: usize,
+    size: usize,
+    packed: bool,
+}
+
+impl<'a> Merge<'a> {
+    /// `None` if the operations change nothing.
+    fn plan(page: Option<&'a Page>, ops: &[Op<'a>]) -> Option<Merge<'a>> {
+        let len = page.map_or(0, Page::len);
+        let mut merge = Merge { page, pieces: Vec::new(), entries: 0, size: 0, packed: true };
+        let (mut next, mut changed) = (0, false);
+        for (key, value) in ops {
+            let place = page.map_or(Err(0), |page| page.search_from(next, key));
+            let at = place.unwrap_or_else(|at| at);
+            merge.push(Piece::Old(next, at));
+            next = if place.is_ok() { at + 1 } else { at };
+            if let Some(value) = value {
+                merge.packed &= place.is_ok() || at == len;
+                merge.push(Piece::New(key, value));
+            }
+            changed |= value.is_some() || place.is_ok();
+        }
+        merge.push(Piece::Old(next, len));
+        changed.then_some(merge)
+    }
+
+    fn push(&mut self, piece: Piece<'a>) {
+        match piece {
+            Piece::Old(from, to) if from == to => return,
+            Piece::Old(from, to) => {
+                self.entries += to - from;
+                self.size += self.page.map_or(0, |page| page.size_of(from, to));
+            }
+            Piece::New(key, value) => {
+                self.entries += 1;
+                self.size += entry_size(key, value);
+            }
+        }
+        self.pieces.push(piece);
+    }
+
+    fn build(&self, pieces: &[Piece<'a>], entries: usize, size: usize) -> Page {
+        let mut builder = PageBuilder::new(0, entries, size);
+        for piece in pieces {
+            match (*piece, self.page) {
+                (Piece::New(key, value), _) => builder.push(key, value),
+                (Piece::Old(from, to), Some(page)) => builder.push_run(page, from, to),
+                (Piece::Old(..), None) => {}
+            }
+        }
+        builder.finish()
+    }
+
+    /// Splits what does not fit into one page.
+    fn build_many(&self, room: usize) -> Vec<Page> {
+        let single = self.pieces.iter().flat_map(|piece| {
+            let (old, new) = match *piece {
+                Piece::Old(from, to) => (from..to, None),
+                Piece::New(..) => (0..0, Some(*piece)),
+            };
+            old.map(|i| Piece::Old(i, i + 1)).chain(new)
+        });
+        let single: Vec<Piece<'a>> = single.collect();
+        let sizes: Vec<usize> = single
+            .iter()
+            .map(|piece| match (*piece, self.page) {
+                (Piece::New(key, value), _) => entry_size(key, value),
+                (Piece::Old(from, to), Some(page)) => page.size_of(from, to),
+                (Piece::Old(..), None) => 0,
+            })
+            .collect();
+        let mut from = 0;
+        let mut pages = Vec::new();
+        for count in cuts(&sizes, room, self.packed, 1) {
+            let to = from + count;
+            let size = sizes.get(from..to).unwrap_or_default().iter().sum();
+            pages.push(self.build(single.get(from..to).unwrap_or_default(), count, size));
+            from = to;
+        }
+        pages
+    }
+}
