@@ -78,6 +78,17 @@ impl RevId {
         }
     }
 
+    /// Reads a client's text as CouchDB does: of 32 characters, all must be hexadecimal digits.
+    ///
+    /// # Errors
+    /// When they are not.
+    pub fn from_client(text: &str) -> Result<Self, BadRev> {
+        match RevId::parse(text) {
+            RevId(Bytes16::Other(bytes)) if bytes.len() == 32 => Err(BadRev),
+            id => Ok(id),
+        }
+    }
+
     /// The bytes that are stored, hashed and compared.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
@@ -133,7 +144,7 @@ impl FromStr for Rev {
     fn from_str(text: &str) -> Result<Self, BadRev> {
         let (pos, id) = text.split_once('-').ok_or(BadRev)?;
         let pos = pos.parse().map_err(|_| BadRev)?;
-        Ok(Rev { pos, id: RevId::parse(id) })
+        Ok(Rev { pos, id: RevId::from_client(id)? })
     }
 }
 
