@@ -1,11 +1,23 @@
 //! The node's write-ahead log: frames of all shards in one sequence, made durable in groups by one
 //! thread. Never knows what a payload means, never retries after a failed write or sync.
 
-use std::sync::Arc;
+mod format;
+mod replay;
+mod segments;
+
+#[cfg(test)]
+mod tests;
+
+use std::{sync::Arc, thread};
 
 use bytes::Bytes;
+use parking_lot::{Condvar, Mutex};
 
+use self::segments::{Appender, Segments};
 use crate::{Error, io::Storage};
+
+/// Largest payload, in bytes.
+const MAX_PAYLOAD: usize = 1 << 30;
 
 /// What the log is told at the start.
 #[derive(Debug, Clone)]
@@ -24,8 +36,8 @@ impl Default for Options {
     }
 }
 
-/// A frame as replay gives it.
-#[derive(Debug, Clone)]
+/// A frame as replay gives it. Its payload keeps the whole segment in memory while it lives.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
     /// Its number: 1, 2, 3, … over all shards.
     pub lsn: u64,
@@ -40,55 +52,230 @@ pub struct Frame {
 pub type Done = Box<dyn FnOnce(Result<(), Error>) + Send>;
 
 /// The open log. Shared behind an `Arc`.
-pub struct Log {}
+pub struct Log {
+    shared: Arc<Shared>,
+    segments: Segments,
+    thread: Mutex<Option<thread::JoinHandle<()>>>,
+}
+
+struct Shared {
+    queue: Mutex<Queue>,
+    queue_bytes: usize,
+    /// Something is waiting, or the log is being closed.
+    work: Condvar,
+    /// The queue was emptied.
+    room: Condvar,
+    /// Locked while a batch is written and, after a failure, until everybody was told.
+    appender: Mutex<Appender>,
+}
+
+struct Queue {
+    waiting: Vec<Waiting>,
+    bytes: usize,
+    next_lsn: u64,
+    failed: Option<Error>,
+    closing: bool,
+}
+
+struct Waiting {
+    shard: Arc<str>,
+    payload: Bytes,
+    done: Done,
+}
 
 impl Log {
-    /// Replays what is there, in order, then opens the log for appending behind it.
+    /// Replays what is there, in order, then opens the log for appending behind it. What was
+    /// replayed is durable when this returns, not before.
     pub fn open(
-        _storage: Arc<dyn Storage>,
-        _options: Options,
-        _replay: &mut dyn FnMut(Frame) -> Result<(), Error>,
+        storage: Arc<dyn Storage>,
+        options: Options,
+        replay: &mut dyn FnMut(Frame) -> Result<(), Error>,
     ) -> Result<Log, Error> {
-        todo!()
+        let scanned = replay::scan(&*storage, &options.dir, replay)?;
+        let appender = Appender::open(storage, &options, scanned)?;
+        let segments = appender.segments().clone();
+        let queue = Queue {
+            waiting: Vec::new(),
+            bytes: 0,
+            next_lsn: appender.next_lsn(),
+            failed: None,
+            closing: false,
+        };
+        let shared = Arc::new(Shared {
+            queue: Mutex::new(queue),
+            queue_bytes: options.queue_bytes,
+            work: Condvar::new(),
+            room: Condvar::new(),
+            appender: Mutex::new(appender),
+        });
+        let worker = shared.clone();
+        let thread = thread::Builder::new()
+            .name("settee-log".into())
+            .spawn(move || worker.run())
+            .map_err(|error| Error::io("start thread for", &options.dir, error))?;
+        Ok(Log { shared, segments, thread: Mutex::new(Some(thread)) })
     }
 
     /// Queues a frame and returns its lsn. Waits while the queue is full. An error here means that
     /// the frame is not queued and `done` is never called.
-    pub fn append(&self, _shard: &Arc<str>, _payload: Bytes, _done: Done) -> Result<u64, Error> {
-        todo!()
+    pub fn append(&self, shard: &Arc<str>, payload: Bytes, done: Done) -> Result<u64, Error> {
+        if payload.len() > MAX_PAYLOAD || shard.len() > usize::from(u16::MAX) {
+            return Err(Error::TooLarge { what: "a log record" });
+        }
+        let size = format::frame_size(shard, &payload);
+        let mut queue = self.shared.queue.lock();
+        loop {
+            queue.check()?;
+            if queue.waiting.is_empty() || queue.bytes + size <= self.shared.queue_bytes {
+                break;
+            }
+            self.shared.room.wait(&mut queue);
+        }
+        let lsn = queue.next_lsn;
+        queue.next_lsn += 1;
+        queue.bytes += size;
+        queue.waiting.push(Waiting { shard: shard.clone(), payload, done });
+        if queue.waiting.len() == 1 {
+            self.shared.work.notify_one();
+        }
+        Ok(lsn)
     }
 
     /// The lsn the next frame will get.
     pub fn next_lsn(&self) -> u64 {
-        todo!()
+        self.shared.queue.lock().next_lsn
     }
 
     /// Removes segments whose frames are all below `lsn`.
-    pub fn trim(&self, _lsn: u64) -> Result<(), Error> {
-        todo!()
+    pub fn trim(&self, lsn: u64) -> Result<(), Error> {
+        self.segments.trim(lsn)
     }
 
     /// Bytes of all segments.
     pub fn size(&self) -> u64 {
-        todo!()
+        self.segments.size()
     }
 
     /// The failure that stopped the log, if one did.
     pub fn poisoned(&self) -> Option<Error> {
-        todo!()
+        self.shared.queue.lock().failed.clone()
+    }
+
+    /// Takes appends again after a failure: cuts off what may be there of the failed batch and goes
+    /// on in a new segment, through new handles. Lsns go on behind the last durable frame, so every
+    /// shard must have gone back to its last durable state first. Does nothing to a healthy log.
+    pub fn recover(&self) -> Result<(), Error> {
+        let mut appender = self.shared.appender.lock();
+        if self.poisoned().is_none() {
+            return Ok(());
+        }
+        appender.recover()?;
+        let mut queue = self.shared.queue.lock();
+        queue.next_lsn = appender.next_lsn();
+        queue.failed = None;
+        Ok(())
     }
 
     /// Writes what is queued and stops the thread. Dropping the log does the same.
     pub fn close(&self) -> Result<(), Error> {
-        todo!()
+        self.shared.queue.lock().closing = true;
+        self.shared.work.notify_all();
+        self.shared.room.notify_all();
+        if let Some(thread) = self.thread.lock().take() {
+            // A panic of a completion is its owner's; the queue was left consistent.
+            let _ = thread.join();
+        }
+        self.poisoned().map_or(Ok(()), Err)
     }
 }
 
-/// Reads all segments without changing anything: for `settee check`.
+impl Drop for Log {
+    fn drop(&mut self) {
+        let _ = self.close();
+    }
+}
+
+impl Queue {
+    fn check(&self) -> Result<(), Error> {
+        match &self.failed {
+            Some(cause) => Err(Error::Poisoned { cause: cause.to_string().into() }),
+            None if self.closing => Err(Error::Closed),
+            None => Ok(()),
+        }
+    }
+
+    fn take(&mut self) -> Vec<Waiting> {
+        self.bytes = 0;
+        std::mem::take(&mut self.waiting)
+    }
+}
+
+impl Shared {
+    /// The log's thread: takes whatever is waiting, makes it durable, tells who waited.
+    fn run(&self) {
+        let _watch = Watch(self);
+        while let Some(batch) = self.next_batch() {
+            let mut appender = self.appender.lock();
+            let frames = batch.iter().map(|waiting| (&*waiting.shard, &*waiting.payload));
+            match appender.append(batch.len(), frames) {
+                Ok(()) => {
+                    drop(appender);
+                    batch.into_iter().for_each(|waiting| (waiting.done)(Ok(())));
+                }
+                Err(error) => self.fail(batch, &error),
+            }
+        }
+    }
+
+    /// Waits for something to do; `None` when the log is closed and nothing is left.
+    fn next_batch(&self) -> Option<Vec<Waiting>> {
+        let mut queue = self.queue.lock();
+        while queue.waiting.is_empty() {
+            if queue.closing {
+                return None;
+            }
+            self.work.wait(&mut queue);
+        }
+        let batch = queue.take();
+        self.room.notify_all();
+        Some(batch)
+    }
+
+    /// Stops taking frames, then tells everybody who waits.
+    fn fail(&self, batch: Vec<Waiting>, error: &Error) {
+        tracing::error!(%error, "the log stopped");
+        let later = {
+            let mut queue = self.queue.lock();
+            queue.failed = Some(error.clone());
+            queue.take()
+        };
+        self.room.notify_all();
+        for waiting in batch.into_iter().chain(later) {
+            (waiting.done)(Err(error.clone()));
+        }
+    }
+}
+
+/// Stops the log when its thread ends by a panic of a completion, so that nobody waits in vain.
+struct Watch<'a>(&'a Shared);
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let mut queue = self.0.queue.lock();
+            queue.failed = Some(Error::Closed);
+            drop(queue.take());
+            self.0.room.notify_all();
+        }
+    }
+}
+
+/// Reads all segments without changing anything: for checking a data directory. A torn end is not
+/// an error.
 pub fn verify(
-    _storage: &dyn Storage,
-    _dir: &str,
-    _frames: &mut dyn FnMut(Frame) -> Result<(), Error>,
+    storage: &dyn Storage,
+    dir: &str,
+    frames: &mut dyn FnMut(Frame) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    todo!()
+    replay::scan(storage, dir, frames).map(|_| ())
 }

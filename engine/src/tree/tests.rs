@@ -128,7 +128,7 @@ fn assert_equal(shard: &Shard, tree: &Tree, model: &Model) {
 /// Everything about a range of keys.
 fn assert_range(shard: &Shard, tree: &Tree, model: &Model, range: (Bound<u16>, Bound<u16>)) {
     let pages = &shard.pages;
-    let (low, high) = (range.0.map(|n| key(n)), range.1.map(|n| key(n)));
+    let (low, high) = (range.0.map(key), range.1.map(key));
     let expected: Vec<_> = owned(model)
         .into_iter()
         .filter(|(key, _)| match &low {
