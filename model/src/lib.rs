@@ -4,6 +4,7 @@
 pub mod doc;
 pub mod docid;
 pub mod docinfo;
+pub mod edit;
 pub mod json;
 pub mod partition;
 pub mod range;

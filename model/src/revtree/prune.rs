@@ -46,6 +46,17 @@ impl<V: Clone + Ord> RevTree<V> {
         removed
     }
 
+    /// Drops the values of revisions that have descendants, unless they are to stay; such
+    /// revisions are then known by name only.
+    pub fn forget_ancestors(&mut self, mut stays: impl FnMut(&V) -> bool) {
+        for index in 0..self.nodes.len() {
+            let inner = !self.is_leaf(index);
+            if let Some(node) = self.nodes.get_mut(index).filter(|_| inner) {
+                node.value = node.value.take().filter(|value| stays(value));
+            }
+        }
+    }
+
     /// Youngest tree first: of a leaf that is there twice, the one in it is purged first.
     fn leaf_indices(&self) -> Vec<usize> {
         let mut trees: Vec<_> = self.trees().collect();
