@@ -1,12 +1,15 @@
 //! CouchDB's HTTP API. A request's bytes become an endpoint (`route`), its user is found (`auth`),
 //! and a handler answers by what the coordinator knows. Never touches files, trees or shards.
 
+pub mod accept;
 pub mod auth;
 pub mod body;
 pub mod context;
 pub mod error;
 pub mod handlers;
+pub mod multipart;
 pub mod query;
+pub mod render;
 pub mod reply;
 pub mod route;
 pub mod settings;

@@ -23,6 +23,7 @@ pub mod database;
 pub mod doc;
 pub mod lists;
 pub mod node;
+pub mod play;
 pub mod purge;
 pub mod revs;
 pub mod session;
