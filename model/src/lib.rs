@@ -5,6 +5,7 @@ pub mod doc;
 pub mod docid;
 pub mod docinfo;
 pub mod edit;
+pub mod hash;
 pub mod json;
 pub mod partition;
 pub mod range;

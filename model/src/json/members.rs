@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::ops::Deref;
 
 use super::number::{self, Number};
-use super::text::{plain_run, unescape_into};
+use super::text::{plain_run, unescape_string};
 
 /// A JSON value in stored form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +104,7 @@ impl<'a> Raw<'a> {
 fn unescape(inside: &[u8]) -> Option<Cow<'_, str>> {
     if inside.contains(&b'\\') {
         let mut text = Vec::with_capacity(inside.len());
-        unescape_into(&mut text, inside);
+        unescape_string(&mut text, inside);
         String::from_utf8(text).ok().map(Cow::Owned)
     } else {
         std::str::from_utf8(inside).ok().map(Cow::Borrowed)

@@ -20,6 +20,7 @@ pub use members::{Elements, Members, Raw};
 pub use scan::normalise;
 pub use size::encoded_size;
 pub use text::escape_into;
+pub(crate) use text::unescape_string;
 
 /// What a client's JSON may ask of us. All but the first two are settings of CouchDB's.
 #[derive(Clone, Debug, PartialEq, Eq)]

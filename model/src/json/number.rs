@@ -90,7 +90,7 @@ pub(crate) fn value(text: &[u8]) -> Option<Number<'_>> {
     }
     let float: f64 = std::str::from_utf8(text.get(..length)?).ok()?.parse().ok()?;
     let nonzero = text.iter().take(mantissa).any(|byte| matches!(byte, b'1'..=b'9'));
-    let in_range = float.is_finite() && (float.is_normal() || !nonzero);
+    let in_range = float.is_finite() && (float.abs() > f64::MIN_POSITIVE || !nonzero);
     if !fraction && (!in_range || length > SHORT) {
         return scaled(text.get(..mantissa)?, text.get(mantissa + 1..length)?);
     }

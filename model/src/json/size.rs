@@ -2,7 +2,7 @@
 //! as JSON, with strings unescaped and numbers guessed from their magnitude.
 
 use super::number::{self, Number};
-use super::text::{plain_run, unescape_into};
+use super::text::{plain_run, read_escape};
 
 /// Size in bytes of a value in stored form, by CouchDB's counting.
 #[must_use]
@@ -30,16 +30,15 @@ fn string_size(inside: &[u8]) -> (u64, usize) {
     let mut rest = inside;
     loop {
         let (plain, tail) = rest.split_at(plain_run(rest));
-        size += plain.len() as u64;
-        let escape = match tail {
-            [b'\\', b'u', ..] => 6,
-            [b'\\', ..] => 2,
-            _ => break (size, inside.len() - tail.len() + 2),
-        };
-        let mut char = Vec::new();
-        unescape_into(&mut char, tail.get(..escape).unwrap_or(tail));
-        size += char.len() as u64;
-        rest = tail.get(escape..).unwrap_or_default();
+        size += plain.len();
+        match tail.split_first() {
+            Some((b'\\', after)) => {
+                let (char, length) = read_escape(after).unwrap_or((' ', 0));
+                size += char.len_utf8();
+                rest = after.get(length..).unwrap_or_default();
+            }
+            _ => return (size as u64, inside.len() - tail.len() + 2),
+        }
     }
 }
 

@@ -115,26 +115,24 @@ fn hex4(digits: Option<&[u8]>) -> Result<u32, JsonError> {
     })
 }
 
-/// Appends what the inside of a string means. For stored form; an escape that is none, which
-/// stored form doesn't have, is kept as it stands.
-pub(crate) fn unescape_into(out: &mut Vec<u8>, inside: &[u8]) {
-    let mut rest = inside;
-    while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
-        let (plain, escape) = rest.split_at(at);
+/// Appends what a string means, of which `text` begins after the first quotation mark, and gives
+/// what follows the last one. For stored form; what that doesn't have is kept as it stands.
+pub(crate) fn unescape_string<'a>(out: &mut Vec<u8>, text: &'a [u8]) -> &'a [u8] {
+    let mut rest = text;
+    loop {
+        let (plain, tail) = rest.split_at(plain_run(rest));
         out.extend_from_slice(plain);
-        let after = escape.get(1..).unwrap_or_default();
-        match read_escape(after) {
-            Ok((char, length)) => {
+        let Some((byte, after)) = tail.split_first() else { return tail };
+        rest = after;
+        match (byte, read_escape(after)) {
+            (b'"', _) => return after,
+            (b'\\', Ok((char, length))) => {
                 push_char(out, char);
                 rest = after.get(length..).unwrap_or_default();
             }
-            Err(JsonError) => {
-                out.push(b'\\');
-                rest = after;
-            }
+            _ => out.push(*byte),
         }
     }
-    out.extend_from_slice(rest);
 }
 
 #[cfg(test)]
@@ -175,7 +173,8 @@ mod tests {
         for text in ["", "plain", "\"\\\n\0", "é\u{1}€\\", "😀\t"] {
             let escaped = escaped(text);
             let mut out = Vec::new();
-            unescape_into(&mut out, &escaped.as_bytes()[1..escaped.len() - 1]);
+            let tail = escaped.clone() + ":1";
+            assert_eq!(unescape_string(&mut out, &tail.as_bytes()[1..]), b":1");
             assert_eq!(out, text.as_bytes());
         }
     }
