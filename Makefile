@@ -35,7 +35,7 @@ clients: setup setup-clients ## PouchDB, nano and couchbackup against a running 
 
 chaos: setup ## kill -9 in a loop under load; ROUNDS=n
 	cargo build --release --bin settee
-	ROUNDS=$${ROUNDS:-100} cargo test --release --test it -- --ignored chaos
+	ROUNDS=$${ROUNDS:-100} cargo test --release --test it acknowledged_writes_survive_kill_9
 
 bench: setup ## side by side: make bench THEIRS=http://admin:pass@127.0.0.1:5985
 	cargo run --release -p settee-bench -- $(OURS) $(THEIRS)

@@ -1,6 +1,9 @@
 //! Tests of the whole program over HTTP: recorded conversations, real clients, kill -9.
 
 mod conformance;
+mod crash;
+mod hostile;
+mod house;
 
 use std::path::{Path, PathBuf};
 

@@ -129,6 +129,16 @@ impl Client {
         Client { address: address.into(), authorization, stream: None }
     }
 
+    /// A client for the same server as the same user, on a connection of its own.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Client {
+            address: self.address.clone(),
+            authorization: self.authorization.clone(),
+            stream: None,
+        }
+    }
+
     /// Sends a request and reads the whole answer. A kept connection that the server closed
     /// meanwhile is opened anew once, before anything of the answer was seen.
     ///

@@ -1,0 +1,165 @@
+//! Bad input gets an error and loses nothing: the server answers the next request, and the
+//! document that was there is still there.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use settee_tests::client::{Client, Request, Response};
+use settee_tests::server::Server;
+
+use crate::program;
+
+fn with_server(test: impl FnOnce(&Server, &mut Client)) {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let server = Server::start(&program(), data.path()).expect("a server");
+    let mut client = server.client();
+    expect(&mut client, Request::new("PUT", "/hostile?q=2"), 201);
+    expect(&mut client, Request::new("PUT", "/hostile/kept").json(r#"{"kept":true}"#), 201);
+    test(&server, &mut client);
+    let kept = expect(&mut client, Request::new("GET", "/hostile/kept"), 200);
+    assert_eq!(kept.json().expect("JSON")["kept"], true);
+}
+
+fn expect(client: &mut Client, request: Request, status: u16) -> Response {
+    let answer = client.send(&request).expect("an answer");
+    assert_eq!(answer.status, status, "{} {}: {}", request.method, request.path, answer.text());
+    answer
+}
+
+/// Sends bytes as they are and returns what came back before the connection was closed.
+fn raw(server: &Server, bytes: &[u8]) -> String {
+    let address = server.base().rsplit('@').next().expect("an address").to_owned();
+    let mut stream = TcpStream::connect(address).expect("a connection");
+    stream.set_read_timeout(Some(Duration::from_secs(2))).expect("a timeout");
+    // The server may have refused and closed before all was sent.
+    let _ = stream.write_all(bytes);
+    let _ = stream.shutdown(std::net::Shutdown::Write);
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[test]
+fn documents_that_are_none_are_refused() {
+    with_server(|_, client| {
+        let deep = format!("{{\"a\":{}1{}}}", "[".repeat(200_000), "]".repeat(200_000));
+        let huge = format!("{{\"a\":\"{}\"}}", "x".repeat(9 << 20));
+        let bodies: [(&[u8], u16); 12] = [
+            (b"", 400),
+            (b"{", 400),
+            (b"null", 400),
+            (b"[1,2]", 400),
+            (b"{\"a\":1}{\"b\":2}", 400),
+            (b"{\"a\":\"\xff\xfe\"}", 400),
+            (b"{\"a\":\"\\ud800\"}", 400),
+            (b"{\"a\":01}", 400),
+            (b"{\"_attachments\":{\"x\":{\"data\":\"!!!\"}}}", 400),
+            (b"{\"_nonsense\":1}", 400),
+            (deep.as_bytes(), 400),
+            (huge.as_bytes(), 413),
+        ];
+        for (body, status) in bodies {
+            let mut request = Request::new("PUT", "/hostile/doc").json("");
+            request.body = Some(body.to_vec());
+            let answer = client.send(&request).expect("an answer");
+            let start: Vec<u8> = body.iter().copied().take(40).collect();
+            let shown = String::from_utf8_lossy(&start);
+            assert_eq!(answer.status, status, "{shown}: {}", answer.text());
+        }
+        expect(client, Request::new("GET", "/hostile/doc"), 404);
+    });
+}
+
+#[test]
+fn paths_lead_nowhere_else() {
+    with_server(|_, client| {
+        for path in [
+            "/../../etc/passwd",
+            "/%2e%2e%2f%2e%2e%2fetc%2fpasswd",
+            "/..%5c..%5cwindows",
+            "/_utils/../../../etc/passwd",
+            "/_utils/%2e%2e/%2e%2e/etc/passwd",
+            "/hostile/..%2f..%2fetc%2fpasswd",
+            "/hostile/kept/../../etc",
+            "/hostile%00/kept",
+            "/hostile/%ff%fe",
+            "/hostile/_design/../../x",
+            "//hostile//none",
+        ] {
+            let answer = client.send(&Request::new("GET", path)).expect("an answer");
+            assert!((400..500).contains(&answer.status), "{path}: {}", answer.status);
+            assert!(!answer.text().contains("root:"), "{path}");
+        }
+        for name in ["..%2f..%2fevil", "%2e%2e", "a%2f..%2f..%2fb", "_evil", "a%00b"] {
+            let answer = client.send(&Request::new("PUT", &format!("/{name}"))).expect("an answer");
+            assert_eq!(answer.status, 400, "{name}: {}", answer.text());
+        }
+    });
+}
+
+#[test]
+fn absurd_numbers_are_refused_or_harmless() {
+    with_server(|_, client| {
+        for (path, status) in [
+            ("/_uuids?count=99999999999999999999", 400),
+            ("/hostile/_all_docs?limit=99999999999999999999", 200),
+            ("/hostile/_all_docs?skip=99999999999999999999", 200),
+            ("/hostile/_changes?limit=99999999999999999999", 400),
+            ("/hostile/_changes?since=99999999999999999999-zzz", 400),
+            ("/hostile/_changes?since=1-%00%00", 400),
+            ("/hostile/kept?rev=99999999999999999999-abc", 400),
+        ] {
+            expect(client, Request::new("GET", path), status);
+        }
+        for (path, body) in [
+            ("/hostile/_revs_limit", "-5"),
+            ("/hostile/_revs_limit", "1e400"),
+            ("/hostile/_purged_infos_limit", "99999999999999999999999"),
+        ] {
+            let answer = client.send(&Request::new("PUT", path).json(body)).expect("an answer");
+            assert_eq!(answer.status, 400, "{path} {body}: {}", answer.text());
+        }
+    });
+}
+
+#[test]
+fn broken_http_is_answered_or_closed() {
+    with_server(|server, client| {
+        let long_path = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(1 << 20));
+        let many_headers = format!("GET / HTTP/1.1\r\n{}\r\n", "X-A: b\r\n".repeat(100_000));
+        for bytes in [
+            b"\x00\x01\x02\x03\r\n\r\n".as_slice(),
+            b"GET\r\n\r\n",
+            b"PUT /hostile/x HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n{",
+            b"PUT /hostile/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+            b"PUT /hostile/x HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+            b"PUT /hostile/x HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n{}",
+            long_path.as_bytes(),
+            many_headers.as_bytes(),
+        ] {
+            let answer = raw(server, bytes);
+            let status = answer.split(' ').nth(1).unwrap_or("closed");
+            assert!(status == "closed" || status.starts_with('4'), "{bytes:.60?}: {answer}");
+        }
+        expect(client, Request::new("GET", "/_up"), 200);
+    });
+}
+
+#[test]
+fn bodies_that_lie_about_themselves_are_refused() {
+    with_server(|_, client| {
+        let gzip = Request::new("PUT", "/hostile/zip").json("no gzip at all");
+        expect(client, gzip.header("Content-Encoding", "gzip"), 400);
+        let unknown = Request::new("PUT", "/hostile/zip").json("{}");
+        expect(client, unknown.header("Content-Encoding", "br"), 415);
+        for body in ["", "--x", "--x\r\n\r\n", "--x\r\n\r\n{}", "--x\r\n\r\n{}\r\n--y--"] {
+            let mut request = Request::new("PUT", "/hostile/mp")
+                .header("Content-Type", "multipart/related; boundary=x");
+            request.body = Some(body.as_bytes().to_vec());
+            let answer = client.send(&request).expect("an answer");
+            assert!((400..500).contains(&answer.status), "{body:?}: {}", answer.status);
+        }
+        expect(client, Request::new("GET", "/hostile/mp"), 404);
+    });
+}
