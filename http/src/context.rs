@@ -15,11 +15,14 @@ use crate::error::Error;
 use crate::query::Query;
 use crate::route::Method;
 use crate::settings::Settings;
+use crate::uuids::Uuids;
 
 /// What all requests share.
 pub struct App {
     /// The coordinator.
     pub cluster: Cluster,
+    /// New document ids.
+    pub uuids: Uuids,
     settings: RwLock<Arc<Settings>>,
 }
 
@@ -27,7 +30,7 @@ impl App {
     /// A front over a coordinator.
     #[must_use]
     pub fn new(cluster: Cluster, settings: Settings) -> Self {
-        App { cluster, settings: RwLock::new(Arc::new(settings)) }
+        App { cluster, uuids: Uuids::default(), settings: RwLock::new(Arc::new(settings)) }
     }
 
     /// The settings of now.
@@ -62,6 +65,12 @@ pub struct Ctx {
 }
 
 impl Ctx {
+    /// A new document id.
+    #[must_use]
+    pub fn new_uuid(&self) -> String {
+        self.app.uuids.next(&self.settings)
+    }
+
     /// A header's text.
     #[must_use]
     pub fn header(&self, name: &HeaderName) -> Option<&str> {

@@ -169,6 +169,18 @@ fn illegal_name(name: &str) -> String {
     )
 }
 
+impl From<settee_model::json::JsonError> for Error {
+    fn from(_: settee_model::json::JsonError) -> Self {
+        Error::invalid_json()
+    }
+}
+
+impl From<settee_model::partition::PartitionError> for Error {
+    fn from(error: settee_model::partition::PartitionError) -> Self {
+        Error::BadRequestNamed(error.error(), error.to_string().into())
+    }
+}
+
 impl From<settee_cluster::Error> for Error {
     fn from(error: settee_cluster::Error) -> Self {
         use settee_cluster::Error as C;
@@ -181,6 +193,7 @@ impl From<settee_cluster::Error> for Error {
             C::Conflict => Error::Conflict,
             C::BadRequest(reason) => Error::BadRequest(reason.into()),
             C::MissingStub { .. } => Error::MissingStub(error.to_string().into()),
+            C::BadLocalRev => Error::BadRequest(error.to_string().into()),
             C::BadSequence => Error::BadRequest(error.to_string().into()),
             C::BadPlacement(reason) => Error::BadRequest(reason.into()),
             C::Forbidden(reason) => Error::Forbidden(reason.into()),

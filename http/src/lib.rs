@@ -10,9 +10,13 @@ pub mod handlers;
 pub mod multipart;
 pub mod query;
 pub mod render;
+pub mod listing;
+pub mod query;
+pub mod random;
 pub mod reply;
 pub mod route;
 pub mod settings;
+pub mod uuids;
 
 pub use context::App;
 pub use settings::Settings;

@@ -46,6 +46,8 @@ pub struct Settings {
     pub utc_id_suffix: String,
     /// `[uuids] max_count`.
     pub max_uuids: u64,
+    /// `[chttpd] max_db_number_for_dbs_info_req`.
+    pub max_dbs_info: usize,
     /// `[purge] max_document_id_number`.
     pub max_purge_ids: usize,
     /// `[purge] max_revisions_number`.
@@ -79,9 +81,24 @@ impl Default for Settings {
             uuid_algorithm: "sequential".to_owned(),
             utc_id_suffix: String::new(),
             max_uuids: 1000,
+            max_dbs_info: 100,
             max_purge_ids: 100,
             max_purge_revs: 1000,
             bulk_get_batch: 64,
+        }
+    }
+}
+
+impl Settings {
+    /// What bounds the JSON of requests.
+    #[must_use]
+    pub fn json_limits(&self) -> settee_model::json::Limits {
+        settee_model::json::Limits {
+            depth: self.max_json_depth,
+            id_length: self.max_document_id_length,
+            document_size: self.max_document_size,
+            attachment_size: Some(self.max_attachment_size),
+            ..Default::default()
         }
     }
 }

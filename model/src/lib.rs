@@ -11,3 +11,4 @@ pub mod partition;
 pub mod range;
 pub mod rev;
 pub mod revtree;
+pub mod uuid;

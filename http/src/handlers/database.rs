@@ -1,109 +1,250 @@
 //! A database as a whole: `/{db}` itself, its security object, limits, shards and upkeep.
 
-use crate::context::Ctx;
+use http::StatusCode;
+use http::header::LOCATION;
+use serde_json::{Map, Value, json};
+use settee_cluster::info::DbInfo;
+use settee_cluster::{CreateOptions, Db, ShardPlace, Written};
+use settee_model::docid::{DbName, DocId};
+use settee_model::{json as stored, partition};
+
+use crate::context::{Ctx, push_encoded};
 use crate::error::Error;
+use crate::listing;
+use crate::query::Query;
 use crate::reply::Reply;
-use settee_cluster::Db;
-use settee_model::docid::DocId;
 
-/// `create`
+/// `PUT /{db}`
 pub async fn create(ctx: &mut Ctx, name: String) -> Result<Reply, Error> {
-    let _ = (ctx, name);
-    Err(Error::NotImplemented)
+    let options = create_options(&ctx.query)?;
+    let name = DbName::parse(&name).map_err(|_| Error::IllegalDbName(name))?;
+    let written = ctx.app.cluster.create_db(&name, options).await?;
+    let mut path = String::from("/");
+    push_encoded(&mut path, name.as_str());
+    Ok(Reply::ok(status(written, StatusCode::CREATED)).header(LOCATION, &ctx.absolute_uri(&path)))
 }
 
-/// `remove`
+fn status(written: Written, done: StatusCode) -> StatusCode {
+    match written {
+        Written::Created => done,
+        Written::Accepted => StatusCode::ACCEPTED,
+    }
+}
+
+fn create_options(query: &Query) -> Result<CreateOptions, Error> {
+    let count = |name: &str| match query.get(name) {
+        None => Ok(None),
+        Some(text) => match text.parse() {
+            Ok(count) if count > 0 => Ok(Some(count)),
+            _ => Err(Error::BadRequest(
+                format!("The `{name}` value should be a positive integer.").into(),
+            )),
+        },
+    };
+    let partitioned = match query.get("partitioned") {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(_) => return Err(Error::bad_request("Invalid `partitioned` parameter")),
+    };
+    let placement = query.get("placement").map(str::to_owned);
+    if placement.as_deref().is_some_and(|text| !is_placement(text)) {
+        let reason = "The `placement` value should be in a format `zone:n`.";
+        return Err(Error::bad_request(reason));
+    }
+    Ok(CreateOptions { q: count("q")?, n: count("n")?, partitioned, placement })
+}
+
+/// `zone:n`, several of them separated by commas.
+fn is_placement(text: &str) -> bool {
+    text.split(',').all(|rule| {
+        rule.split_once(':')
+            .is_some_and(|(zone, n)| !zone.is_empty() && n.parse::<u32>().is_ok_and(|n| n > 0))
+    })
+}
+
+/// `DELETE /{db}`
 pub async fn remove(ctx: &mut Ctx, name: String) -> Result<Reply, Error> {
-    let _ = (ctx, name);
-    Err(Error::NotImplemented)
+    if ctx.query.get("rev").is_some() {
+        return Err(Error::bad_request(
+            "You tried to DELETE a database with a ?=rev parameter. Did you mean to DELETE a document instead?",
+        ));
+    }
+    let written = ctx.app.cluster.delete_db(&DbName::trusted(&name)).await?;
+    Ok(Reply::ok(status(written, StatusCode::OK)))
 }
 
-/// `info`
-pub async fn info(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
-    let _ = (ctx, db);
-    Err(Error::NotImplemented)
+/// `GET /{db}`
+pub async fn info(_ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
+    let info = db.info().await?;
+    Ok(Reply::json(StatusCode::OK, info_json(&db, &info).to_string()))
 }
 
-/// `partition`
-pub async fn partition(ctx: &mut Ctx, db: Db, partition: String) -> Result<Reply, Error> {
-    let _ = (ctx, db, partition);
-    Err(Error::NotImplemented)
+/// What `GET /{db}` answers, also for the rows of `_dbs_info`.
+#[must_use]
+pub fn info_json(db: &Db, info: &DbInfo) -> Value {
+    let meta = db.meta();
+    let props = if meta.partitioned { json!({"partitioned": true}) } else { json!({}) };
+    json!({
+        "instance_start_time": meta.created.to_string(),
+        "db_name": db.name().as_str(),
+        "purge_seq": info.purge_seq,
+        "update_seq": info.update_seq,
+        "sizes": {
+            "file": info.sizes.file,
+            "external": info.sizes.external,
+            "active": info.sizes.active,
+        },
+        "props": props,
+        "doc_del_count": info.doc_del_count,
+        "doc_count": info.doc_count,
+        "disk_format_version": info.disk_format_version,
+        "compact_running": info.compact_running,
+        "cluster": {"q": meta.q, "n": meta.n, "w": info.w, "r": info.r},
+    })
 }
 
-/// `security`
+/// `GET /{db}/_partition/{partition}`
+pub async fn partition(_ctx: &mut Ctx, db: Db, partition: String) -> Result<Reply, Error> {
+    if !db.meta().partitioned {
+        return Err(Error::bad_request("database is not partitioned"));
+    }
+    partition::check(&partition)?;
+    let info = db.partition_info(&partition).await?;
+    let body = json!({
+        "db_name": db.name().as_str(),
+        "sizes": {"active": info.sizes.active, "external": info.sizes.external},
+        "partition": partition,
+        "doc_count": info.doc_count,
+        "doc_del_count": info.doc_del_count,
+    });
+    Ok(Reply::json(StatusCode::OK, body.to_string()))
+}
+
+/// `GET /{db}/_security`
 pub async fn security(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
-    let _ = (ctx, db);
-    Err(Error::NotImplemented)
+    let meta = db.meta();
+    let security = meta.security.as_ref().unwrap_or(&ctx.settings.default_security);
+    Ok(Reply::json(StatusCode::OK, security.as_ref()))
 }
 
-/// `set_security`
+/// `PUT /{db}/_security`
 pub async fn set_security(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
-    let _ = (ctx, db);
-    Err(Error::NotImplemented)
+    let body = ctx.body.json().await?;
+    if db.name().as_str() == "_users" && !ctx.settings.users_db_security_editable {
+        let reason = "You can't edit the security object of the user database.";
+        return Err(Error::Forbidden(reason.into()));
+    }
+    check_security(&listing::object(&body)?)?;
+    let text = stored::normalise(&body, &ctx.settings.json_limits())?;
+    db.set_security(text.into()).await?;
+    Ok(Reply::ok(StatusCode::OK))
 }
 
-/// `revs_limit`
-pub async fn revs_limit(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
-    let _ = (ctx, db);
-    Err(Error::NotImplemented)
+/// `admins` and `members` (and `readers`, its older name) are objects; `names` and `roles` in
+/// them are lists of strings.
+fn check_security(security: &Value) -> Result<(), Error> {
+    for group in ["admins", "members", "readers"] {
+        let Some(group) = security.get(group) else { continue };
+        let Value::Object(group) = group else {
+            return Err(Error::bad_request("`admins` and `members` must be JSON objects."));
+        };
+        for (list, reason) in [
+            ("names", "`names` must be a JSON list of strings"),
+            ("roles", "`roles` must be a JSON list of strings"),
+        ] {
+            let is_texts = |list: &Value| {
+                list.as_array().is_some_and(|list| list.iter().all(Value::is_string))
+            };
+            if !group.get(list).is_none_or(is_texts) {
+                return Err(Error::bad_request(reason));
+            }
+        }
+    }
+    Ok(())
 }
 
-/// `set_revs_limit`
+/// `GET /{db}/_revs_limit`
+pub async fn revs_limit(_ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
+    Ok(Reply::json(StatusCode::OK, db.meta().revs_limit.to_string()))
+}
+
+/// `PUT /{db}/_revs_limit`
 pub async fn set_revs_limit(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
-    let _ = (ctx, db);
-    Err(Error::NotImplemented)
+    let limit = positive(ctx, "`revs_limit` must be positive integer").await?;
+    db.set_revs_limit(limit).await?;
+    Ok(Reply::ok(StatusCode::OK))
 }
 
-/// `purged_infos_limit`
-pub async fn purged_infos_limit(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
-    let _ = (ctx, db);
-    Err(Error::NotImplemented)
+/// `GET /{db}/_purged_infos_limit`
+pub async fn purged_infos_limit(_ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
+    Ok(Reply::json(StatusCode::OK, db.meta().purged_infos_limit.to_string()))
 }
 
-/// `set_purged_infos_limit`
+/// `PUT /{db}/_purged_infos_limit`
 pub async fn set_purged_infos_limit(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
-    let _ = (ctx, db);
-    Err(Error::NotImplemented)
+    let limit = positive(ctx, "`purged_infos_limit` must be positive integer").await?;
+    db.set_purged_infos_limit(limit).await?;
+    Ok(Reply::ok(StatusCode::OK))
 }
 
-/// `compact`
+async fn positive(ctx: &mut Ctx, reason: &'static str) -> Result<u32, Error> {
+    let body = ctx.body.json().await?;
+    let value: Value = serde_json::from_slice(&body).map_err(|_| Error::invalid_json())?;
+    match value.as_u64() {
+        Some(limit) if limit > 0 => Ok(u32::try_from(limit).unwrap_or(u32::MAX)),
+        _ => Err(Error::bad_request(reason)),
+    }
+}
+
+/// `POST /{db}/_compact`
 pub async fn compact(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
-    let _ = (ctx, db);
-    Err(Error::NotImplemented)
+    ctx.require_json()?;
+    db.compact().await?;
+    Ok(Reply::ok(StatusCode::ACCEPTED))
 }
 
-/// `compact_views`
+/// `POST /{db}/_compact/{ddoc}`: there are no view indexes yet, so there is none to compact.
 pub async fn compact_views(ctx: &mut Ctx, db: Db, ddoc: String) -> Result<Reply, Error> {
-    let _ = (ctx, db, ddoc);
-    Err(Error::NotImplemented)
+    ctx.require_json()?;
+    db.open_doc(&DocId::trusted(&format!("_design/{ddoc}")), Default::default()).await?;
+    Ok(Reply::ok(StatusCode::ACCEPTED))
 }
 
-/// `view_cleanup`
-pub async fn view_cleanup(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
-    let _ = (ctx, db);
-    Err(Error::NotImplemented)
+/// `POST /{db}/_view_cleanup`
+pub async fn view_cleanup(ctx: &mut Ctx, _db: Db) -> Result<Reply, Error> {
+    ctx.require_json()?;
+    Ok(Reply::ok(StatusCode::ACCEPTED))
 }
 
-/// `ensure_full_commit`
+/// `POST /{db}/_ensure_full_commit`
 pub async fn ensure_full_commit(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
-    let _ = (ctx, db);
-    Err(Error::NotImplemented)
+    ctx.require_json()?;
+    db.ensure_full_commit().await?;
+    let started = db.meta().created.to_string();
+    let body = json!({"ok": true, "instance_start_time": started});
+    Ok(Reply::json(StatusCode::CREATED, body.to_string()))
 }
 
-/// `shards`
-pub async fn shards(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
-    let _ = (ctx, db);
-    Err(Error::NotImplemented)
+/// `GET /{db}/_shards`
+pub async fn shards(_ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
+    let row = |place: &ShardPlace| (place.range.clone(), json!(nodes(place)));
+    let shards: Map<String, Value> = db.meta().shards.iter().map(row).collect();
+    Ok(Reply::json(StatusCode::OK, json!({ "shards": shards }).to_string()))
 }
 
-/// `shard_of`
-pub async fn shard_of(ctx: &mut Ctx, db: Db, id: DocId) -> Result<Reply, Error> {
-    let _ = (ctx, db, id);
-    Err(Error::NotImplemented)
+/// `GET /{db}/_shards/{docid}`
+pub async fn shard_of(_ctx: &mut Ctx, db: Db, id: DocId) -> Result<Reply, Error> {
+    let place = db.shard_of(&id);
+    let body = json!({"range": place.range, "nodes": nodes(&place)});
+    Ok(Reply::json(StatusCode::OK, body.to_string()))
 }
 
-/// `sync_shards`
-pub async fn sync_shards(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
-    let _ = (ctx, db);
-    Err(Error::NotImplemented)
+fn nodes(place: &ShardPlace) -> Vec<&str> {
+    place.nodes.iter().map(AsRef::as_ref).collect()
+}
+
+/// `POST /{db}/_sync_shards`
+pub async fn sync_shards(_ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
+    db.sync_shards().await?;
+    Ok(Reply::ok(StatusCode::ACCEPTED))
 }

@@ -1,18 +1,58 @@
 //! `_purge` and `_purged_infos`.
 
+use http::StatusCode;
+use serde_json::{Map, Value, json};
+use settee_cluster::Db;
+use settee_cluster::docs::UpdateOptions;
+
 use crate::context::Ctx;
 use crate::error::Error;
+use crate::handlers::revs::{id_revs, texts};
+use crate::listing;
 use crate::reply::Reply;
-use settee_cluster::Db;
 
-/// `post`
+/// `POST /{db}/_purge`
 pub async fn post(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
-    let _ = (ctx, db);
-    Err(Error::NotImplemented)
+    ctx.require_json()?;
+    let requests = id_revs(&listing::object(&ctx.body.json().await?)?)?;
+    if requests.len() > ctx.settings.max_purge_ids {
+        return Err(Error::bad_request("Exceeded maximum number of documents."));
+    }
+    if requests.iter().map(|request| request.revs.len()).sum::<usize>()
+        > ctx.settings.max_purge_revs
+    {
+        return Err(Error::bad_request("Exceeded maximum number of revisions."));
+    }
+    let ids: Vec<_> = requests.iter().map(|request| request.id.as_str().to_owned()).collect();
+    let w = ctx.query.get("w").and_then(|w| w.parse().ok());
+    let results = db.purge(requests, UpdateOptions { w }).await?;
+    let mut status = StatusCode::CREATED;
+    let mut purged = Map::new();
+    for (id, result) in ids.into_iter().zip(results) {
+        let row = match result.result {
+            Ok(revs) => json!(texts(&revs)),
+            Err(error) => {
+                let error = Error::from(error);
+                let (code, name, reason) = error.info();
+                status = code;
+                json!({"error": name, "reason": reason})
+            }
+        };
+        if result.accepted && status == StatusCode::CREATED {
+            status = StatusCode::ACCEPTED;
+        }
+        purged.insert(id, row);
+    }
+    let body = json!({"purge_seq": null, "purged": Value::Object(purged)});
+    Ok(Reply::json(status, body.to_string()))
 }
 
-/// `infos`
-pub async fn infos(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
-    let _ = (ctx, db);
-    Err(Error::NotImplemented)
+/// `GET /{db}/_purged_infos`
+pub async fn infos(_ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
+    let infos = db.purged_infos().await?;
+    let rows: Vec<_> = infos
+        .iter()
+        .map(|info| json!({"id": info.id.as_str(), "revs": texts(&info.revs)}))
+        .collect();
+    Ok(Reply::json(StatusCode::OK, json!({ "purged_infos": rows }).to_string()))
 }

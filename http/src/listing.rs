@@ -1,0 +1,311 @@
+//! Parameters that listings share (`_all_docs` and its kin, `_all_dbs`, `_dbs_info`), from the
+//! query string or from a JSON body, with CouchDB's errors for wrong ones. Knows no database.
+
+use serde_json::Value;
+
+use crate::error::Error;
+use crate::query::{self, Query};
+
+/// What a listing was asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listing {
+    /// `startkey`.
+    pub start: Option<Value>,
+    /// `endkey`.
+    pub end: Option<Value>,
+    /// `keys`, unless it is a single one, which is a range of one key.
+    pub keys: Option<Vec<Value>>,
+    /// `limit`.
+    pub limit: Option<u64>,
+    /// `skip`.
+    pub skip: u64,
+    /// `descending`.
+    pub descending: bool,
+    /// `inclusive_end`.
+    pub inclusive_end: bool,
+    /// `include_docs`.
+    pub include_docs: bool,
+    /// `conflicts`.
+    pub conflicts: bool,
+    /// `update_seq`.
+    pub update_seq: bool,
+    /// `attachments`.
+    pub attachments: bool,
+    /// `att_encoding_info`.
+    pub att_encoding_info: bool,
+    /// `partition`.
+    pub partition: Option<String>,
+    reduce: bool,
+    group: bool,
+}
+
+impl Default for Listing {
+    fn default() -> Self {
+        Listing {
+            start: None,
+            end: None,
+            keys: None,
+            limit: None,
+            skip: 0,
+            descending: false,
+            inclusive_end: true,
+            include_docs: false,
+            conflicts: false,
+            update_seq: false,
+            attachments: false,
+            att_encoding_info: false,
+            partition: None,
+            reduce: false,
+            group: false,
+        }
+    }
+}
+
+/// A parameter's value: text in a query string, JSON in a body.
+#[derive(Clone, Copy)]
+enum Given<'a> {
+    Text(&'a str),
+    Json(&'a Value),
+}
+
+impl Listing {
+    /// Reads a query string.
+    ///
+    /// # Errors
+    /// `query_parse_error`, or 400 for keys that are no JSON.
+    pub fn from_query(query: &Query) -> Result<Self, Error> {
+        let mut listing = Listing::default();
+        listing.read_query(query)?;
+        Ok(listing)
+    }
+
+    /// Reads a JSON body, then the query string, which overrides it.
+    ///
+    /// # Errors
+    /// As [`Listing::from_query`].
+    pub fn from_body_and_query(body: &Value, query: &Query) -> Result<Self, Error> {
+        let mut listing = Listing::default();
+        listing.read_body(body)?;
+        if let Some(keys) = body_keys(body)? {
+            listing.keys = Some(keys);
+        }
+        listing.read_query(query)?;
+        Ok(listing)
+    }
+
+    /// One of the `queries` of a body; `self` holds what the query string said for all of them.
+    ///
+    /// # Errors
+    /// As [`Listing::from_query`].
+    pub fn with_body(&self, body: &Value) -> Result<Self, Error> {
+        let mut listing = self.clone();
+        listing.read_body(body)?;
+        listing.check()?;
+        Ok(listing)
+    }
+
+    /// Rules about combinations.
+    ///
+    /// # Errors
+    /// `query_parse_error`.
+    pub fn check(&self) -> Result<(), Error> {
+        let refuse = |reason: &'static str| Err(Error::QueryParse(reason.into()));
+        if self.reduce {
+            return refuse("Reduce is invalid for map-only views.");
+        }
+        if self.group {
+            return refuse("Invalid use of grouping on a map view.");
+        }
+        let many = self.keys.as_ref().is_some_and(|keys| !keys.is_empty());
+        if many && (self.start.is_some() || self.end.is_some()) {
+            return refuse("`keys` is incompatible with `key`, `start_key` and `end_key`");
+        }
+        Ok(())
+    }
+
+    fn read_query(&mut self, query: &Query) -> Result<(), Error> {
+        query.iter().try_for_each(|(name, value)| self.set(name, Given::Text(value)))
+    }
+
+    fn read_body(&mut self, body: &Value) -> Result<(), Error> {
+        let members = body.as_object().ok_or_else(not_an_object)?;
+        members.iter().try_for_each(|(name, value)| self.set(name, Given::Json(value)))
+    }
+
+    fn set(&mut self, name: &str, given: Given<'_>) -> Result<(), Error> {
+        match name {
+            "key" => {
+                let key = given.json()?;
+                self.start = Some(key.clone());
+                self.end = Some(key);
+            }
+            "keys" => self.set_keys(given.json()?)?,
+            "startkey" | "start_key" => self.start = Some(given.json()?),
+            "endkey" | "end_key" => self.end = Some(given.json()?),
+            "limit" => self.limit = Some(given.natural()?),
+            "skip" => self.skip = given.natural()?,
+            "descending" => self.descending = given.boolean()?,
+            "inclusive_end" => self.inclusive_end = given.boolean()?,
+            "include_docs" => self.include_docs = given.boolean()?,
+            "conflicts" => self.conflicts = given.boolean()?,
+            "update_seq" => self.update_seq = given.boolean()?,
+            "attachments" => self.attachments = given.boolean()?,
+            "att_encoding_info" => self.att_encoding_info = given.boolean()?,
+            "reduce" => self.reduce = given.boolean()?,
+            "group" => self.group = given.boolean()?,
+            "group_level" => self.group = given.natural()? > 0,
+            "sorted" => drop(given.boolean()?),
+            "partition" => self.partition = Some(given.text()),
+            "stale" => given.one_of(&["ok", "update_after"], "stale")?,
+            "stable" => given.one_of(&["true", "false"], "stable")?,
+            "update" => given.one_of(&["true", "false", "lazy"], "update")?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn set_keys(&mut self, keys: Value) -> Result<(), Error> {
+        let Value::Array(mut keys) = keys else { return Err(keys_not_array()) };
+        match keys.pop() {
+            Some(key) if keys.is_empty() => {
+                self.start = Some(key.clone());
+                self.end = Some(key);
+            }
+            last => {
+                keys.extend(last);
+                self.keys = Some(keys);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Given<'_> {
+    fn json(self) -> Result<Value, Error> {
+        match self {
+            Given::Text(text) => serde_json::from_str(text).map_err(|_| Error::invalid_json()),
+            Given::Json(value) => Ok(value.clone()),
+        }
+    }
+
+    fn boolean(self) -> Result<bool, Error> {
+        match self {
+            Given::Json(Value::Bool(value)) => Ok(*value),
+            other => query::boolean(&other.text()),
+        }
+    }
+
+    fn natural(self) -> Result<u64, Error> {
+        query::natural(&self.text())
+    }
+
+    fn text(self) -> String {
+        match self {
+            Given::Text(text) => text.to_owned(),
+            Given::Json(Value::String(text)) => text.clone(),
+            Given::Json(value) => value.to_string(),
+        }
+    }
+
+    fn one_of(self, allowed: &[&str], name: &str) -> Result<(), Error> {
+        if allowed.contains(&self.text().as_str()) {
+            return Ok(());
+        }
+        Err(Error::QueryParse(format!("Invalid value for `{name}`.").into()))
+    }
+}
+
+/// The `keys` member of a POST body, which keeps even a single key as a list.
+///
+/// # Errors
+/// 400 when it is no list.
+pub fn body_keys(body: &Value) -> Result<Option<Vec<Value>>, Error> {
+    match body.get("keys") {
+        None => Ok(None),
+        Some(Value::Array(keys)) => Ok(Some(keys.clone())),
+        Some(_) => Err(keys_not_array()),
+    }
+}
+
+/// The `queries` member of a POST body.
+///
+/// # Errors
+/// 400 when it is not there, or no list.
+pub fn body_queries(body: &Value) -> Result<&[Value], Error> {
+    match body.get("queries") {
+        Some(Value::Array(queries)) => Ok(queries),
+        Some(_) => Err(Error::bad_request("`queries` member must be an array.")),
+        None => Err(Error::bad_request("POST body must include `queries` parameter.")),
+    }
+}
+
+fn keys_not_array() -> Error {
+    Error::bad_request("`keys` body member must be an array.")
+}
+
+fn not_an_object() -> Error {
+    Error::bad_request("Request body must be a JSON object")
+}
+
+/// Parses a request body that must be a JSON object.
+///
+/// # Errors
+/// 400.
+pub fn object(body: &[u8]) -> Result<Value, Error> {
+    match serde_json::from_slice(body) {
+        Ok(value @ Value::Object(_)) => Ok(value),
+        Ok(_) => Err(not_an_object()),
+        Err(_) => Err(Error::invalid_json()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn query(text: &str) -> Result<Listing, Error> {
+        let listing = Listing::from_query(&Query::parse(text)?)?;
+        listing.check()?;
+        Ok(listing)
+    }
+
+    #[test]
+    fn one_key_is_a_range_and_many_are_a_list() {
+        let one = query(r#"keys=["a"]"#).unwrap();
+        assert_eq!((one.start, one.end, one.keys), (Some(json!("a")), Some(json!("a")), None));
+        let two = query(r#"keys=["a",5]"#).unwrap();
+        assert_eq!(two.keys, Some(vec![json!("a"), json!(5)]));
+        let none = query("keys=[]").unwrap();
+        assert_eq!(none.keys, Some(vec![]));
+    }
+
+    #[test]
+    fn a_body_keeps_its_keys_and_the_query_overrides_the_rest() {
+        let body = json!({"keys": ["a"], "limit": 3, "descending": true});
+        let text = Query::parse("limit=5").unwrap();
+        let listing = Listing::from_body_and_query(&body, &text).unwrap();
+        assert_eq!(listing.keys, Some(vec![json!("a")]));
+        assert_eq!((listing.limit, listing.descending), (Some(5), true));
+    }
+
+    #[test]
+    fn wrong_values_and_combinations_are_refused() {
+        for (text, reason) in [
+            ("limit=-1", "Invalid value for positive integer: \"-1\""),
+            ("skip=x", "Invalid value for integer: \"x\""),
+            ("descending=x", "Invalid boolean parameter: \"x\""),
+            ("startkey=broken", "invalid UTF-8 JSON"),
+            ("reduce=true", "Reduce is invalid for map-only views."),
+            ("group=true", "Invalid use of grouping on a map view."),
+            ("stale=maybe", "Invalid value for `stale`."),
+            (
+                r#"keys=["a","b"]&startkey="a""#,
+                "`keys` is incompatible with `key`, `start_key` and `end_key`",
+            ),
+        ] {
+            assert_eq!(query(text).unwrap_err().info().2, reason, "{text}");
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The system's randomness, the one place in this room that asks for it.
+
+/// Bytes that nobody can guess.
+///
+/// # Panics
+/// Never: where the system has no randomness there is no safe way on, so the process ends.
+#[must_use]
+pub fn bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    if getrandom::fill(&mut bytes).is_err() {
+        tracing::error!("the system gives no randomness");
+        std::process::abort();
+    }
+    bytes
+}
