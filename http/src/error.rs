@@ -206,7 +206,6 @@ impl From<settee_cluster::Error> for Error {
             C::Overloaded => Error::Unavailable(OVERLOADED.into()),
             C::Full => Error::InsufficientStorage("insufficient disk space".into()),
             C::Timeout => Error::Timeout,
-            C::BadLocalRev => Error::Internal("error", error.to_string().into()),
             C::Storage(reason) => Error::Internal("internal_server_error", reason.into()),
             C::Closing => Error::Unavailable(error.to_string().into()),
         }

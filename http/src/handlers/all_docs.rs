@@ -1,40 +1,247 @@
 //! `_all_docs`, `_design_docs`, `_local_docs`, their `queries`, and those of one partition.
 
+use http::StatusCode;
+use serde_json::Value;
+use settee_cluster::Db;
+use settee_cluster::docs::Facts;
+use settee_cluster::rows::{self, AllDocsQuery, DocRow, Key, Row, Rows, RowsHead, Select};
+use settee_model::docid::DocId;
+use settee_model::{json as stored, partition};
+
 use crate::context::Ctx;
 use crate::error::Error;
-use crate::reply::Reply;
+use crate::handlers::play::play;
+use crate::listing::{self, Listing};
+use crate::query::Query;
+use crate::render::Script;
+use crate::render::doc::{self, Atts, Shown, View};
+use crate::reply::{Reply, Sink};
 use crate::route::Namespace;
-use settee_cluster::Db;
 
-/// `get`
+/// `GET`
 pub async fn get(
     ctx: &mut Ctx,
     db: Db,
     of: Namespace,
     partition: Option<String>,
 ) -> Result<Reply, Error> {
-    let _ = (ctx, db, of, partition);
-    Err(Error::NotImplemented)
+    let listing = Listing::from_query(&ctx.query)?;
+    answer(db, of, partition, listing).await
 }
 
-/// `post`
+/// `POST`
 pub async fn post(
     ctx: &mut Ctx,
     db: Db,
     of: Namespace,
     partition: Option<String>,
 ) -> Result<Reply, Error> {
-    let _ = (ctx, db, of, partition);
-    Err(Error::NotImplemented)
+    ctx.require_json()?;
+    let body = listing::object(&ctx.body.json().await?)?;
+    let listing = Listing::from_body_and_query(&body, &ctx.query)?;
+    answer(db, of, partition, listing).await
 }
 
-/// `queries`
+/// `POST …/queries`
 pub async fn queries(
     ctx: &mut Ctx,
     db: Db,
     of: Namespace,
     partition: Option<String>,
 ) -> Result<Reply, Error> {
-    let _ = (ctx, db, of, partition);
-    Err(Error::NotImplemented)
+    ctx.require_json()?;
+    let body = listing::object(&ctx.body.json().await?)?;
+    let common = Listing::from_query(&Query::default())?;
+    let mut asked = Vec::new();
+    for body in listing::body_queries(&body)? {
+        let listing = common.with_body(body)?;
+        asked.push((shape(&listing), query(&db, of, partition.clone(), listing)?));
+    }
+    Ok(Reply::json_stream(StatusCode::OK, |mut sink| async move {
+        let mut script = Script::default();
+        script.push("{\"results\":[");
+        let mut separator = "\r\n";
+        for (shape, query) in asked {
+            script.push(std::mem::replace(&mut separator, ",\r\n"));
+            let rows = db.all_docs(query).await?;
+            script = write_rows(&db, rows, &shape, script, &mut sink).await?;
+        }
+        script.push("\r\n]}\n");
+        play(&db, script, &mut sink).await
+    }))
+}
+
+async fn answer(
+    db: Db,
+    of: Namespace,
+    partition: Option<String>,
+    listing: Listing,
+) -> Result<Reply, Error> {
+    listing.check()?;
+    let shape = shape(&listing);
+    let rows = db.all_docs(query(&db, of, partition, listing)?).await?;
+    Ok(Reply::json_stream(StatusCode::OK, |mut sink| async move {
+        let mut script = write_rows(&db, rows, &shape, Script::default(), &mut sink).await?;
+        script.push("\n");
+        play(&db, script, &mut sink).await
+    }))
+}
+
+/// What is shown of each row.
+struct Shape {
+    view: View,
+    include_docs: bool,
+}
+
+fn shape(listing: &Listing) -> Shape {
+    let atts = if listing.attachments { Atts::Inline } else { Atts::Stubs };
+    let view = View { atts, encoding_info: listing.att_encoding_info, ..View::default() };
+    Shape { view, include_docs: listing.include_docs }
+}
+
+fn query(
+    db: &Db,
+    of: Namespace,
+    partition: Option<String>,
+    listing: Listing,
+) -> Result<AllDocsQuery, Error> {
+    let partition = partition_of(db, partition, &listing)?;
+    let select = match listing.keys {
+        Some(keys) => Select::Keys(keys.into_iter().map(key).collect()),
+        None => Select::Range {
+            start: listing.start.map(bound),
+            end: listing.end.map(bound),
+            inclusive_end: listing.inclusive_end,
+        },
+    };
+    Ok(AllDocsQuery {
+        namespace: match of {
+            Namespace::All => rows::Namespace::All,
+            Namespace::Design => rows::Namespace::Design,
+            Namespace::Local => rows::Namespace::Local,
+        },
+        select,
+        partition,
+        descending: listing.descending,
+        skip: listing.skip,
+        limit: listing.limit,
+        include_docs: listing.include_docs,
+        conflicts: listing.conflicts,
+        update_seq: listing.update_seq,
+    })
+}
+
+/// The partition in the path, which a parameter may repeat but not contradict.
+fn partition_of(db: &Db, path: Option<String>, listing: &Listing) -> Result<Option<String>, Error> {
+    let partition = match (path, &listing.partition) {
+        (Some(path), Some(asked)) if path != *asked => {
+            let reason = "Conflicting value for `partition` in query string";
+            return Err(Error::bad_request(reason));
+        }
+        (Some(path), _) => path,
+        (None, Some(asked)) => asked.clone(),
+        (None, None) => return Ok(None),
+    };
+    if !db.meta().partitioned {
+        return Err(Error::bad_request("database is not partitioned"));
+    }
+    partition::check(&partition)?;
+    Ok(Some(partition))
+}
+
+/// Anything that is no string sorts before all ids.
+fn bound(key: Value) -> String {
+    match key {
+        Value::String(text) => text,
+        _ => String::new(),
+    }
+}
+
+fn key(key: Value) -> Key {
+    match key {
+        Value::String(text) => Key::Id(DocId::trusted(&text)),
+        other => Key::Other(other.to_string().into()),
+    }
+}
+
+/// Writes the rows of one query; what was not sent yet is given back.
+async fn write_rows(
+    db: &Db,
+    mut rows: Rows,
+    shape: &Shape,
+    mut script: Script,
+    sink: &mut Sink,
+) -> Result<Script, Error> {
+    write_head(script.text(), rows.head());
+    let mut separator = "\r\n";
+    while let Some(batch) = rows.next_batch().await? {
+        for row in batch {
+            script.push(std::mem::replace(&mut separator, ",\r\n"));
+            write_row(&mut script, &row, shape);
+        }
+        play(db, std::mem::take(&mut script), sink).await?;
+    }
+    if separator == "\r\n" {
+        script.push(separator);
+    }
+    script.push("\r\n]}");
+    Ok(script)
+}
+
+fn write_head(out: &mut Vec<u8>, head: &RowsHead) {
+    let number = |n: Option<u64>| n.map_or_else(|| "null".to_owned(), |n| n.to_string());
+    out.extend_from_slice(b"{\"total_rows\":");
+    out.extend_from_slice(number(head.total_rows).as_bytes());
+    out.extend_from_slice(b",\"offset\":");
+    out.extend_from_slice(number(head.offset).as_bytes());
+    if let Some(seq) = &head.update_seq {
+        out.extend_from_slice(b",\"update_seq\":");
+        match seq {
+            Some(seq) => stored::escape_into(out, seq),
+            None => out.extend_from_slice(b"null"),
+        }
+    }
+    out.extend_from_slice(b",\"rows\":[");
+}
+
+fn write_row(script: &mut Script, row: &Row, shape: &Shape) {
+    match row {
+        Row::Doc(row) => write_doc_row(script, row, shape),
+        Row::Missing(key) => {
+            let out = script.text();
+            out.extend_from_slice(b"{\"key\":");
+            match key {
+                Key::Id(id) => stored::escape_into(out, id.as_str()),
+                Key::Other(text) => out.extend_from_slice(text),
+            }
+            out.extend_from_slice(b",\"error\":\"not_found\"}");
+        }
+    }
+}
+
+fn write_doc_row(script: &mut Script, row: &DocRow, shape: &Shape) {
+    let out = script.text();
+    out.extend_from_slice(b"{\"id\":");
+    let at = out.len();
+    stored::escape_into(out, row.id.as_str());
+    let id = at..out.len();
+    out.extend_from_slice(b",\"key\":");
+    out.extend_from_within(id);
+    out.extend_from_slice(b",\"value\":{\"rev\":");
+    doc::write_rev(out, &row.rev);
+    if row.deleted {
+        out.extend_from_slice(b",\"deleted\":true");
+    }
+    out.push(b'}');
+    match &row.doc {
+        Some(shown) => {
+            script.push(",\"doc\":");
+            let facts = Facts { conflicts: row.conflicts.clone(), ..Facts::default() };
+            let shown_facts = Shown { conflicts: true, ..Shown::default() };
+            doc::write(script, shown, &shape.view, Some((&facts, shown_facts)));
+        }
+        None if shape.include_docs => script.push(",\"doc\":null"),
+        None => {}
+    }
+    script.push("}");
 }

@@ -1,18 +1,99 @@
-//! `_changes` in every feed.
+//! `_changes` in every feed: what is asked, and how a change is shown.
 
+mod filter;
+mod question;
+
+use settee_cluster::Db;
+use settee_cluster::changes::Change;
+use settee_cluster::docs::Facts;
+use settee_model::json as stored;
+
+use crate::body::Length;
 use crate::context::Ctx;
 use crate::error::Error;
+use crate::handlers::follow::{Follower, Rows};
+use crate::listing;
+use crate::render::Script;
+use crate::render::doc::{self, Shown, View};
 use crate::reply::Reply;
-use settee_cluster::Db;
+use question::Question;
 
-/// `get`
+/// `GET`
 pub async fn get(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
-    let _ = (ctx, db);
-    Err(Error::NotImplemented)
+    answer(ctx, db, &serde_json::Value::Null).await
 }
 
-/// `post`
+/// `POST`
 pub async fn post(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
-    let _ = (ctx, db);
-    Err(Error::NotImplemented)
+    ctx.require_json()?;
+    let body = match ctx.body.length() {
+        Length::None | Length::Known(0) => serde_json::Value::Null,
+        _ => listing::object(&ctx.body.json().await?)?,
+    };
+    answer(ctx, db, &body).await
+}
+
+async fn answer(ctx: &Ctx, db: Db, body: &serde_json::Value) -> Result<Reply, Error> {
+    let Question { feed, query, view, fields, waiting } = Question::read(ctx, &db, body).await?;
+    let rows = ChangeRows { view, fields, include_docs: query.include_docs };
+    let changes = db.changes(query).await?;
+    Ok(Follower { db, changes, feed, waiting, rows, limit: None, tells_pending: true }.reply())
+}
+
+/// How `_changes` shows a change.
+struct ChangeRows {
+    view: View,
+    fields: Option<Vec<Vec<String>>>,
+    include_docs: bool,
+}
+
+impl Rows for ChangeRows {
+    fn shows(&self, _change: &Change) -> bool {
+        true
+    }
+
+    fn write(&self, script: &mut Script, change: &Change) {
+        write_revs(script.text(), change);
+        if self.include_docs {
+            script.push(",\"doc\":");
+            self.write_doc(script, change);
+        }
+        script.push("}");
+    }
+}
+
+impl ChangeRows {
+    fn write_doc(&self, script: &mut Script, change: &Change) {
+        match (&change.doc, &self.fields) {
+            (None, _) => script.push("null"),
+            (Some(shown), Some(fields)) => {
+                script.push(filter::project(&filter::as_value(shown), fields).to_string());
+            }
+            (Some(shown), None) => {
+                let facts = Facts { conflicts: change.conflicts.clone(), ..Facts::default() };
+                let conflicts = Shown { conflicts: true, ..Shown::default() };
+                doc::write(script, shown, &self.view, Some((&facts, conflicts)));
+            }
+        }
+    }
+}
+
+fn write_revs(out: &mut Vec<u8>, change: &Change) {
+    out.extend_from_slice(b"{\"seq\":");
+    match &change.seq {
+        Some(seq) => stored::escape_into(out, seq),
+        None => out.extend_from_slice(b"null"),
+    }
+    out.extend_from_slice(b",\"id\":");
+    stored::escape_into(out, change.id.as_str());
+    out.extend_from_slice(b",\"changes\":[");
+    for (at, rev) in change.revs.iter().enumerate() {
+        out.extend_from_slice(if at == 0 { b"{\"rev\":" } else { b",{\"rev\":" });
+        doc::write_rev(out, rev);
+        out.push(b'}');
+    }
+    out.push(b']');
+    if change.deleted {
+        out.extend_from_slice(b",\"deleted\":true");
+    }
 }

@@ -168,9 +168,3 @@ pub async fn membership(ctx: &mut Ctx) -> Result<Reply, Error> {
     let body = json!({"all_nodes": members.all_nodes, "cluster_nodes": members.cluster_nodes});
     Ok(Reply::json(StatusCode::OK, body.to_string()))
 }
-
-/// `db_updates`
-pub async fn db_updates(ctx: &mut Ctx) -> Result<Reply, Error> {
-    let _ = ctx;
-    Err(Error::NotImplemented)
-}

@@ -20,7 +20,9 @@ pub mod bulk_docs;
 pub mod bulk_get;
 pub mod changes;
 pub mod database;
+pub mod db_updates;
 pub mod doc;
+pub mod follow;
 pub mod lists;
 pub mod node;
 pub mod play;
@@ -68,7 +70,7 @@ async fn on_server(
         (S::DbsInfo, M::Post) => lists::dbs_info_of(ctx).await,
         (S::ActiveTasks, M::Get) => lists::active_tasks(ctx).await,
         (S::Uuids, M::Get) => lists::uuids(ctx).await,
-        (S::DbUpdates, M::Get) => lists::db_updates(ctx).await,
+        (S::DbUpdates, M::Get) => db_updates::get(ctx).await,
         (S::Membership, M::Get) => lists::membership(ctx).await,
         (S::Session, M::Get) => session::get(ctx).await,
         (S::Session, M::Post) => session::post(ctx).await,

@@ -1,0 +1,170 @@
+//! The filters of `_changes` that need no JavaScript: `_doc_ids`, `_selector`, `_design`. Filters
+//! of design documents are looked up, so that what is not there is answered as CouchDB does.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use settee_cluster::Db;
+use settee_cluster::changes::Filter;
+use settee_model::doc::StoredDoc;
+use settee_model::docid::DocId;
+
+use crate::context::Ctx;
+use crate::error::Error;
+use crate::render::Script;
+use crate::render::doc::{self, View};
+use crate::route::Method;
+
+/// What a request's `filter` comes down to.
+#[derive(Default)]
+pub struct Chosen {
+    /// For the coordinator.
+    pub filter: Filter,
+    /// With `_selector`: members to show, as paths.
+    pub fields: Option<Vec<Vec<String>>>,
+}
+
+/// Reads the parameter `filter` and what belongs to it.
+///
+/// # Errors
+/// 400 for what is missing or wrong, 404 for a design document or function that is not there, 501
+/// for one that would have to be run.
+pub async fn choose(ctx: &Ctx, db: &Db, name: &str, body: &Value) -> Result<Chosen, Error> {
+    let filter = match name {
+        "" => Filter::All,
+        "_doc_ids" => Filter::DocIds(Arc::new(doc_ids(ctx, body)?)),
+        "_design" => Filter::Design,
+        "_selector" if ctx.method != Method::Post => {
+            return Err(Error::bad_request("Selector must be specified in POST payload"));
+        }
+        "_selector" => return by_selector(body),
+        "_view" => {
+            let view = ctx.query.get("view").unwrap_or_default();
+            if view.is_empty() {
+                return Err(Error::bad_request("`view` filter parameter is not provided."));
+            }
+            let form = "`view` must be of the form `designname/viewname`";
+            return Err(of_design_document(db, view, "views", form).await);
+        }
+        _ if name.starts_with('_') => {
+            return Err(Error::bad_request("unknown builtin filter name"));
+        }
+        _ => {
+            let form = "`filter` must be of the form `designname/filtername`";
+            return Err(of_design_document(db, name, "filters", form).await);
+        }
+    };
+    Ok(Chosen { filter, fields: None })
+}
+
+fn doc_ids(ctx: &Ctx, body: &Value) -> Result<HashSet<DocId>, Error> {
+    let refused = || Error::bad_request("`doc_ids` filter parameter is not a list of doc ids.");
+    let from_query;
+    let ids = if ctx.method == Method::Post {
+        body.get("doc_ids")
+    } else {
+        let text = ctx.query.get("doc_ids").unwrap_or("null");
+        from_query = serde_json::from_str(text).map_err(|_| Error::invalid_json())?;
+        Some(&from_query)
+    };
+    let ids: &Vec<Value> = ids.and_then(Value::as_array).ok_or_else(refused)?;
+    ids.iter().map(|id| id.as_str().map(DocId::trusted).ok_or_else(refused)).collect()
+}
+
+fn by_selector(_body: &Value) -> Result<Chosen, Error> {
+    Err(Error::NotImplemented)
+}
+
+/// A member's name; dots lead into nested objects unless a backslash stands before them.
+#[cfg(test)]
+fn path(field: &Value) -> Result<Vec<String>, Error> {
+    let text = field
+        .as_str()
+        .ok_or_else(|| Error::BadRequest(format!("Invalid field name: {field}").into()))?;
+    let mut path = vec![String::new()];
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        match (letter, path.last_mut()) {
+            ('\\', Some(last)) => last.extend(letters.next()),
+            ('.', _) => path.push(String::new()),
+            (letter, Some(last)) => last.push(letter),
+            (_, None) => {}
+        }
+    }
+    Ok(path)
+}
+
+/// The given members of a document, as `fields` asks for them.
+#[must_use]
+pub fn project(document: &Value, fields: &[Vec<String>]) -> Value {
+    let mut shown = Value::Object(Map::new());
+    for path in fields {
+        let found = path.iter().try_fold(document, |value, name| value.get(name.as_str()));
+        let Some(found) = found else { continue };
+        place(&mut shown, path, found.clone());
+    }
+    shown
+}
+
+fn place(into: &mut Value, path: &[String], value: Value) {
+    let Some((name, rest)) = path.split_first() else {
+        *into = value;
+        return;
+    };
+    if !into.is_object() {
+        *into = Value::Object(Map::new());
+    }
+    if let Some(object) = into.as_object_mut() {
+        place(object.entry(name.as_str()).or_insert(Value::Null), rest, value);
+    }
+}
+
+/// A document as a JSON value, attachments as stubs.
+#[must_use]
+pub fn as_value(stored: &StoredDoc) -> Value {
+    let mut script = Script::default();
+    doc::write(&mut script, stored, &View::default(), None);
+    let text = script.into_text().unwrap_or_default();
+    serde_json::from_slice(&text).unwrap_or_default()
+}
+
+/// Why a filter of a design document cannot be used.
+async fn of_design_document(
+    db: &Db,
+    name: &str,
+    member: &'static str,
+    form: &'static str,
+) -> Error {
+    let parts: Vec<&str> = name.split('/').filter(|part| !part.is_empty()).collect();
+    let [ddoc, function] = parts.as_slice() else { return Error::bad_request(form) };
+    let id = DocId::trusted(&format!("_design/{ddoc}"));
+    match db.open_doc(&id, Default::default()).await {
+        Ok(opened) => {
+            let document = as_value(&opened.doc);
+            match document.get(member).map(|functions| functions.get(function)) {
+                None => Error::NotFound(format!("missing json key: {member}").into()),
+                Some(None) => Error::NotFound(format!("missing json key: {function}").into()),
+                Some(Some(_)) => Error::NotImplemented,
+            }
+        }
+        Err(error) => error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn fields_are_paths_and_keep_their_order() {
+        let document = json!({"_id": "a", "n": {"x": 1, "y": 2}, "d.e": 3, "m": null});
+        let fields = json!(["n.y", "d\\.e", "none", "_id", "m"]);
+        let fields: Vec<_> = fields.as_array().unwrap().iter().map(|f| path(f).unwrap()).collect();
+        let shown = project(&document, &fields);
+        assert_eq!(shown.to_string(), r#"{"n":{"y":2},"d.e":3,"_id":"a","m":null}"#);
+        assert!(path(&json!(5)).is_err());
+    }
+}
