@@ -53,6 +53,24 @@ pub enum Error {
     /// A batch for a tree was not sorted by key, or named a key twice.
     #[error("keys are not in order")]
     Unordered,
+    /// There is no shard of that name.
+    #[error("there is no shard {shard}")]
+    ShardMissing {
+        /// The name.
+        shard: Arc<str>,
+    },
+    /// There is a shard of that name already.
+    #[error("there is a shard {shard} already")]
+    ShardExists {
+        /// The name.
+        shard: Arc<str>,
+    },
+    /// Too many writes wait at the shard; later there may be room again.
+    #[error("too many writes are waiting")]
+    Overloaded,
+    /// An edit names an uploaded chunk that nobody holds any more.
+    #[error("an uploaded attachment is gone")]
+    UploadLost,
     /// A value is larger than the format can hold.
     #[error("{what} is too large")]
     TooLarge {

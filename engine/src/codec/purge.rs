@@ -1,0 +1,62 @@
+//! Values of `purges` (by purge sequence) and `purge_ids` (by uuid).
+
+use settee_model::docid::DocId;
+use settee_model::rev::{Rev, RevId};
+
+use super::Malformed;
+use super::bytes::{Reader, put_bytes, put_varint};
+
+/// A purge as a client asks for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PurgeRequest {
+    /// Names the request on all copies; a request that was carried out is not carried out again.
+    pub uuid: Box<[u8]>,
+    /// The document.
+    pub id: DocId,
+    /// The leaves to remove; others are passed over.
+    pub revs: Vec<Rev>,
+}
+
+/// A purge that is remembered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PurgeInfo {
+    /// Its number: 1, 2, 3, …
+    pub purge_seq: u64,
+    /// What was asked.
+    pub request: PurgeRequest,
+}
+
+pub(crate) fn put_request(out: &mut Vec<u8>, request: &PurgeRequest) {
+    put_bytes(out, &request.uuid);
+    put_bytes(out, request.id.as_str().as_bytes());
+    put_varint(out, request.revs.len() as u64);
+    for rev in &request.revs {
+        put_varint(out, rev.pos);
+        put_bytes(out, rev.id.as_bytes());
+    }
+}
+
+pub(crate) fn read_request(reader: &mut Reader<'_>) -> Result<PurgeRequest, Malformed> {
+    let uuid = reader.bytes()?.into();
+    let id = DocId::trusted(reader.text()?);
+    let count = reader.count()?;
+    let revs = (0..count).map(|_| read_rev(reader)).collect::<Result<_, _>>()?;
+    Ok(PurgeRequest { uuid, id, revs })
+}
+
+fn read_rev(reader: &mut Reader<'_>) -> Result<Rev, Malformed> {
+    Ok(Rev { pos: reader.varint()?, id: RevId::from_bytes(reader.bytes()?) })
+}
+
+pub(crate) fn encode(request: &PurgeRequest) -> Vec<u8> {
+    let mut out = Vec::new();
+    put_request(&mut out, request);
+    out
+}
+
+pub(crate) fn decode(purge_seq: u64, value: &[u8]) -> Result<PurgeInfo, Malformed> {
+    let mut reader = Reader::new(value);
+    let request = read_request(&mut reader)?;
+    reader.end()?;
+    Ok(PurgeInfo { purge_seq, request })
+}

@@ -1,0 +1,5 @@
+//! Compaction: a policy that chooses (pure), and a worker that copies what is live.
+
+mod policy;
+
+pub use policy::Policy;

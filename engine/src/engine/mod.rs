@@ -1,0 +1,116 @@
+//! [`Engine`]: all shards of a node. Opens the log and brings shards back after a crash (`replay`),
+//! finds, makes and drops them, and looks after them in the background (`upkeep`). Never looks into a
+//! shard's trees.
+
+mod env;
+mod options;
+mod registry;
+mod replay;
+mod tasks;
+mod upkeep;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+
+use parking_lot::Mutex;
+
+pub(crate) use env::Env;
+pub use env::Listener;
+pub use options::Options;
+pub use tasks::Task;
+
+use crate::Error;
+use crate::io::Storage;
+use crate::shard::{Shard, ShardId};
+use registry::Registry;
+
+/// All shards of a node. Cheap to clone; the last clone that is dropped closes it, without
+/// checkpoints (see [`Engine::close`]).
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    env: Arc<Env>,
+    registry: Arc<Registry>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Engine {
+    /// Opens a data directory, or makes one; replays what the log holds.
+    pub fn open(storage: Arc<dyn Storage>, options: Options) -> Result<Engine, Error> {
+        let (env, registry) = replay::open(storage, options)?;
+        let threads = upkeep::spawn(&env, &registry)?;
+        Ok(Engine(Arc::new(Inner { env, registry, threads: Mutex::new(threads) })))
+    }
+
+    /// Makes an empty shard; durable when it returns. [`Error::ShardExists`].
+    pub fn create_shard(&self, id: &ShardId) -> Result<Arc<Shard>, Error> {
+        self.0.env.check_open()?;
+        self.0.registry.create(&self.0.env, id)
+    }
+
+    /// A shard, opened if need be. Not for keeping: an idle shard is closed while nobody holds it.
+    /// [`Error::ShardMissing`].
+    pub fn shard(&self, id: &ShardId) -> Result<Arc<Shard>, Error> {
+        self.0.env.check_open()?;
+        self.0.registry.open(&self.0.env, id)
+    }
+
+    /// A shard if it is open. Never waits for the disk.
+    #[must_use]
+    pub fn shard_if_open(&self, id: &ShardId) -> Option<Arc<Shard>> {
+        self.0.registry.find(id)
+    }
+
+    /// Removes a shard for ever; durable when it returns. Snapshots of it stay readable.
+    /// [`Error::ShardMissing`].
+    pub fn drop_shard(&self, id: &ShardId) -> Result<(), Error> {
+        self.0.env.check_open()?;
+        self.0.registry.remove(&self.0.env, id)
+    }
+
+    /// Asks to be told of commits.
+    pub fn on_commit(&self, listener: Listener) {
+        self.0.env.listeners.write().push(listener);
+    }
+
+    /// Compactions that are running.
+    #[must_use]
+    pub fn tasks(&self) -> Vec<Task> {
+        self.0.env.tasks.list()
+    }
+
+    /// Stops taking writes, puts everything into the shards' files and closes the log, so that the
+    /// next start has nothing to replay.
+    pub fn close(&self) -> Result<(), Error> {
+        let inner = &self.0;
+        let saved = inner.registry.shards().iter().try_for_each(|shard| shard.checkpoint());
+        inner.stop();
+        let saved = saved
+            .and_then(|()| inner.registry.shards().iter().try_for_each(|shard| shard.checkpoint()));
+        let trimmed = saved.and_then(|()| inner.registry.trim(&inner.env));
+        inner.env.log.close().and(trimmed)
+    }
+}
+
+impl Inner {
+    /// Ends the threads; writes that wait are finished first.
+    fn stop(&self) {
+        self.env.closed.store(true, Ordering::Release);
+        self.env.ready.close();
+        self.env.compactions.close();
+        self.env.alarm.ring();
+        for thread in self.threads.lock().drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the engine had panicked");
+            }
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

@@ -1,0 +1,59 @@
+//! What an engine is told at the start. Plain values with defaults.
+
+use std::time::Duration;
+
+use crate::compact::Policy;
+use crate::log;
+
+/// Sizes in bytes.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Memory for clean pages of all shards.
+    pub cache_bytes: u64,
+    /// Memory for pages that are not in a shard file yet, of all shards; beyond it the shards that
+    /// hold most are checkpointed.
+    pub dirty_bytes: u64,
+    /// The same for a single shard. Writes to a shard wait when it holds four times as much.
+    pub shard_dirty_bytes: u64,
+    /// Shards that keep the log larger than this are checkpointed.
+    pub log_bytes: u64,
+    /// The log's own options.
+    pub log: log::Options,
+    /// Threads that decide writes; 0 means one for each core.
+    pub writers: usize,
+    /// Threads for checkpoints and compactions; 0 turns off all that happens by itself.
+    pub workers: usize,
+    /// Writes that may wait at one shard; more are refused.
+    pub queue_writes: usize,
+    /// A shard that was not written to for so long is checkpointed.
+    pub checkpoint_idle: Duration,
+    /// A shard that was not used for so long is closed.
+    pub close_idle: Duration,
+    /// Shards that may be open at once; beyond it those that are idle are closed at once.
+    pub open_shards: usize,
+    /// Attachments up to this size travel in the log and lie in a tree; larger ones are written to
+    /// the shard file while they are uploaded.
+    pub inline_chunk: usize,
+    /// When compaction starts by itself, and how hard it works.
+    pub compaction: Policy,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            cache_bytes: 256 << 20,
+            dirty_bytes: 128 << 20,
+            shard_dirty_bytes: 16 << 20,
+            log_bytes: 256 << 20,
+            log: log::Options::default(),
+            writers: 0,
+            workers: 1,
+            queue_writes: 50_000,
+            checkpoint_idle: Duration::from_secs(10),
+            close_idle: Duration::from_secs(60),
+            open_shards: 1000,
+            inline_chunk: 32 << 10,
+            compaction: Policy::default(),
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! What can be asked of a shard's writer, and what it answers. Plain values.
+
+use bytes::Bytes;
+use settee_model::doc::DocEdit;
+use settee_model::docid::DocId;
+use settee_model::edit::EditError;
+use settee_model::rev::Rev;
+
+use crate::Error;
+use crate::codec::purge::PurgeRequest;
+
+/// Writes that are decided together, in the order of document ids as CouchDB has it (the order of
+/// the list for edits of one document), and become durable together.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// What to write.
+    pub writes: Vec<Write>,
+    /// How many generations of a document are remembered; at least 1.
+    pub revs_limit: u32,
+    /// How many purges are remembered (beyond it compaction forgets the oldest).
+    pub purge_infos_limit: u32,
+}
+
+impl Batch {
+    /// Writes with CouchDB's default limits.
+    #[must_use]
+    pub fn of(writes: Vec<Write>) -> Batch {
+        Batch { writes, revs_limit: 1000, purge_infos_limit: 1000 }
+    }
+}
+
+/// One write.
+#[derive(Clone, Debug)]
+pub enum Write {
+    /// An edit that must extend a leaf: the server makes the revision. For ids outside `_local/`.
+    Interactive(DocEdit),
+    /// A revision that was made elsewhere (`new_edits=false`).
+    Replicated(DocEdit),
+    /// An edit of a `_local/` document.
+    Local(LocalEdit),
+    /// Removal of leaves.
+    Purge(PurgeRequest),
+    /// A value of the shard's own under a name; `None` removes it.
+    Property {
+        /// The name.
+        name: Bytes,
+        /// The value.
+        value: Option<Bytes>,
+    },
+}
+
+/// An edit of a `_local/` document. As in CouchDB the last one wins, whatever revision it names.
+#[derive(Clone, Debug)]
+pub struct LocalEdit {
+    /// The document, `_local/` included.
+    pub id: DocId,
+    /// N of the revision `0-N` that the client names; the edit gets N + 1, or 1 without it.
+    pub rev: Option<u64>,
+    /// The new JSON object in stored form; `None` deletes.
+    pub body: Option<Bytes>,
+}
+
+/// What became of one write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The revision is stored (`0-N` for a `_local/` document, `0-0` if it was deleted).
+    Written(Rev),
+    /// The replicated revision was known already; nothing changed.
+    Unchanged(Rev),
+    /// The write was refused.
+    Failed(EditError),
+    /// The leaves that were removed, by generation and id. None if the request had been carried out
+    /// before or named no leaf.
+    Purged(Vec<Rev>),
+    /// The property is set.
+    Set,
+}
+
+/// Called once when a batch is durable or failed; on the log's thread, so it must be quick and must
+/// not write. One outcome for each write, in order.
+pub type Done = Box<dyn FnOnce(Result<Vec<Outcome>, Error>) + Send>;

@@ -1,0 +1,226 @@
+//! What a writer makes of batches: each edit is judged against the documents as earlier edits left
+//! them, and what is accepted becomes records of one log frame and changes of a workspace. The rules
+//! of revisions are the model's; this is where they meet stored documents and uploads.
+
+use bytes::Bytes;
+use settee_model::doc::{AttSource, Chunk, DocEdit, DocRecord};
+use settee_model::docid::DocId;
+use settee_model::docinfo::{DocInfo, RevInfo};
+use settee_model::edit::{self, Decided, Decision, EditError, next_local_rev};
+use settee_model::rev::{Rev, RevId};
+
+use super::batch::{Batch, LocalEdit, Outcome, Write};
+use super::state::State;
+use super::uploads::{Place, Uploads};
+use super::workspace::Workspace;
+use crate::Error;
+use crate::codec::log::{self, FrameHead, Merge, Record};
+use crate::codec::purge::PurgeRequest;
+use crate::codec::{chunk, local, record};
+
+/// Turns batches into outcomes, a frame and the next state.
+pub(super) struct Decider<'a> {
+    head: &'a State,
+    uploads: &'a Uploads,
+    workspace: Workspace<'a>,
+    frame: Vec<u8>,
+    /// Length of the frame without any record.
+    empty: usize,
+}
+
+/// Reads the record of a revision.
+type Parent<'a> = &'a dyn Fn(&RevInfo) -> Result<DocRecord, Error>;
+
+fn interactive(
+    info: Option<&DocInfo>,
+    edit: DocEdit,
+    parent: Parent<'_>,
+) -> Result<Decision, Error> {
+    edit::decide_interactive(info, edit, parent)
+}
+
+fn replicated(
+    info: Option<&DocInfo>,
+    edit: DocEdit,
+    parent: Parent<'_>,
+) -> Result<Decision, Error> {
+    edit::decide_replicated(info, edit, parent)
+}
+
+/// The document that was changed last in a batch: its next change there keeps its sequence.
+type Last = Option<DocId>;
+
+impl<'a> Decider<'a> {
+    pub(super) fn new(head: &'a State, uploads: &'a Uploads) -> Self {
+        let mut workspace = Workspace::new(head);
+        workspace.begin_frame();
+        let mut frame = Vec::new();
+        let number = workspace.counters().number;
+        log::put_head(&mut frame, FrameHead { epoch: head.epoch, number });
+        let empty = frame.len();
+        Decider { head, uploads, workspace, frame, empty }
+    }
+
+    /// Looks up all documents that the batches name.
+    pub(super) fn load(&mut self, batches: &[Batch]) -> Result<(), Error> {
+        let writes = batches.iter().flat_map(|batch| &batch.writes);
+        self.workspace.load(writes.filter_map(|write| match write {
+            Write::Interactive(edit) | Write::Replicated(edit) => Some(&edit.id),
+            Write::Purge(request) => Some(&request.id),
+            Write::Local(_) | Write::Property { .. } => None,
+        }))
+    }
+
+    /// Decides a batch; one outcome for each of its writes.
+    pub(super) fn decide(&mut self, batch: &Batch) -> Result<Vec<Outcome>, Error> {
+        let mut order: Vec<(usize, &Write)> = batch.writes.iter().enumerate().collect();
+        order.sort_by_key(|(_, write)| match write {
+            Write::Interactive(edit) | Write::Replicated(edit) => Some(&edit.id),
+            _ => None,
+        });
+        let mut outcomes = Vec::with_capacity(order.len());
+        let mut purges = Vec::new();
+        let mut last = None;
+        for (index, write) in order {
+            let outcome = match write {
+                Write::Interactive(edit) => self.edit(edit, interactive, batch, &mut last)?,
+                Write::Replicated(edit) => self.edit(edit, replicated, batch, &mut last)?,
+                Write::Local(edit) => self.local(edit)?,
+                Write::Property { name, value } => {
+                    self.set(local::property_key(name), value.clone())?;
+                    Outcome::Set
+                }
+                Write::Purge(request) => {
+                    purges.push((index, request));
+                    continue;
+                }
+            };
+            outcomes.push((index, outcome));
+        }
+        self.purge(purges, batch, &mut outcomes)?;
+        outcomes.sort_unstable_by_key(|(index, _)| *index);
+        Ok(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
+    }
+
+    /// The state that follows and the frame that leads to it; `None` if nothing changes.
+    pub(super) fn finish(self) -> Result<Option<(State, Bytes)>, Error> {
+        if self.frame.len() == self.empty {
+            return Ok(None);
+        }
+        Ok(Some((self.workspace.finish()?, self.frame.into())))
+    }
+
+    fn edit(
+        &mut self,
+        edit: &DocEdit,
+        decide: fn(Option<&DocInfo>, DocEdit, Parent<'_>) -> Result<Decision, Error>,
+        batch: &Batch,
+        last: &mut Last,
+    ) -> Result<Outcome, Error> {
+        let info = self.workspace.info(&edit.id);
+        let parent = |parent: &RevInfo| self.parent(parent);
+        match decide(info, edit.clone(), &parent)? {
+            Decision::Known(rev) => Ok(Outcome::Unchanged(rev)),
+            Decision::Refuse(error) => Ok(Outcome::Failed(error)),
+            Decision::Write(decided) => {
+                let rev = decided.rev();
+                self.put_uploads(edit)?;
+                self.merge(decided, batch, last)?;
+                Ok(rev.map_or(Outcome::Failed(EditError::RevRequired), Outcome::Written))
+            }
+        }
+    }
+
+    /// The record of a revision that is followed; empty if it is gone, so that it has no stubs.
+    fn parent(&self, parent: &RevInfo) -> Result<DocRecord, Error> {
+        let Some(body) = parent.body else { return Ok(DocRecord::default()) };
+        let Some(bytes) = self.workspace.record(body)? else { return Ok(DocRecord::default()) };
+        record::decode(&bytes).map_err(|damage| self.head.store.unreadable(damage))
+    }
+
+    fn merge(&mut self, decided: Decided, batch: &Batch, last: &mut Last) -> Result<(), Error> {
+        let update_seq = self.workspace.counters().update_seq;
+        let again = last.as_ref() == Some(&decided.id);
+        let mut bytes = Vec::with_capacity(decided.record.body.len() + 16);
+        record::encode(&mut bytes, &decided.record);
+        *last = Some(decided.id.clone());
+        self.put(Record::Merge(Merge {
+            id: decided.id,
+            seq: if again { update_seq } else { update_seq + 1 },
+            revs_limit: batch.revs_limit,
+            deleted: decided.deleted,
+            path: decided.path,
+            record: bytes.into(),
+        }))?;
+        Ok(())
+    }
+
+    fn put_uploads(&mut self, edit: &DocEdit) -> Result<(), Error> {
+        edit.atts.iter().try_for_each(|att| match &att.source {
+            AttSource::Uploaded(uploaded) => self.put_chunks(&uploaded.content.chunks),
+            AttSource::Stub => Ok(()),
+        })
+    }
+
+    /// Gives chunks a place in the tree that have none yet.
+    fn put_chunks(&mut self, chunks: &[Chunk]) -> Result<(), Error> {
+        for Chunk { hash, .. } in chunks {
+            if self.workspace.has_chunk(hash)? {
+                continue;
+            }
+            let place = match self.uploads.place(hash) {
+                Some(Place::Inline(bytes)) => chunk::Place::Inline(bytes),
+                Some(Place::Extent(store, ptr)) if std::ptr::eq(&*store, &*self.head.store) => {
+                    chunk::Place::Extent(ptr)
+                }
+                _ => return Err(Error::UploadLost),
+            };
+            self.put(Record::Chunk { hash: *hash, place })?;
+        }
+        Ok(())
+    }
+
+    fn local(&mut self, edit: &LocalEdit) -> Result<Outcome, Error> {
+        let rev = next_local_rev(edit.rev, edit.body.is_none());
+        let value = edit.body.as_ref().map(|body| local::encode_doc(rev, body).into());
+        self.set(local::doc_key(&edit.id), value)?;
+        let id = RevId::from_bytes(rev.to_string().as_bytes());
+        Ok(Outcome::Written(Rev { pos: 0, id }))
+    }
+
+    fn set(&mut self, key: Vec<u8>, value: Option<Bytes>) -> Result<(), Error> {
+        self.put(Record::Local { key: key.into(), value }).map(|_| ())
+    }
+
+    /// Carries out those purges of a batch that were not carried out before, all with one record.
+    fn purge(
+        &mut self,
+        purges: Vec<(usize, &PurgeRequest)>,
+        batch: &Batch,
+        outcomes: &mut Vec<(usize, Outcome)>,
+    ) -> Result<(), Error> {
+        let mut requests: Vec<PurgeRequest> = Vec::new();
+        let mut indexes = Vec::new();
+        for (index, request) in purges {
+            let again = requests.iter().any(|other| other.uuid == request.uuid);
+            if again || self.workspace.has_purge(&request.uuid)? {
+                outcomes.push((index, Outcome::Purged(Vec::new())));
+            } else {
+                requests.push(request.clone());
+                indexes.push(index);
+            }
+        }
+        if requests.is_empty() {
+            return Ok(());
+        }
+        let infos_limit = u64::from(batch.purge_infos_limit);
+        let removed = self.put(Record::Purge { requests, infos_limit })?;
+        outcomes.extend(indexes.into_iter().zip(removed.into_iter().map(Outcome::Purged)));
+        Ok(())
+    }
+
+    fn put(&mut self, record: Record) -> Result<Vec<Vec<Rev>>, Error> {
+        log::put_record(&mut self.frame, &record);
+        self.workspace.carry_out(record)
+    }
+}

@@ -1,0 +1,264 @@
+//! One shard copy: its trees, its writer, its snapshots, its file. [`Shard`] is what the rest of the
+//! engine and the coordinator hold; the journeys are in `writer` (decide, apply, log, publish),
+//! `snapshot` (read), `checkpoint` (memory to file) and `uploads` (attachments). Never knows the
+//! other shards.
+
+mod batch;
+mod checkpoint;
+mod cursor;
+mod decide;
+mod id;
+mod queue;
+mod snapshot;
+pub(crate) mod state;
+pub(crate) mod store;
+mod uploads;
+mod workspace;
+mod writer;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::{Condvar, Mutex, MutexGuard};
+
+pub use crate::codec::change::{Change, ChangeLeaf};
+pub use crate::codec::docinfo::DocHead;
+pub use crate::codec::local::LocalDoc;
+pub use crate::codec::purge::{PurgeInfo, PurgeRequest};
+pub use crate::codec::reduce::{Counts, DocSizes};
+pub use batch::{Batch, Done, LocalEdit, Outcome, Write};
+pub use cursor::{ChangeCursor, DocCursor, DocRow, LocalCursor, PurgeCursor, Which};
+pub use id::{BadShardId, ShardId};
+pub use snapshot::{IdRange, Snapshot};
+pub use uploads::ChunkWriter;
+
+use crate::Error;
+use crate::engine::Env;
+use queue::WriteQueue;
+use state::State;
+use uploads::Uploads;
+pub(crate) use workspace::replay_frames;
+
+/// A shard copy that is open. Everything waits on disks, never on other clients' reads.
+///
+/// Not for keeping: a shard is closed only while nobody holds it.
+pub struct Shard {
+    id: ShardId,
+    env: Arc<Env>,
+    queue: WriteQueue,
+    /// The newest state, maybe not durable yet. Whoever holds it is the shard's one writer.
+    head: Mutex<State>,
+    durable: Mutex<Durable>,
+    durable_moved: Condvar,
+    /// Held by the one checkpoint or compaction at a time.
+    upkeep: Mutex<()>,
+    compacting: AtomicBool,
+    uploads: Uploads,
+    /// The log must keep frames from this one on; `NONE` if all is in the shard's file.
+    oldest_lsn: AtomicU64,
+    /// Bytes of `head` that are in no file.
+    dirty: AtomicU64,
+    /// When it was used and written to last, in milliseconds.
+    used_ms: AtomicU64,
+    written_ms: AtomicU64,
+    /// Why it takes no writes any more.
+    stopped: Mutex<Option<Error>>,
+}
+
+/// The newest durable state, and what waits for the next ones.
+struct Durable {
+    state: Arc<State>,
+    /// The frame that made it has this lsn or a higher one.
+    lsn_bound: u64,
+    /// To be called when the frame with that number is durable.
+    waiting: Vec<(u64, Call)>,
+}
+
+type Call = Box<dyn FnOnce(Result<(), Error>) + Send>;
+
+/// Bytes on disk and of content.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sizes {
+    /// Length of the shard's file.
+    pub file: u64,
+    /// How much of it compaction would keep, about.
+    pub active: u64,
+    /// The content as clients see it: JSON and attachments.
+    pub external: u64,
+}
+
+const NONE: u64 = u64::MAX;
+
+impl Shard {
+    pub(crate) fn new(id: ShardId, env: Arc<Env>, state: State, lsns: Option<(u64, u64)>) -> Shard {
+        let now = env.now_ms();
+        let dirty = state.trees.dirty_bytes();
+        env.dirty.fetch_add(dirty, Ordering::Relaxed);
+        let (oldest, newest) = lsns.unwrap_or((NONE, 0));
+        Shard {
+            id,
+            queue: WriteQueue::default(),
+            durable: Mutex::new(Durable {
+                state: Arc::new(state.clone()),
+                lsn_bound: newest,
+                waiting: Vec::new(),
+            }),
+            head: Mutex::new(state),
+            durable_moved: Condvar::new(),
+            upkeep: Mutex::new(()),
+            compacting: AtomicBool::new(false),
+            uploads: Uploads::default(),
+            oldest_lsn: AtomicU64::new(oldest),
+            dirty: AtomicU64::new(dirty),
+            used_ms: AtomicU64::new(now),
+            written_ms: AtomicU64::new(now),
+            stopped: Mutex::new(None),
+            env,
+        }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn id(&self) -> &ShardId {
+        &self.id
+    }
+
+    /// The shard as it is now, as far as it is durable.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot::new(self.durable.lock().state.clone())
+    }
+
+    /// Bytes on disk and of content.
+    pub fn sizes(&self) -> Result<Sizes, Error> {
+        let state = self.durable.lock().state.clone();
+        Ok(Sizes {
+            file: state.store.pages.file().len()?,
+            active: state.live_bytes()?,
+            external: state.counts()?.sizes.external,
+        })
+    }
+
+    /// Whether a compaction is running.
+    #[must_use]
+    pub fn compacting(&self) -> bool {
+        self.compacting.load(Ordering::Relaxed)
+    }
+
+    /// A value of the shard's own; as durable as a document.
+    pub fn property(&self, name: &[u8]) -> Result<Option<Bytes>, Error> {
+        self.snapshot().property(name)
+    }
+
+    /// Sets a value of the shard's own, or removes it; durable when it returns.
+    pub fn set_property(self: &Arc<Self>, name: &[u8], value: Option<Bytes>) -> Result<(), Error> {
+        let write = Write::Property { name: Bytes::copy_from_slice(name), value };
+        self.write(Batch::of(vec![write])).map(|_| ())
+    }
+
+    /// [`Shard::submit`] that waits. Not for threads that must not block.
+    pub fn write(self: &Arc<Self>, batch: Batch) -> Result<Vec<Outcome>, Error> {
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
+        self.submit(batch, Box::new(move |result| drop(tell.send(result))));
+        told.recv().unwrap_or(Err(Error::Closed))
+    }
+
+    /// Why it takes no writes, if so.
+    pub(crate) fn check_writable(&self) -> Result<(), Error> {
+        self.env.check_open()?;
+        match &*self.stopped.lock() {
+            Some(error) => Err(error.clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes no writes from now on.
+    pub(crate) fn stop(&self, error: Error) {
+        self.stopped.lock().get_or_insert(error);
+        self.durable_moved.notify_all();
+    }
+
+    pub(crate) fn touch(&self) {
+        self.used_ms.store(self.env.now_ms(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn idle_ms(&self, now_ms: u64) -> u64 {
+        now_ms.saturating_sub(self.used_ms.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn unwritten_ms(&self, now_ms: u64) -> u64 {
+        now_ms.saturating_sub(self.written_ms.load(Ordering::Relaxed))
+    }
+
+    /// The first frame that is not in the shard's file, if there is one.
+    pub(crate) fn oldest_lsn(&self) -> Option<u64> {
+        Some(self.oldest_lsn.load(Ordering::Acquire)).filter(|lsn| *lsn != NONE)
+    }
+
+    /// Whether its file has everything.
+    pub(crate) fn is_saved(&self) -> bool {
+        self.oldest_lsn().is_none()
+    }
+
+    /// Takes no writes from now on, for the shard is dropped; waits for those under way and for a
+    /// checkpoint or compaction. Answers with the epoch and the number for the last frame.
+    pub(crate) fn end(&self) -> Result<(u64, u64), Error> {
+        self.stop(Error::ShardMissing { shard: self.id.shared().clone() });
+        let _turn = self.upkeep.lock();
+        let head = self.head.lock();
+        Ok((head.epoch, head.counters.number + 1))
+    }
+
+    /// Asks for a compaction; it runs in the background.
+    pub fn compact(self: &Arc<Self>) {
+        if !self.compacting.swap(true, Ordering::Relaxed) {
+            self.env.compactions.push(self.clone());
+        }
+    }
+
+    pub(crate) fn compact_requested(self: &Arc<Self>) {
+        self.compacting.store(false, Ordering::Relaxed);
+    }
+
+    pub(crate) fn compact_if_worth_it(self: &Arc<Self>) {}
+
+    pub(crate) fn dirty_bytes(&self) -> u64 {
+        self.dirty.load(Ordering::Relaxed)
+    }
+
+    /// Waits until all that `head` holds is durable, or never will be.
+    pub(crate) fn wait_durable(&self, head: &MutexGuard<'_, State>) -> Result<Arc<State>, Error> {
+        let mut durable = self.durable.lock();
+        while durable.state.counters.number < head.counters.number {
+            if let Some(error) = self.stopped.lock().clone() {
+                return Err(error);
+            }
+            self.durable_moved.wait_for(&mut durable, Duration::from_millis(100));
+        }
+        Ok(durable.state.clone())
+    }
+
+    /// Keeps account of the memory that a new head holds.
+    fn account(&self, head: &State) {
+        let now = head.trees.dirty_bytes();
+        let before = self.dirty.swap(now, Ordering::Relaxed);
+        let total = &self.env.dirty;
+        if now >= before {
+            total.fetch_add(now - before, Ordering::Relaxed);
+        } else {
+            total.fetch_sub(before - now, Ordering::Relaxed);
+        }
+        let limits = &self.env.options;
+        if now > limits.shard_dirty_bytes || total.load(Ordering::Relaxed) > limits.dirty_bytes {
+            self.env.alarm.ring();
+        }
+    }
+}
+
+impl Drop for Shard {
+    fn drop(&mut self) {
+        self.env.dirty.fetch_sub(self.dirty.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,61 @@
+//! The batches that wait for a shard's writer. Bounded; decides nothing.
+
+use parking_lot::Mutex;
+
+use super::batch::{Batch, Done};
+
+/// A batch and whom to tell.
+pub(super) struct Job {
+    pub(super) batch: Batch,
+    pub(super) done: Done,
+}
+
+#[derive(Default)]
+struct Waiting {
+    jobs: Vec<Job>,
+    writes: usize,
+    /// A writer thread has the shard, or will have it.
+    scheduled: bool,
+}
+
+/// See the module's description.
+#[derive(Default)]
+pub(super) struct WriteQueue(Mutex<Waiting>);
+
+/// What became of a job that was to be queued.
+pub(super) enum Queued {
+    /// It waits, and a writer thread knows.
+    Waits,
+    /// It waits, and the caller must tell a writer thread.
+    First,
+    /// Too much waits already.
+    Refused(Job),
+}
+
+impl WriteQueue {
+    /// Queues a job unless more than `limit` writes wait; a job alone is always taken.
+    pub(super) fn push(&self, job: Job, limit: usize) -> Queued {
+        let mut waiting = self.0.lock();
+        let writes = waiting.writes.saturating_add(job.batch.writes.len());
+        if writes > limit && !waiting.jobs.is_empty() {
+            return Queued::Refused(job);
+        }
+        waiting.writes = writes;
+        waiting.jobs.push(job);
+        if std::mem::replace(&mut waiting.scheduled, true) { Queued::Waits } else { Queued::First }
+    }
+
+    /// All that wait.
+    pub(super) fn take(&self) -> Vec<Job> {
+        let mut waiting = self.0.lock();
+        waiting.writes = 0;
+        std::mem::take(&mut waiting.jobs)
+    }
+
+    /// The writer thread is done with what it took. Whether there is more for it.
+    pub(super) fn more(&self) -> bool {
+        let mut waiting = self.0.lock();
+        waiting.scheduled = !waiting.jobs.is_empty();
+        waiting.scheduled
+    }
+}

@@ -1,0 +1,158 @@
+//! How a write becomes durable: batches wait in the shard's queue, one writer thread at a time takes
+//! all of them, decides them, applies them to the newest state and gives the log one frame; when the
+//! frame is durable the state is published and everybody is told. Decisions are in `decide`.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+
+use super::batch::{Batch, Done, Outcome};
+use super::decide::Decider;
+use super::queue::{Job, Queued};
+use super::state::State;
+use super::{Call, NONE, Shard};
+use crate::Error;
+
+/// Decided batches that will be durable with one frame.
+struct Decided {
+    outcomes: Vec<Vec<Outcome>>,
+    /// The next state and the frame that leads to it; `None` if nothing changes.
+    next: Option<(State, Bytes)>,
+}
+
+impl Shard {
+    /// Hands a batch to the shard's writer and returns; `done` is called once, on this thread if the
+    /// shard cannot take the batch ([`Error::Overloaded`], or why it takes none at all).
+    pub fn submit(self: &Arc<Self>, batch: Batch, done: Done) {
+        self.touch();
+        if let Err(error) = self.check_writable() {
+            return done(Err(error));
+        }
+        match self.queue.push(Job { batch, done }, self.env.options.queue_writes) {
+            Queued::Waits => {}
+            Queued::First => self.env.ready.push(self.clone()),
+            Queued::Refused(job) => (job.done)(Err(Error::Overloaded)),
+        }
+    }
+
+    /// Writes what waits. Called by a writer thread that was told of the shard.
+    pub(crate) fn write_waiting(self: &Arc<Self>) {
+        let jobs = self.queue.take();
+        self.write_jobs(jobs);
+        if self.queue.more() {
+            self.env.ready.push(self.clone());
+        }
+    }
+
+    fn write_jobs(self: &Arc<Self>, jobs: Vec<Job>) {
+        if let Err(error) = self.check_writable() {
+            return tell(jobs.into_iter().map(|job| job.done), Err(error));
+        }
+        self.slow_down();
+        let (batches, dones): (Vec<Batch>, Vec<Done>) =
+            jobs.into_iter().map(|job| (job.batch, job.done)).unzip();
+        let mut head = self.head.lock();
+        match self.decide(&head, &batches) {
+            Ok(decided) => self.commit(&mut head, decided, dones),
+            Err(error) if batches.len() == 1 => {
+                drop(head);
+                tell(dones.into_iter(), Err(error));
+            }
+            // One of them meets damage, or names what is not there: the others shall not suffer.
+            Err(_) => {
+                drop(head);
+                let alone = batches.into_iter().zip(dones);
+                alone.for_each(|(batch, done)| self.write_jobs(vec![Job { batch, done }]));
+            }
+        }
+    }
+
+    /// Writes wait while memory holds far more than it should until it lies in the file.
+    fn slow_down(&self) {
+        if self.dirty_bytes() > 4 * self.env.options.shard_dirty_bytes
+            && let Err(error) = self.checkpoint()
+        {
+            tracing::warn!(shard = %self.id, %error, "checkpoint failed");
+        }
+    }
+
+    fn decide(&self, head: &State, batches: &[Batch]) -> Result<Decided, Error> {
+        let mut decider = Decider::new(head, &self.uploads);
+        decider.load(batches)?;
+        let decide = |batch| decider.decide(batch);
+        let outcomes = batches.iter().map(decide).collect::<Result<Vec<_>, _>>()?;
+        Ok(Decided { outcomes, next: decider.finish()? })
+    }
+
+    fn commit(self: &Arc<Self>, head: &mut State, decided: Decided, dones: Vec<Done>) {
+        let answers = dones.into_iter().zip(decided.outcomes);
+        let answer = move |result: Result<(), Error>| {
+            answers.for_each(|(done, outcomes)| done(result.clone().map(|()| outcomes)));
+        };
+        let Some((next, frame)) = decided.next else {
+            // What was decided may rest on writes that are not durable yet.
+            return self.when_durable(head.counters.number, Box::new(answer));
+        };
+        let state = Arc::new(next.clone());
+        let shard = self.clone();
+        // A lower bound of the frame's lsn must be known before the log may have the frame.
+        let bound = self.env.log.next_lsn();
+        let _ = self.oldest_lsn.compare_exchange(NONE, bound, Ordering::AcqRel, Ordering::Acquire);
+        self.written_ms.store(self.env.now_ms(), Ordering::Relaxed);
+        let number = next.counters.number;
+        self.durable.lock().waiting.push((number, Box::new(answer)));
+        let done = Box::new(move |result: Result<(), Error>| match result {
+            Ok(()) => shard.publish(state, bound),
+            Err(error) => shard.fail(error),
+        });
+        match self.env.log.append(self.id.shared(), frame, done) {
+            Ok(_) => {
+                *head = next;
+                self.account(head);
+            }
+            Err(error) => self.fail(error),
+        }
+    }
+
+    /// Calls back when the frame with that number is durable, or never will be.
+    fn when_durable(&self, number: u64, call: Call) {
+        let mut durable = self.durable.lock();
+        if durable.state.counters.number >= number {
+            drop(durable);
+            return call(Ok(()));
+        }
+        durable.waiting.push((number, call));
+    }
+
+    /// A frame is durable: readers see its state from now on, and everybody is told.
+    fn publish(&self, state: Arc<State>, lsn_bound: u64) {
+        let number = state.counters.number;
+        let update_seq = state.counters.update_seq;
+        let mut durable = self.durable.lock();
+        let changed = durable.state.counters.update_seq != update_seq;
+        durable.state = state;
+        durable.lsn_bound = lsn_bound;
+        let waiting = std::mem::take(&mut durable.waiting);
+        let (reached, later): (Vec<_>, _) =
+            waiting.into_iter().partition(|(wanted, _)| *wanted <= number);
+        durable.waiting = later;
+        drop(durable);
+        self.durable_moved.notify_all();
+        if changed {
+            self.env.notify(&self.id, update_seq);
+        }
+        reached.into_iter().for_each(|(_, call)| call(Ok(())));
+    }
+
+    /// The log failed: what is not durable never will be, and no more writes are taken.
+    fn fail(&self, error: Error) {
+        self.stop(error.clone());
+        let waiting = std::mem::take(&mut self.durable.lock().waiting);
+        waiting.into_iter().for_each(|(_, call)| call(Err(error.clone())));
+    }
+}
+
+fn tell(dones: impl Iterator<Item = Done>, result: Result<Vec<Outcome>, Error>) {
+    dones.for_each(|done| done(result.clone()));
+}
