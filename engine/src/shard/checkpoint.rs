@@ -47,7 +47,7 @@ impl Shard {
         let mut writer = PageWriter::new(&store.pages, store.tail.clone());
         let checkpoints = state.trees.try_map(|tree| tree.checkpoint(&mut writer))?;
         let synced = writer.finish()?;
-        let roots = checkpoints.try_map(|checkpoint| Ok::<_, Error>(checkpoint.root()))?;
+        let roots = checkpoints.try_map(|checkpoint| Ok::<_, Error>(checkpoint.root().clone()))?;
         store.write_header(&Header {
             generation: store.next_generation(),
             tail: store.tail.load(Ordering::Acquire),

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use settee_model::docid::DocId;
 use settee_model::docinfo::DocInfo;
 
@@ -66,7 +67,7 @@ impl DocCursor {
 
     /// Skips to the first document not before `id` in the cursor's direction.
     pub fn seek(&mut self, id: &DocId) {
-        self.cursor.seek(id.as_str().as_bytes());
+        self.cursor.seek(Bytes::copy_from_slice(id.as_str().as_bytes()));
     }
 }
 

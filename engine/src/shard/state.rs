@@ -143,7 +143,7 @@ impl Trees {
 
     /// Bytes in memory that have no place in the file yet.
     pub(crate) fn dirty_bytes(&self) -> u64 {
-        self.each().into_iter().map(|tree| tree.sizes().1).sum()
+        self.each().into_iter().map(|tree| tree.sizes().dirty).sum()
     }
 }
 
@@ -163,7 +163,7 @@ impl State {
     pub(crate) fn live_bytes(&self) -> Result<u64, Error> {
         let PerTree { by_id, by_seq, local, purges, purge_ids, bodies, chunks } = &self.trees;
         let indexes = [by_id, by_seq, local, purges, purge_ids, chunks];
-        let indexes: u64 = indexes.into_iter().map(|tree| tree.sizes().0).sum();
+        let indexes: u64 = indexes.into_iter().map(|tree| tree.sizes().stored).sum();
         let sum = |tree: &Tree| {
             reduce::decode_sum(&tree.reduction()?).map_err(|damage| self.store.unreadable(damage))
         };
@@ -171,7 +171,7 @@ impl State {
         let whole = sum(bodies)?.saturating_add(extents).max(1);
         let live = self.counts()?.sizes;
         let live = live.stored.saturating_add(live.atts).min(whole);
-        let contents = bodies.sizes().0.saturating_add(extents);
+        let contents = bodies.sizes().stored.saturating_add(extents);
         let contents = u128::from(contents) * u128::from(live) / u128::from(whole);
         Ok(indexes + u64::try_from(contents).unwrap_or(u64::MAX))
     }
