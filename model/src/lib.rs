@@ -1,6 +1,7 @@
 //! Values and pure rules: ids, revisions, revision trees, documents, exact JSON, collation,
 //! selectors, ranges, sequences. Never does IO, never awaits, never reads a clock.
 
+pub mod collate;
 pub mod doc;
 pub mod docid;
 pub mod docinfo;

@@ -207,7 +207,7 @@ fn value_length(text: &[u8]) -> usize {
 }
 
 /// Length of the string, quotation marks included, that a text begins with.
-fn string_length(text: &[u8]) -> Option<usize> {
+pub(crate) fn string_length(text: &[u8]) -> Option<usize> {
     let mut rest = text.strip_prefix(b"\"")?;
     loop {
         let (_, tail) = rest.split_at(plain_run(rest));

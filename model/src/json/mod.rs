@@ -16,6 +16,7 @@ mod text;
 
 pub use attachment::{AttData, ParsedAtt, check_attachment_name};
 pub use doc::{DocError, ParsedDoc, parse_doc, split_doc};
+pub(crate) use members::string_length;
 pub use members::{Elements, Members, Raw};
 pub use scan::normalise;
 pub use size::encoded_size;
