@@ -12,6 +12,9 @@ use hyper::body::Incoming;
 
 use crate::error::Error;
 
+/// How long a client may take for the next piece.
+const PATIENCE: Duration = Duration::from_secs(300);
+
 /// The body of one request. Reading it lets a client go on that asked `Expect: 100-continue`.
 #[derive(Debug)]
 pub struct RequestBody {
@@ -162,10 +165,10 @@ impl Source {
             Source::Bytes(bytes) if bytes.is_empty() => Ok(None),
             Source::Bytes(bytes) => Ok(Some(std::mem::take(bytes))),
             Source::Wire(incoming) => loop {
-                match incoming.frame().await {
-                    None => return Ok(None),
-                    Some(Err(_)) => return Err(Error::Disconnected),
-                    Some(Ok(frame)) => match frame.into_data() {
+                match tokio::time::timeout(PATIENCE, incoming.frame()).await {
+                    Ok(None) => return Ok(None),
+                    Ok(Some(Err(_))) | Err(_) => return Err(Error::Disconnected),
+                    Ok(Some(Ok(frame))) => match frame.into_data() {
                         Ok(data) if data.has_remaining() => return Ok(Some(data)),
                         _ => {}
                     },

@@ -7,15 +7,22 @@ use std::sync::Arc;
 use http::header::{HOST, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderName, Uri};
 use parking_lot::RwLock;
-use settee_cluster::Cluster;
+use settee_cluster::{Cluster, Db};
+use settee_model::config::Config;
 
-use crate::auth::User;
+use crate::auth::access::Access;
+use crate::auth::security::Security;
+use crate::auth::{Accounts, User};
 use crate::body::RequestBody;
+use crate::config::{ConfigFiles, LiveConfig};
 use crate::error::Error;
 use crate::query::Query;
 use crate::route::Method;
 use crate::settings::Settings;
 use crate::uuids::Uuids;
+
+/// Who is at the other end of the connection.
+pub type Peer = SocketAddr;
 
 /// What all requests share.
 pub struct App {
@@ -23,20 +30,37 @@ pub struct App {
     pub cluster: Cluster,
     /// New document ids.
     pub uuids: Uuids,
+    /// Who can log in.
+    pub accounts: Accounts,
+    /// The configuration as operators see and change it.
+    pub config: LiveConfig,
     settings: RwLock<Arc<Settings>>,
 }
 
 impl App {
-    /// A front over a coordinator.
+    /// A front over a coordinator. `key` is random, and keys what is remembered of passwords.
     #[must_use]
-    pub fn new(cluster: Cluster, settings: Settings) -> Self {
-        App { cluster, uuids: Uuids::default(), settings: RwLock::new(Arc::new(settings)) }
+    pub fn new(
+        cluster: Cluster,
+        config: Config,
+        files: Box<dyn ConfigFiles>,
+        key: [u8; 32],
+    ) -> Self {
+        let settings = RwLock::new(Arc::new(Settings::from_config(&config)));
+        let accounts = Accounts::new(cluster.clone(), key);
+        let (config, uuids) = (LiveConfig::new(config, files), Uuids::default());
+        App { cluster, uuids, accounts, config, settings }
     }
 
     /// The settings of now.
     #[must_use]
     pub fn settings(&self) -> Arc<Settings> {
         self.settings.read().clone()
+    }
+
+    /// Takes over what the configuration says now.
+    pub(crate) fn refresh(&self) {
+        *self.settings.write() = Arc::new(Settings::from_config(&self.config.now()));
     }
 }
 
@@ -61,7 +85,7 @@ pub struct Ctx {
     /// Who asks.
     pub user: Arc<User>,
     /// From where.
-    pub peer: SocketAddr,
+    pub peer: Peer,
 }
 
 impl Ctx {
@@ -71,9 +95,39 @@ impl Ctx {
         self.app.uuids.next(&self.settings)
     }
 
+    /// Whether the database lets this user do what an endpoint asks.
+    pub(crate) fn check_access(&self, db: &Db, access: Access) -> Result<(), Error> {
+        if self.user.is_admin() {
+            return Ok(());
+        }
+        self.security(db).check(access, &self.user)
+    }
+
+    /// Refuses who does not administer the database: for its settings and its design documents.
+    ///
+    /// # Errors
+    /// 401 or 403.
+    pub fn require_db_admin(&self, db: &Db) -> Result<(), Error> {
+        if self.user.is_admin() {
+            return Ok(());
+        }
+        self.security(db).require_admin(&self.user)
+    }
+
+    fn security(&self, db: &Db) -> Security {
+        let meta = db.meta();
+        Security::parse(meta.security.as_ref().unwrap_or(&self.settings.default_security))
+    }
+
     /// A header's text.
     #[must_use]
     pub fn header(&self, name: &HeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The text of a header that has no constant.
+    #[must_use]
+    pub fn header_named(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 
@@ -97,11 +151,10 @@ impl Ctx {
     /// A path as an absolute URI, for `Location`. `path` is percent-encoded and begins with `/`.
     #[must_use]
     pub fn absolute_uri(&self, path: &str) -> String {
-        let named = |name: &str| self.headers.get(name).and_then(|value| value.to_str().ok());
-        let secure =
-            named("x-forwarded-ssl") == Some("on") || named("x-forwarded-proto") == Some("https");
+        let secure = self.header_named("x-forwarded-ssl") == Some("on")
+            || self.header_named("x-forwarded-proto") == Some("https");
         let scheme = if secure { "https" } else { "http" };
-        let host = named("x-forwarded-host").or_else(|| self.header(&HOST));
+        let host = self.header_named("x-forwarded-host").or_else(|| self.header(&HOST));
         let host = host.or_else(|| self.uri.authority().map(http::uri::Authority::as_str));
         format!("{scheme}://{}{path}", host.unwrap_or("localhost"))
     }
@@ -109,18 +162,17 @@ impl Ctx {
 
 /// Percent-encodes a path segment as CouchDB writes `Location`.
 pub fn push_encoded(out: &mut String, text: &str) {
+    const DIGITS: [char; 16] =
+        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
     for byte in text.bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'.' | b'-' | b':' => {
                 out.push(char::from(byte));
             }
             byte => {
+                let digits = [byte >> 4, byte & 15].map(usize::from);
                 out.push('%');
-                for digit in [byte >> 4, byte & 15] {
-                    out.push(
-                        char::from_digit(digit.into(), 16).unwrap_or('0').to_ascii_uppercase(),
-                    );
-                }
+                out.extend(digits.iter().filter_map(|&digit| DIGITS.get(digit)));
             }
         }
     }

@@ -4,7 +4,9 @@
 pub mod accept;
 pub mod auth;
 pub mod body;
+pub mod config;
 pub mod context;
+pub mod date;
 pub mod error;
 pub mod feed;
 pub mod handlers;
@@ -14,9 +16,13 @@ pub mod query;
 pub mod random;
 pub mod render;
 pub mod reply;
+mod respond;
 pub mod route;
+mod server;
 pub mod settings;
 pub mod uuids;
 
+pub use config::ConfigFiles;
 pub use context::App;
+pub use server::serve;
 pub use settings::Settings;

@@ -13,3 +13,9 @@ pub fn bytes<const N: usize>() -> [u8; N] {
     }
     bytes
 }
+
+/// 32 hexadecimal digits that nobody can guess.
+#[must_use]
+pub fn hex_32() -> String {
+    format!("{:032x}", u128::from_ne_bytes(bytes()))
+}

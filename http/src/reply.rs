@@ -15,6 +15,17 @@ use parking_lot::Mutex;
 
 use crate::error::Error;
 
+impl ReplyBody {
+    /// Bytes still to come, if known.
+    #[must_use]
+    pub fn length(&self) -> Option<u64> {
+        match self {
+            ReplyBody::Full(bytes) => Some(bytes.len() as u64),
+            ReplyBody::Stream(stream) => stream.length,
+        }
+    }
+}
+
 /// An answer on its way out.
 #[derive(Debug)]
 pub struct Reply {
@@ -251,11 +262,60 @@ impl Body for ReplyBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self {
-            ReplyBody::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            ReplyBody::Stream(stream) => {
-                stream.length.map_or_else(SizeHint::new, SizeHint::with_exact)
-            }
-        }
+        self.length().map_or_else(SizeHint::new, SizeHint::with_exact)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    async fn collected(reply: Reply) -> Result<Bytes, Aborted> {
+        reply.body.collect().await.map(http_body_util::Collected::to_bytes)
+    }
+
+    #[tokio::test]
+    async fn a_stream_is_written_as_it_is_read() {
+        let written = Arc::new(AtomicBool::new(false));
+        let seen = written.clone();
+        let mut reply = Reply::json_stream(StatusCode::OK, |mut sink| async move {
+            sink.send(&b"["[..]).await;
+            seen.store(true, Ordering::Relaxed);
+            sink.send(&b""[..]).await;
+            tokio::task::yield_now().await;
+            sink.send(&b"1]\n"[..]).await;
+            Ok(())
+        });
+        let first = reply.body.frame().await.unwrap().unwrap().into_data().unwrap();
+        assert_eq!(&first[..], b"[");
+        assert!(!written.load(Ordering::Relaxed), "nothing is written ahead of the reader");
+        assert_eq!(&collected(reply).await.unwrap()[..], b"1]\n");
+    }
+
+    #[tokio::test]
+    async fn a_failing_writer_breaks_the_answer_off() {
+        let reply = Reply::stream(StatusCode::OK, Some(10), |mut sink| async move {
+            sink.send(&b"12345"[..]).await;
+            Err(Error::Timeout)
+        });
+        assert_eq!(reply.body.length(), Some(10));
+        assert!(collected(reply).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn errors_and_plain_answers_end_with_a_newline() {
+        let reply = Reply::from(Error::MethodNotAllowed("GET,HEAD"));
+        assert_eq!(reply.headers.get(ALLOW).unwrap(), "GET,HEAD");
+        assert_eq!(
+            &collected(reply).await.unwrap()[..],
+            b"{\"error\":\"method_not_allowed\",\"reason\":\"Only GET,HEAD allowed\"}\n"
+        );
+        let reply = Reply::ok(StatusCode::CREATED);
+        assert_eq!(reply.headers.get(CONTENT_TYPE).unwrap(), "application/json");
+        assert_eq!(&collected(reply).await.unwrap()[..], b"{\"ok\":true}\n");
     }
 }

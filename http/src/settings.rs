@@ -4,10 +4,16 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderValue;
+use settee_model::config::Config;
+
+use crate::auth::AuthSettings;
 
 /// Settings of the HTTP front. One value is seen by a request from its start to its end.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// Users and sessions.
+    pub auth: AuthSettings,
     /// `[chttpd] max_http_request_size`, bytes.
     pub max_http_request_size: u64,
     /// `[chttpd] max_uri_length`, bytes.
@@ -18,7 +24,7 @@ pub struct Settings {
     pub max_attachment_size: u64,
     /// `[couchdb] max_document_id_length`, bytes.
     pub max_document_id_length: Option<usize>,
-    /// `[couchdb] single_node`-independent limit of nested JSON.
+    /// How deep JSON may be nested.
     pub max_json_depth: usize,
     /// `[attachments] compressible_types`, lower case, `*` only at the end.
     pub compressible_types: Vec<String>,
@@ -28,18 +34,20 @@ pub struct Settings {
     pub changes_timeout: Duration,
     /// `[chttpd] admin_only_all_dbs`.
     pub admin_only_all_dbs: bool,
-    /// `[chttpd] require_valid_user`.
-    pub require_valid_user: bool,
-    /// `[chttpd] require_valid_user_except_for_up`.
-    pub require_valid_user_except_for_up: bool,
-    /// `[chttpd] server_header_versions`.
-    pub server_header_versions: bool,
+    /// `Server`, with or without versions: `[chttpd] server_header_versions`.
+    pub server_header: HeaderValue,
     /// `[chttpd] WWW-Authenticate`.
     pub www_authenticate: Option<String>,
-    /// `[couchdb] default_security` = `admin_only` when not told otherwise.
+    /// `[chttpd_auth] authentication_redirect`: where browsers are sent that must log in.
+    pub authentication_redirect: String,
+    /// The security object of databases that were given none: `[couchdb] default_security`.
     pub default_security: Bytes,
     /// `[couchdb] users_db_security_editable`.
     pub users_db_security_editable: bool,
+    /// `[vendor] name`
+    pub vendor: String,
+    /// `[couchdb] maintenance_mode`: `true`, `nolb`, or none.
+    pub maintenance_mode: Option<String>,
     /// `[uuids] algorithm`, as written.
     pub uuid_algorithm: String,
     /// `[uuids] utc_id_suffix`.
@@ -52,44 +60,66 @@ pub struct Settings {
     pub max_purge_ids: usize,
     /// `[purge] max_revisions_number`.
     pub max_purge_revs: usize,
-    /// `[chttpd] bulk_get_use_batches`-independent: lines read ahead in `_bulk_get`.
+    /// Lines of a `_bulk_get` that are read ahead.
     pub bulk_get_batch: usize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        let types = ["text/*", "application/javascript", "application/json", "application/xml"];
-        Settings {
-            max_http_request_size: 4_294_967_296,
-            max_uri_length: None,
-            max_document_size: 8_000_000,
-            max_attachment_size: 1_073_741_824,
-            max_document_id_length: None,
-            max_json_depth: 1000,
-            compressible_types: types.map(str::to_owned).to_vec(),
-            compression_level: 8,
-            changes_timeout: Duration::from_secs(60),
-            admin_only_all_dbs: true,
-            require_valid_user: false,
-            require_valid_user_except_for_up: false,
-            server_header_versions: true,
-            www_authenticate: None,
-            default_security: Bytes::from_static(
-                b"{\"members\":{\"roles\":[\"_admin\"]},\"admins\":{\"roles\":[\"_admin\"]}}",
-            ),
-            users_db_security_editable: false,
-            uuid_algorithm: "sequential".to_owned(),
-            utc_id_suffix: String::new(),
-            max_uuids: 1000,
-            max_dbs_info: 100,
-            max_purge_ids: 100,
-            max_purge_revs: 1000,
-            bulk_get_batch: 64,
-        }
+        Settings::from_config(&Config::default())
     }
 }
 
 impl Settings {
+    /// Reads what is configured, with CouchDB's defaults for the rest.
+    #[must_use]
+    pub fn from_config(config: &Config) -> Self {
+        let size =
+            |section, key, default| config.limit(section, key, Some(default)).unwrap_or(u64::MAX);
+        let count = |section, key, default| config.parsed::<usize>(section, key, default);
+        let length = |section, key| {
+            config.limit(section, key, None).and_then(|limit| usize::try_from(limit).ok())
+        };
+        let text = |section, key| config.get(section, key).map(str::to_owned);
+        let types = "text/*, application/javascript, application/json, application/xml";
+        Settings {
+            auth: AuthSettings::from_config(config),
+            max_http_request_size: size("chttpd", "max_http_request_size", 4_294_967_296),
+            max_uri_length: length("chttpd", "max_uri_length"),
+            max_document_size: size("couchdb", "max_document_size", 8_000_000),
+            max_attachment_size: size("couchdb", "max_attachment_size", 1_073_741_824),
+            max_document_id_length: length("couchdb", "max_document_id_length"),
+            max_json_depth: 1000,
+            compressible_types: config
+                .list("attachments", "compressible_types", types)
+                .iter()
+                .map(|media| media.to_ascii_lowercase())
+                .collect(),
+            compression_level: config.parsed("attachments", "compression_level", 8).min(9),
+            changes_timeout: Duration::from_millis(size("chttpd", "changes_timeout", 60_000)),
+            admin_only_all_dbs: config.boolean("chttpd", "admin_only_all_dbs", true),
+            server_header: server_header(config),
+            www_authenticate: text("chttpd", "WWW-Authenticate"),
+            authentication_redirect: text("chttpd_auth", "authentication_redirect")
+                .unwrap_or_else(|| "/_utils/session.html".to_owned()),
+            default_security: default_security(config),
+            users_db_security_editable: config.boolean(
+                "couchdb",
+                "users_db_security_editable",
+                false,
+            ),
+            vendor: text("vendor", "name").unwrap_or_else(|| "settee".to_owned()),
+            maintenance_mode: text("couchdb", "maintenance_mode").filter(|mode| mode != "false"),
+            uuid_algorithm: text("uuids", "algorithm").unwrap_or_else(|| "sequential".to_owned()),
+            utc_id_suffix: text("uuids", "utc_id_suffix").unwrap_or_default(),
+            max_uuids: size("uuids", "max_count", 1000),
+            max_dbs_info: count("chttpd", "max_db_number_for_dbs_info_req", 100),
+            max_purge_ids: count("purge", "max_document_id_number", 100),
+            max_purge_revs: count("purge", "max_revisions_number", 1000),
+            bulk_get_batch: 64,
+        }
+    }
+
     /// What bounds the JSON of requests.
     #[must_use]
     pub fn json_limits(&self) -> settee_model::json::Limits {
@@ -101,4 +131,21 @@ impl Settings {
             ..Default::default()
         }
     }
+}
+
+fn server_header(config: &Config) -> HeaderValue {
+    if config.boolean("chttpd", "server_header_versions", true) {
+        let name = concat!("CouchDB/3.4.2 (settee ", env!("CARGO_PKG_VERSION"), ")");
+        HeaderValue::from_static(name)
+    } else {
+        HeaderValue::from_static("CouchDB")
+    }
+}
+
+fn default_security(config: &Config) -> Bytes {
+    let security = match config.get("couchdb", "default_security").unwrap_or("admin_only") {
+        "everyone" | "admin_local" => "{}",
+        _ => "{\"members\":{\"roles\":[\"_admin\"]},\"admins\":{\"roles\":[\"_admin\"]}}",
+    };
+    Bytes::from_static(security.as_bytes())
 }

@@ -2,6 +2,7 @@
 //! selectors, ranges, sequences. Never does IO, never awaits, never reads a clock.
 
 pub mod collate;
+pub mod config;
 pub mod doc;
 pub mod docid;
 pub mod docinfo;

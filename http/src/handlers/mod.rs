@@ -5,8 +5,11 @@
 //! names are decoded but not checked. `HEAD` arrives as `GET`: answer in full, the body is dropped
 //! unread. Nothing here knows how an answer is made.
 
+use http::StatusCode;
+use http::header::LOCATION;
 use settee_cluster::Db;
-use settee_model::docid::DbName;
+use settee_cluster::docs::OpenOptions;
+use settee_model::docid::{DbName, DocId};
 
 use crate::auth::access;
 use crate::context::Ctx;
@@ -49,6 +52,7 @@ pub async fn dispatch(ctx: &mut Ctx, endpoint: Endpoint) -> Result<Reply, Error>
         }
         Endpoint::Db { name, of } => {
             let db = ctx.app.cluster.db(&DbName::trusted(&name))?;
+            ctx.check_access(&db, access)?;
             on_db(ctx, db, of, allow).await
         }
     }
@@ -110,7 +114,59 @@ async fn on_db(
         (D::Attachment(id, name), M::Get) => attachment::get(ctx, db, id, name).await,
         (D::Attachment(id, name), M::Put) => attachment::put(ctx, db, id, name).await,
         (D::Attachment(id, name), M::Delete) => attachment::delete(ctx, db, id, name).await,
+        (D::DesignRedirect, _) => design_redirect(ctx),
+        (D::DesignAction { ddoc, action, rest }, _) => {
+            on_design_action(ctx, db, ddoc, &action, &rest, allow).await
+        }
         (endpoint, _) => on_upkeep(ctx, db, endpoint, allow).await,
+    }
+}
+
+/// Sends clients from `_design%2F…` to `_design/…`, all else in the target as it was.
+fn design_redirect(ctx: &Ctx) -> Result<Reply, Error> {
+    let target = ctx.uri.path_and_query().map_or("", http::uri::PathAndQuery::as_str);
+    let lower = target.to_ascii_lowercase();
+    let at = lower.find("_design%2f").ok_or_else(Error::missing)?;
+    let (before, after) = (target.get(..at), target.get(at + "_design%2f".len()..));
+    let target = format!("{}_design/{}", before.unwrap_or("/"), after.unwrap_or(""));
+    let reply = Reply::empty(StatusCode::MOVED_PERMANENTLY);
+    Ok(reply.header(LOCATION, &ctx.absolute_uri(&target)))
+}
+
+/// Functions of design documents, which are not built yet. Names that are none of CouchDB's are
+/// attachments whose names happen to begin with an underscore.
+async fn on_design_action(
+    ctx: &mut Ctx,
+    db: Db,
+    ddoc: DocId,
+    action: &str,
+    rest: &[String],
+    allow: &'static str,
+) -> Result<Reply, Error> {
+    const ACTIONS: [&str; 11] = [
+        "_view",
+        "_show",
+        "_list",
+        "_update",
+        "_info",
+        "_rewrite",
+        "_search",
+        "_search_info",
+        "_search_disk_size",
+        "_nouveau",
+        "_nouveau_info",
+    ];
+    db.open_doc(&ddoc, OpenOptions::default()).await?;
+    if ACTIONS.contains(&action) {
+        return Err(Error::NotImplemented);
+    }
+    let name = std::iter::once(action).chain(rest.iter().map(String::as_str));
+    let name = name.collect::<Vec<_>>().join("/");
+    match ctx.method {
+        Method::Get => attachment::get(ctx, db, ddoc, name).await,
+        Method::Put => attachment::put(ctx, db, ddoc, name).await,
+        Method::Delete => attachment::delete(ctx, db, ddoc, name).await,
+        _ => Err(Error::MethodNotAllowed(allow)),
     }
 }
 

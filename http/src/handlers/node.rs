@@ -1,11 +1,117 @@
-//! `/_node/{node}/…`.
+//! `/_node/{node}` and `/_node/{node}/_config/…`: the configuration, for administrators.
+
+use http::StatusCode;
+use serde_json::Value;
 
 use crate::context::Ctx;
 use crate::error::Error;
-use crate::reply::Reply;
+use crate::reply::{Reply, push_string};
+use crate::route::Method;
 
-/// `any`
+/// Anything under `/_node`; `path` is what follows.
+///
+/// # Errors
+/// 404 for other nodes and unknown values, 400 for values that are none.
 pub async fn any(ctx: &mut Ctx, path: Vec<String>) -> Result<Reply, Error> {
-    let _ = (ctx, path);
-    Err(Error::NotImplemented)
+    let words: Vec<&str> = path.iter().map(String::as_str).collect();
+    let [node, rest @ ..] = words.as_slice() else {
+        return Err(Error::bad_request("Incomplete path to _node request"));
+    };
+    let own = ctx.app.cluster.node_name();
+    if *node != "_local" && *node != own {
+        return Err(Error::NotFound(format!("no such node: {node}").into()));
+    }
+    match rest {
+        [] if *node == "_local" => {
+            let mut out = b"{\"name\":".to_vec();
+            push_string(&mut out, own);
+            out.push(b'}');
+            Ok(Reply::json(StatusCode::OK, out))
+        }
+        ["_config"] => only("GET", ctx.method == Method::Get).map(|()| whole(ctx)),
+        ["_config", "_reload"] => {
+            only("POST", ctx.method == Method::Post)?;
+            ctx.app.reload_config().await?;
+            Ok(Reply::ok(StatusCode::OK))
+        }
+        ["_config", name] => {
+            only("GET", ctx.method == Method::Get)?;
+            let mut out = Vec::new();
+            push_section(&mut out, ctx, name);
+            Ok(Reply::json(StatusCode::OK, out))
+        }
+        ["_config", section, key] => match ctx.method {
+            Method::Get => get(ctx, section, key),
+            Method::Put => put(ctx, section, key).await,
+            Method::Delete => delete(ctx, section, key).await,
+            _ => Err(Error::MethodNotAllowed("GET,PUT,DELETE")),
+        },
+        _ => Err(Error::missing()),
+    }
+}
+
+fn only(allow: &'static str, allowed: bool) -> Result<(), Error> {
+    if allowed { Ok(()) } else { Err(Error::MethodNotAllowed(allow)) }
+}
+
+fn whole(ctx: &Ctx) -> Reply {
+    let config = ctx.app.config.now();
+    let mut out = b"{".to_vec();
+    for (index, name) in config.sections().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        push_string(&mut out, name);
+        out.push(b':');
+        push_section(&mut out, ctx, name);
+    }
+    out.push(b'}');
+    Reply::json(StatusCode::OK, out)
+}
+
+fn push_section(out: &mut Vec<u8>, ctx: &Ctx, name: &str) {
+    out.push(b'{');
+    for (index, (key, value)) in ctx.app.config.now().section(name).enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        push_string(out, key);
+        out.push(b':');
+        push_string(out, value);
+    }
+    out.push(b'}');
+}
+
+fn get(ctx: &Ctx, section: &str, key: &str) -> Result<Reply, Error> {
+    let config = ctx.app.config.now();
+    let value = config.raw(section, key).or_else(|| config.get(section, key));
+    value.map(text).ok_or_else(unknown)
+}
+
+async fn put(ctx: &mut Ctx, section: &str, key: &str) -> Result<Reply, Error> {
+    let body = ctx.body.json().await?;
+    let value = match serde_json::from_slice(&body) {
+        Ok(Value::String(value)) => value,
+        Ok(_) => return Err(Error::bad_request("a JSON string expected")),
+        Err(_) => return Err(Error::invalid_json()),
+    };
+    let persist = ctx.header_named("x-couch-persist") != Some("false");
+    let old = ctx.app.set_config(section, key, value.trim(), persist).await?;
+    Ok(text(&old))
+}
+
+async fn delete(ctx: &mut Ctx, section: &str, key: &str) -> Result<Reply, Error> {
+    let persist = ctx.header_named("x-couch-persist") != Some("false");
+    let old = ctx.app.delete_config(section, key, persist).await?;
+    old.as_deref().map(text).ok_or_else(unknown)
+}
+
+fn text(value: &str) -> Reply {
+    let mut out = Vec::with_capacity(value.len() + 3);
+    push_string(&mut out, value);
+    Reply::json(StatusCode::OK, out)
+}
+
+fn unknown() -> Error {
+    Error::NotFound("unknown_config_value".into())
 }

@@ -1,23 +1,141 @@
-//! `/_session`.
+//! `/_session`: log in for a cookie, see who one is, log out.
 
+use http::StatusCode;
+use http::header::{CONTENT_TYPE, LOCATION, SET_COOKIE};
+use serde_json::Value;
+
+use crate::auth::{cookie, session_cookie, unix_time};
 use crate::context::Ctx;
 use crate::error::Error;
-use crate::reply::Reply;
+use crate::query::Query;
+use crate::reply::{Reply, push_string};
 
-/// `get`
+/// `GET`
+///
+/// # Errors
+/// 401 if `basic=true` asks for a login and there is none.
 pub async fn get(ctx: &mut Ctx) -> Result<Reply, Error> {
-    let _ = ctx;
-    Err(Error::NotImplemented)
+    let user = &ctx.user;
+    if user.name.is_none() && ctx.query.is_true("basic") {
+        return Err(Error::Unauthorized("Please login.".into()));
+    }
+    let mut out = b"{\"ok\":true,\"userCtx\":{\"name\":".to_vec();
+    push_name_and_roles(&mut out, user.name.as_deref(), &user.roles);
+    out.extend_from_slice(b"},\"info\":{\"authentication_handlers\":[\"cookie\",\"default\"]");
+    if let Some(handler) = user.handler {
+        out.extend_from_slice(b",\"authenticated\":");
+        push_string(&mut out, handler);
+    }
+    out.extend_from_slice(b"}}");
+    Ok(Reply::json(StatusCode::OK, out))
 }
 
-/// `post`
+fn push_name_and_roles(out: &mut Vec<u8>, name: Option<&str>, roles: &[String]) {
+    match name {
+        Some(name) => push_string(out, name),
+        None => out.extend_from_slice(b"null"),
+    }
+    out.extend_from_slice(b",\"roles\":[");
+    for (index, role) in roles.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        push_string(out, role);
+    }
+    out.push(b']');
+}
+
+/// `POST`
+///
+/// # Errors
+/// 400 and 415 for bodies without credentials. Wrong ones are an answer, which takes an old cookie
+/// back.
 pub async fn post(ctx: &mut Ctx) -> Result<Reply, Error> {
-    let _ = ctx;
-    Err(Error::NotImplemented)
+    let (name, password) = credentials(ctx).await?;
+    let settings = ctx.settings.clone();
+    let checked = ctx.app.accounts.check(&settings, &name, &password, ctx.peer).await;
+    let account = match checked {
+        Ok(account) => account,
+        Err(error @ Error::Unauthorized(_)) => {
+            let mut reply = Reply::from(error);
+            if let Some(target) = ctx.query.get("fail") {
+                reply = redirect(ctx, reply, target)?;
+            }
+            return Ok(logged_out(ctx, reply));
+        }
+        Err(error) => return Err(error),
+    };
+    let mut out = b"{\"ok\":true,\"name\":".to_vec();
+    push_name_and_roles(&mut out, Some(&name), &account.by_cookie.roles);
+    out.push(b'}');
+    let mut reply = Reply::json(StatusCode::OK, out);
+    if let Some(target) = ctx.query.get("next") {
+        reply = redirect(ctx, reply, target)?;
+    }
+    Ok(reply.header(SET_COOKIE, &session_cookie(&settings, &account, unix_time())))
 }
 
-/// `delete`
+/// `DELETE`
+///
+/// # Errors
+/// 400 for a `next` that is no path.
 pub async fn delete(ctx: &mut Ctx) -> Result<Reply, Error> {
-    let _ = ctx;
-    Err(Error::NotImplemented)
+    let mut reply = Reply::ok(StatusCode::OK);
+    if let Some(target) = ctx.query.get("next") {
+        reply = redirect(ctx, reply, target)?;
+    }
+    Ok(logged_out(ctx, reply))
+}
+
+fn logged_out(ctx: &Ctx, reply: Reply) -> Reply {
+    reply.header(SET_COOKIE, &cookie::set_cookie("", unix_time(), &ctx.settings.auth.cookie))
+}
+
+/// Sends a browser on to another page of this server, and of no other.
+fn redirect(ctx: &Ctx, mut reply: Reply, target: &str) -> Result<Reply, Error> {
+    if !target.starts_with('/') || target.starts_with("//") {
+        return Err(Error::bad_request("path must begin with a /."));
+    }
+    reply.status = StatusCode::FOUND;
+    Ok(reply.header(LOCATION, &ctx.absolute_uri(target)))
+}
+
+async fn credentials(ctx: &mut Ctx) -> Result<(String, String), Error> {
+    let media = ctx.header(&CONTENT_TYPE).unwrap_or_default().to_owned();
+    let form = if media.starts_with("application/x-www-form-urlencoded") {
+        let body = ctx.body.bytes().await?;
+        Form::Query(Query::parse(&String::from_utf8_lossy(&body))?)
+    } else if media.starts_with("application/json") {
+        let body = ctx.body.json().await?;
+        Form::Json(serde_json::from_slice(&body).map_err(|_| Error::invalid_json())?)
+    } else {
+        let reason = "Content-Type must be 'application/x-www-form-urlencoded' or \
+                      'application/json'";
+        return Err(Error::BadContentType(reason.into()));
+    };
+    let name = match (form.get("username"), form.get("name")) {
+        (None, None) => {
+            return Err(Error::bad_request("request body must contain a username"));
+        }
+        (Some(username), Some(name)) if username != name => {
+            return Err(Error::bad_request("request body contains different usernames"));
+        }
+        (Some(name), _) | (None, Some(name)) => name.to_owned(),
+    };
+    Ok((name, form.get("password").unwrap_or_default().to_owned()))
+}
+
+/// What a login may be sent as.
+enum Form {
+    Query(Query),
+    Json(Value),
+}
+
+impl Form {
+    fn get(&self, name: &str) -> Option<&str> {
+        match self {
+            Form::Query(query) => query.get(name),
+            Form::Json(object) => object.get(name)?.as_str(),
+        }
+    }
 }

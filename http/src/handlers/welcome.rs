@@ -1,29 +1,73 @@
 //! What is there before any database: `/`, `/_up`, `/favicon.ico`, `/_utils`.
 
+use http::StatusCode;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, EXPIRES, LOCATION};
+
+use crate::auth::unix_time;
 use crate::context::Ctx;
+use crate::date;
 use crate::error::Error;
-use crate::reply::Reply;
+use crate::reply::{Reply, push_string};
 
-/// `welcome`
+/// The version of CouchDB that clients shall take this for.
+pub const COUCHDB_VERSION: &str = "3.4.2";
+
+const YEAR: u64 = 365 * 24 * 3600;
+
+/// `GET /`
+///
+/// # Errors
+/// None.
 pub async fn welcome(ctx: &mut Ctx) -> Result<Reply, Error> {
-    let _ = ctx;
-    Err(Error::NotImplemented)
+    let mut out = Vec::with_capacity(256);
+    out.extend_from_slice(b"{\"couchdb\":\"Welcome\",\"version\":");
+    push_string(&mut out, COUCHDB_VERSION);
+    out.extend_from_slice(b",\"git_sha\":");
+    push_string(&mut out, concat!("settee-", env!("CARGO_PKG_VERSION")));
+    out.extend_from_slice(b",\"uuid\":");
+    push_string(&mut out, ctx.app.cluster.uuid());
+    out.extend_from_slice(
+        b",\"features\":[\"access-ready\",\"partitioned\"],\"vendor\":{\"name\":",
+    );
+    push_string(&mut out, &ctx.settings.vendor);
+    out.extend_from_slice(b"}}");
+    Ok(Reply::json(StatusCode::OK, out))
 }
 
-/// `up`
+/// `GET /_up`
+///
+/// # Errors
+/// None.
 pub async fn up(ctx: &mut Ctx) -> Result<Reply, Error> {
-    let _ = ctx;
-    Err(Error::NotImplemented)
+    let mode = match ctx.settings.maintenance_mode.as_deref() {
+        Some("true") => "{\"status\":\"maintenance_mode\"}",
+        Some("nolb") => "{\"status\":\"nolb\"}",
+        _ => return Ok(Reply::json(StatusCode::OK, "{\"status\":\"ok\",\"seeds\":{}}")),
+    };
+    Ok(Reply::json(StatusCode::NOT_FOUND, mode))
 }
 
-/// `favicon`
+/// `GET /favicon.ico`: there is none, which browsers may remember for a year.
+///
+/// # Errors
+/// None.
 pub async fn favicon(ctx: &mut Ctx) -> Result<Reply, Error> {
     let _ = ctx;
-    Err(Error::NotImplemented)
+    let reply = Reply::bytes(StatusCode::NOT_FOUND, &b"Not found."[..]);
+    let reply = reply.header(CONTENT_TYPE, "text/plain");
+    Ok(reply.header(EXPIRES, &date::http(unix_time() + YEAR)))
 }
 
-/// `utils`
+/// `GET /_utils/…`: no interface is built in yet.
+///
+/// # Errors
+/// None.
 pub async fn utils(ctx: &mut Ctx, path: Option<String>) -> Result<Reply, Error> {
-    let _ = (ctx, path);
-    Err(Error::NotImplemented)
+    if path.is_none() {
+        let reply = Reply::empty(StatusCode::MOVED_PERMANENTLY);
+        return Ok(reply.header(LOCATION, &ctx.absolute_uri("/_utils/")));
+    }
+    let reply = Reply::bytes(StatusCode::NOT_FOUND, &b"Not found."[..]);
+    let reply = reply.header(CONTENT_TYPE, "text/plain");
+    Ok(reply.header(CACHE_CONTROL, "private, must-revalidate"))
 }

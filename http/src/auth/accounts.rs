@@ -1,0 +1,234 @@
+//! [`Accounts`]: who there is, from `[admins]` and from documents of the users' database, and
+//! whether a password is theirs.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use quick_cache::sync::Cache;
+use serde_json::Value;
+use settee_cluster::changes::{ChangesQuery, Since};
+use settee_cluster::docs::OpenOptions;
+use settee_cluster::{Cluster, Db};
+use settee_model::docid::{DbName, DocId};
+
+use crate::auth::User;
+use crate::auth::lockout::Lockout;
+use crate::auth::password::Verifier;
+use crate::auth::verified::Verified;
+use crate::context::{App, Peer};
+use crate::error::Error;
+use crate::settings::Settings;
+
+/// How many documents of users are remembered.
+const CAPACITY: usize = 10_000;
+const ID_PREFIX: &str = "org.couchdb.user:";
+
+/// Somebody who can log in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Checks the password.
+    pub verifier: Verifier,
+    /// Who they are when they prove it by password.
+    pub by_password: Arc<User>,
+    /// Who they are when they prove it by cookie.
+    pub by_cookie: Arc<User>,
+}
+
+impl Account {
+    /// An account.
+    #[must_use]
+    pub fn new(name: &str, roles: Vec<String>, verifier: Verifier) -> Self {
+        let user = |handler| {
+            let (name, roles) = (Some(name.to_owned()), roles.clone());
+            Arc::new(User { name, roles, handler: Some(handler) })
+        };
+        Account { verifier, by_password: user("default"), by_cookie: user("cookie") }
+    }
+
+    fn roles(&self) -> &[String] {
+        &self.by_password.roles
+    }
+}
+
+/// All accounts, as far as they were looked for.
+pub struct Accounts {
+    cluster: Cluster,
+    /// Of users' documents; `None` for who has none.
+    users: Cache<String, Option<Arc<Account>>>,
+    /// How many changes of users were seen.
+    changes: AtomicU64,
+    verified: Verified,
+    lockout: Lockout,
+    nobody: Arc<User>,
+}
+
+impl Accounts {
+    /// Looks for users through `cluster`. `key` is secret and random.
+    #[must_use]
+    pub fn new(cluster: Cluster, key: [u8; 32]) -> Self {
+        Accounts {
+            cluster,
+            users: Cache::new(CAPACITY),
+            changes: AtomicU64::new(0),
+            verified: Verified::new(key),
+            lockout: Lockout::new(),
+            nobody: Arc::new(User::default()),
+        }
+    }
+
+    /// Who said no name.
+    #[must_use]
+    pub fn nobody(&self) -> Arc<User> {
+        self.nobody.clone()
+    }
+
+    /// The account of a name. An administrator has the roles of their user's document too.
+    ///
+    /// # Errors
+    /// 401 if the user's document has conflicts.
+    pub async fn find(
+        &self,
+        settings: &Settings,
+        name: &str,
+    ) -> Result<Option<Arc<Account>>, Error> {
+        let user = self.user(settings, name).await?;
+        let Some(admin) = settings.auth.admins.get(name) else { return Ok(user) };
+        let Some(user) = user.filter(|user| !user.roles().is_empty()) else {
+            return Ok(Some(admin.clone()));
+        };
+        let roles = [admin.roles(), user.roles()].concat();
+        Ok(Some(Arc::new(Account::new(name, roles, admin.verifier.clone()))))
+    }
+
+    async fn user(&self, settings: &Settings, name: &str) -> Result<Option<Arc<Account>>, Error> {
+        if let Some(known) = self.users.get(name) {
+            return Ok(known);
+        }
+        let Ok(db) = self.cluster.db(&DbName::trusted(&settings.auth.users_db)) else {
+            return Ok(None);
+        };
+        let changes = self.changes.load(Ordering::Acquire);
+        let user = load(&db, settings, name).await?;
+        self.users.insert(name.to_owned(), user.clone());
+        if self.changes.load(Ordering::Acquire) != changes {
+            // It may be the one that changed while it was read.
+            self.users.remove(name);
+        }
+        Ok(user)
+    }
+
+    /// Checks a password.
+    ///
+    /// # Errors
+    /// 401 if it is not theirs, 403 if the peer failed too often.
+    pub async fn check(
+        &self,
+        settings: &Settings,
+        name: &str,
+        password: &str,
+        peer: Peer,
+    ) -> Result<Arc<Account>, Error> {
+        if let Some(account) = self.try_once(settings, name, password, peer).await? {
+            return Ok(account);
+        }
+        if self.changed_meanwhile(settings, name).await? {
+            if let Some(account) = self.try_once(settings, name, password, peer).await? {
+                return Ok(account);
+            }
+        }
+        self.lockout.failed(peer.ip(), name);
+        tracing::warn!(name, %peer, "authentication failed");
+        Err(Error::Unauthorized("Name or password is incorrect.".into()))
+    }
+
+    async fn try_once(
+        &self,
+        settings: &Settings,
+        name: &str,
+        password: &str,
+        peer: Peer,
+    ) -> Result<Option<Arc<Account>>, Error> {
+        let Some(account) = self.find(settings, name).await? else { return Ok(None) };
+        let (least, most) = settings.auth.iterations_allowed;
+        let iterations = account.verifier.iterations();
+        if iterations != 1 && iterations < least {
+            return Err(Error::Forbidden("Iteration count is too low for this server".into()));
+        }
+        if iterations > most {
+            return Err(Error::Forbidden("Iteration count is too high for this server".into()));
+        }
+        if let Some(threshold) = settings.auth.lockout_threshold {
+            if self.lockout.failures(peer.ip(), name) >= threshold {
+                tracing::warn!(name, %peer, "login refused after many failures");
+                return Err(Error::Forbidden(LOCKED_OUT.into()));
+            }
+        }
+        let matches = self.verified.check(name, password, &account.verifier).await?;
+        Ok(matches.then_some(account))
+    }
+
+    /// Whether the user's document is newer than what was remembered of it.
+    async fn changed_meanwhile(&self, settings: &Settings, name: &str) -> Result<bool, Error> {
+        let Some((_, before)) = self.users.remove(name) else { return Ok(false) };
+        Ok(self.user(settings, name).await? != before)
+    }
+
+    /// Forgets what is known of a user.
+    fn forget(&self, id: &DocId) {
+        if let Some(name) = id.as_str().strip_prefix(ID_PREFIX) {
+            self.changes.fetch_add(1, Ordering::AcqRel);
+            self.users.remove(name);
+        }
+    }
+}
+
+const LOCKED_OUT: &str = "Account is temporarily locked due to multiple authentication failures";
+
+async fn load(db: &Db, settings: &Settings, name: &str) -> Result<Option<Arc<Account>>, Error> {
+    let id = DocId::trusted(&format!("{ID_PREFIX}{name}"));
+    let options = OpenOptions { facts: true, ..OpenOptions::default() };
+    let Ok(opened) = db.open_doc(&id, options).await else { return Ok(None) };
+    let conflicts = opened.facts.is_some_and(|facts| !facts.conflicts.is_empty());
+    if conflicts && !settings.auth.allow_conflicted_user_docs {
+        return Err(Error::Unauthorized(CONFLICTED.into()));
+    }
+    let Ok(doc) = serde_json::from_slice::<Value>(&opened.doc.record.body) else {
+        return Ok(None);
+    };
+    // A second factor cannot be checked yet, so the first is not enough.
+    let refused = doc.get("totp").is_some();
+    let verifier = Verifier::from_document(&doc).filter(|_| !refused);
+    let roles = doc.get("roles").and_then(Value::as_array).into_iter().flatten();
+    let roles = roles.filter_map(Value::as_str).filter(|role| !role.starts_with('_'));
+    let roles = roles.map(str::to_owned).collect();
+    Ok(verifier.map(|verifier| Arc::new(Account::new(name, roles, verifier))))
+}
+
+const CONFLICTED: &str = "User document conflicts must be resolved before the document is used for authentication \
+     purposes.";
+
+/// Follows the users' database for as long as the server runs, and forgets who changed.
+pub async fn watch(app: Arc<App>) {
+    loop {
+        let settings = app.settings();
+        if let Ok(db) = app.cluster.db(&DbName::trusted(&settings.auth.users_db)) {
+            // Anything may have changed while nobody looked.
+            app.accounts.users.clear();
+            let _ = follow(&app.accounts, &db).await;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+async fn follow(accounts: &Accounts, db: &Db) -> Result<(), settee_cluster::Error> {
+    let query = ChangesQuery { since: Since::Now, ..ChangesQuery::default() };
+    let mut changes = db.changes(query).await?;
+    loop {
+        let batch = changes.next_batch().await?;
+        batch.changes.iter().for_each(|change| accounts.forget(&change.id));
+        if batch.done {
+            changes.wait().await?;
+        }
+    }
+}

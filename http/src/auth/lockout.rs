@@ -1,0 +1,64 @@
+//! [`Lockout`]: counts failed logins, so that a peer that guesses passwords is shut out for a
+//! while. Forgets by itself; never blocks anybody for an account they did not fail at.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use quick_cache::sync::Cache;
+
+/// How long failures are remembered.
+const MEMORY: Duration = Duration::from_secs(300);
+/// How many peers and accounts are remembered.
+const CAPACITY: usize = 10_000;
+
+/// Failed logins by peer and account.
+#[derive(Debug)]
+pub struct Lockout {
+    failures: Cache<(IpAddr, String), (u32, Instant)>,
+    /// Whether anybody ever failed: spares all others the look-up.
+    any: AtomicBool,
+}
+
+impl Lockout {
+    /// No failures yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Lockout { failures: Cache::new(CAPACITY), any: AtomicBool::new(false) }
+    }
+
+    /// How often this peer failed at this account of late.
+    #[must_use]
+    pub fn failures(&self, peer: IpAddr, account: &str) -> u32 {
+        if !self.any.load(Ordering::Relaxed) {
+            return 0;
+        }
+        let known = self.failures.get(&(peer, account.to_owned()));
+        known.filter(|(_, first)| first.elapsed() < MEMORY).map_or(0, |(count, _)| count)
+    }
+
+    /// Counts one more.
+    pub fn failed(&self, peer: IpAddr, account: &str) {
+        self.any.store(true, Ordering::Relaxed);
+        let key = (peer, account.to_owned());
+        let known = self.failures.get(&key).filter(|(_, first)| first.elapsed() < MEMORY);
+        let (count, first) = known.unwrap_or((0, Instant::now()));
+        self.failures.insert(key, (count.saturating_add(1), first));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_for_each_peer_and_account() {
+        let (lockout, here) = (Lockout::new(), IpAddr::from([127, 0, 0, 1]));
+        for _ in 0..3 {
+            lockout.failed(here, "ann");
+        }
+        assert_eq!(lockout.failures(here, "ann"), 3);
+        assert_eq!(lockout.failures(here, "bob"), 0);
+        assert_eq!(lockout.failures(IpAddr::from([10, 0, 0, 1]), "ann"), 0);
+    }
+}

@@ -1,0 +1,239 @@
+//! Passwords as CouchDB keeps them: derived with PBKDF2 (or, of old, hashed once), written into
+//! `[admins]` or into documents of `_users`. Pure and slow on purpose; never call it on a thread
+//! that serves requests.
+
+use std::fmt::Write as _;
+
+use hmac::Hmac;
+use serde_json::Value;
+use sha1::{Digest, Sha1};
+use sha2::{Sha224, Sha256, Sha384, Sha512};
+use subtle::ConstantTimeEq;
+
+/// What a password is checked against.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verifier {
+    scheme: Scheme,
+    salt: String,
+    /// Hexadecimal, as it is kept.
+    key: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scheme {
+    /// SHA-1 of password and salt. Not made any more.
+    Simple,
+    Pbkdf2 {
+        prf: Prf,
+        iterations: u32,
+    },
+}
+
+/// The hash inside PBKDF2 or an HMAC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prf {
+    /// SHA-1, which CouchDB calls `sha`.
+    Sha1,
+    /// `sha224`
+    Sha224,
+    /// `sha256`
+    Sha256,
+    /// `sha384`
+    Sha384,
+    /// `sha512`
+    Sha512,
+}
+
+impl Prf {
+    /// CouchDB's name for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Prf::Sha1 => "sha",
+            Prf::Sha224 => "sha224",
+            Prf::Sha256 => "sha256",
+            Prf::Sha384 => "sha384",
+            Prf::Sha512 => "sha512",
+        }
+    }
+
+    /// Reads CouchDB's name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        let all = [Prf::Sha1, Prf::Sha224, Prf::Sha256, Prf::Sha384, Prf::Sha512];
+        all.into_iter().find(|prf| prf.name() == name)
+    }
+
+    fn derive(self, password: &[u8], salt: &[u8], iterations: u32) -> String {
+        let mut key = [0; 64];
+        let length = match self {
+            Prf::Sha1 => 20,
+            Prf::Sha224 => 28,
+            Prf::Sha256 => 32,
+            Prf::Sha384 => 48,
+            Prf::Sha512 => 64,
+        };
+        let key = key.get_mut(..length).unwrap_or_default();
+        // The only error is a key of an invalid length, and HMAC takes any.
+        let _ = match self {
+            Prf::Sha1 => pbkdf2::pbkdf2::<Hmac<Sha1>>(password, salt, iterations, key),
+            Prf::Sha224 => pbkdf2::pbkdf2::<Hmac<Sha224>>(password, salt, iterations, key),
+            Prf::Sha256 => pbkdf2::pbkdf2::<Hmac<Sha256>>(password, salt, iterations, key),
+            Prf::Sha384 => pbkdf2::pbkdf2::<Hmac<Sha384>>(password, salt, iterations, key),
+            Prf::Sha512 => pbkdf2::pbkdf2::<Hmac<Sha512>>(password, salt, iterations, key),
+        };
+        hex(key)
+    }
+}
+
+impl Verifier {
+    /// Derives the verifier of a new password.
+    #[must_use]
+    pub fn derive(password: &str, salt: &str, prf: Prf, iterations: u32) -> Self {
+        let key = prf.derive(password.as_bytes(), salt.as_bytes(), iterations);
+        let scheme = Scheme::Pbkdf2 { prf, iterations };
+        Verifier { scheme, salt: salt.to_owned(), key }
+    }
+
+    /// Reads a value of `[admins]`; `None` if it is a password in clear.
+    #[must_use]
+    pub fn from_admin(value: &str) -> Option<Self> {
+        if let Some(rest) = value.strip_prefix("-hashed-") {
+            let (key, salt) = rest.split_once(',')?;
+            return Some(Self::new(Scheme::Simple, salt, key));
+        }
+        let rest = value.strip_prefix("-pbkdf2")?;
+        let (prf, rest) = match rest.strip_prefix(':') {
+            Some(rest) => rest.split_once('-')?,
+            None => ("sha", rest.strip_prefix('-')?),
+        };
+        let prf = Prf::parse(prf)?;
+        let mut parts = rest.split(',');
+        let (key, salt) = (parts.next()?, parts.next()?);
+        let iterations = parts.next()?.trim().parse().ok()?;
+        Some(Self::new(Scheme::Pbkdf2 { prf, iterations }, salt, key))
+    }
+
+    /// Reads the members of a document of `_users`.
+    #[must_use]
+    pub fn from_document(doc: &Value) -> Option<Self> {
+        let text = |name: &str| doc.get(name).and_then(Value::as_str);
+        let salt = text("salt")?;
+        match text("password_scheme").unwrap_or("simple") {
+            "simple" => Some(Self::new(Scheme::Simple, salt, text("password_sha")?)),
+            "pbkdf2" => {
+                let prf = Prf::parse(text("pbkdf2_prf").unwrap_or("sha"))?;
+                let iterations = doc.get("iterations").and_then(Value::as_u64).unwrap_or(10_000);
+                let iterations = u32::try_from(iterations).ok()?;
+                Some(Self::new(Scheme::Pbkdf2 { prf, iterations }, salt, text("derived_key")?))
+            }
+            _ => None,
+        }
+    }
+
+    fn new(scheme: Scheme, salt: &str, key: &str) -> Self {
+        Verifier { scheme, salt: salt.to_owned(), key: key.to_owned() }
+    }
+
+    /// How it is written into `[admins]`.
+    #[must_use]
+    pub fn to_admin(&self) -> String {
+        let Verifier { scheme, salt, key } = self;
+        match scheme {
+            Scheme::Simple => format!("-hashed-{key},{salt}"),
+            Scheme::Pbkdf2 { prf, iterations } => {
+                format!("-pbkdf2:{}-{key},{salt},{iterations}", prf.name())
+            }
+        }
+    }
+
+    /// Whether this is the password. Takes as long as deriving it.
+    #[must_use]
+    pub fn matches(&self, password: &str) -> bool {
+        let derived = match self.scheme {
+            Scheme::Simple => {
+                hex(&Sha1::new().chain_update(password).chain_update(&self.salt).finalize())
+            }
+            Scheme::Pbkdf2 { prf, iterations } => {
+                prf.derive(password.as_bytes(), self.salt.as_bytes(), iterations)
+            }
+        };
+        derived.as_bytes().ct_eq(self.key.as_bytes()).into()
+    }
+
+    /// The salt, which also goes into the key of session cookies.
+    #[must_use]
+    pub fn salt(&self) -> &str {
+        &self.salt
+    }
+
+    /// What tells this verifier from that of another password.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// PBKDF2's rounds; 1 for the old scheme.
+    #[must_use]
+    pub fn iterations(&self) -> u32 {
+        match self.scheme {
+            Scheme::Simple => 1,
+            Scheme::Pbkdf2 { iterations, .. } => iterations,
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        let _ = write!(out, "{byte:02x}");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vector_of_rfc_6070() {
+        let verifier = Verifier::derive("password", "salt", Prf::Sha1, 2);
+        assert_eq!(verifier.key(), "ea6c014dc72d6f8ccd1ed92ace1d41f0d8de8957");
+    }
+
+    #[test]
+    fn what_couchdb_wrote_is_understood() {
+        // `pass`, as Apache CouchDB 3.4.2 wrote it into its local.ini.
+        let written = "-pbkdf2:sha256-262e5098d7c130a02855f4dbd7641f698e33e2ab7cf7ffedb12547e93ec5e85e,\
+                       5713ffca303dab3065f3163074fb3ea4,600000";
+        let verifier = Verifier::from_admin(written).unwrap();
+        assert_eq!(verifier.salt(), "5713ffca303dab3065f3163074fb3ea4");
+        assert_eq!(verifier.to_admin(), written);
+        assert!(verifier.matches("pass"));
+        assert!(!verifier.matches("Pass"));
+    }
+
+    #[test]
+    fn all_forms_of_admins() {
+        let simple = hex(&Sha1::digest("secretsalt"));
+        let verifier = Verifier::from_admin(&format!("-hashed-{simple},salt")).unwrap();
+        assert!(verifier.matches("secret"));
+        let key = Prf::Sha1.derive(b"secret", b"salt", 10);
+        let verifier = Verifier::from_admin(&format!("-pbkdf2-{key},salt,10")).unwrap();
+        assert!(verifier.matches("secret"));
+        for clear in ["secret", "-pbkdf2:md5-a,b,1", "-hashed-a", ""] {
+            assert_eq!(Verifier::from_admin(clear), None, "{clear}");
+        }
+    }
+
+    #[test]
+    fn documents_of_users() {
+        let key = Prf::Sha512.derive(b"secret", b"salt", 3);
+        let doc = serde_json::json!({
+            "password_scheme": "pbkdf2", "pbkdf2_prf": "sha512", "iterations": 3,
+            "salt": "salt", "derived_key": key,
+        });
+        assert!(Verifier::from_document(&doc).unwrap().matches("secret"));
+        assert_eq!(Verifier::from_document(&serde_json::json!({"salt": "x"})), None);
+    }
+}

@@ -1,0 +1,107 @@
+//! [`AuthSettings`]: what the configuration says about users, read once. Pure.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use settee_model::config::Config;
+
+use crate::auth::accounts::Account;
+use crate::auth::cookie::Dress;
+use crate::auth::password::{Prf, Verifier};
+
+/// Settings of authentication.
+#[derive(Clone, Debug)]
+pub struct AuthSettings {
+    /// `[admins]`, by name. A password in clear is not among them.
+    pub admins: HashMap<String, Arc<Account>>,
+    /// `[chttpd_auth] secret`: keys session cookies; empty if there is none, and then no cookie is
+    /// believed.
+    pub secret: String,
+    /// `[chttpd_auth] timeout`: seconds that a session lasts.
+    pub timeout: u64,
+    /// `[chttpd_auth] hash_algorithms`: of cookies that are believed; the first makes new ones.
+    pub hash_algorithms: Vec<Prf>,
+    /// How cookies are dressed.
+    pub cookie: Dress,
+    /// `[chttpd_auth] authentication_db`
+    pub users_db: String,
+    /// `[chttpd] require_valid_user`
+    pub require_valid_user: bool,
+    /// `[chttpd] require_valid_user_except_for_up`
+    pub require_valid_user_except_for_up: bool,
+    /// `[chttpd_auth] allow_conflicted_user_docs`
+    pub allow_conflicted_user_docs: bool,
+    /// `[chttpd_auth] iterations` of new passwords.
+    pub iterations: u32,
+    /// `[chttpd_auth] min_iterations` and `max_iterations` of passwords that are checked.
+    pub iterations_allowed: (u32, u32),
+    /// `[chttpd_auth] pbkdf2_prf` of new passwords.
+    pub prf: Prf,
+    /// `[chttpd_auth_lockout]`: failures after which a peer may not try an account any more;
+    /// `None` if it is off.
+    pub lockout_threshold: Option<u32>,
+}
+
+impl AuthSettings {
+    /// Reads what is configured.
+    #[must_use]
+    pub fn from_config(config: &Config) -> Self {
+        let text = |key| config.get("chttpd_auth", key).map(str::to_owned);
+        let timeout = config.parsed("chttpd_auth", "timeout", 600);
+        let hashes = config.list("chttpd_auth", "hash_algorithms", "sha256, sha");
+        let lockout = "chttpd_auth_lockout";
+        let enforced = config.get(lockout, "mode").unwrap_or("enforce") == "enforce";
+        AuthSettings {
+            admins: admins(config),
+            secret: text("secret").unwrap_or_default(),
+            timeout,
+            hash_algorithms: hashes.iter().filter_map(|name| Prf::parse(name)).collect(),
+            cookie: Dress {
+                max_age: config
+                    .boolean("chttpd_auth", "allow_persistent_cookies", true)
+                    .then_some(timeout),
+                secure: false,
+                domain: text("cookie_domain"),
+                same_site: text("same_site").filter(|value| known_same_site(value)),
+            },
+            users_db: text("authentication_db").unwrap_or_else(|| "_users".to_owned()),
+            require_valid_user: config.boolean("chttpd", "require_valid_user", false),
+            require_valid_user_except_for_up: config.boolean(
+                "chttpd",
+                "require_valid_user_except_for_up",
+                false,
+            ),
+            allow_conflicted_user_docs: config.boolean(
+                "chttpd_auth",
+                "allow_conflicted_user_docs",
+                false,
+            ),
+            iterations: config.parsed("chttpd_auth", "iterations", 600_000).max(1),
+            iterations_allowed: (
+                config.parsed("chttpd_auth", "min_iterations", 1),
+                config.parsed("chttpd_auth", "max_iterations", 1_000_000_000),
+            ),
+            prf: text("pbkdf2_prf").and_then(|name| Prf::parse(&name)).unwrap_or(Prf::Sha256),
+            lockout_threshold: enforced.then(|| config.parsed(lockout, "threshold", 5)),
+        }
+    }
+
+    /// The hash that new cookies are made with.
+    #[must_use]
+    pub fn new_hash(&self) -> Prf {
+        self.hash_algorithms.first().copied().unwrap_or(Prf::Sha256)
+    }
+}
+
+fn known_same_site(value: &str) -> bool {
+    ["none", "lax", "strict"].iter().any(|known| value.eq_ignore_ascii_case(known))
+}
+
+fn admins(config: &Config) -> HashMap<String, Arc<Account>> {
+    let hashed = config.section("admins").filter_map(|(name, value)| {
+        let verifier = Verifier::from_admin(value)?;
+        let account = Account::new(name, vec!["_admin".to_owned()], verifier);
+        Some((name.to_owned(), Arc::new(account)))
+    });
+    hashed.collect()
+}

@@ -1,0 +1,178 @@
+//! [`LiveConfig`]: the configuration while the server runs, and the seam to the files it is kept
+//! in. Never opens a file itself.
+
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use settee_model::config::{self, Config};
+use tokio::sync::Mutex;
+
+use crate::auth::password::Verifier;
+use crate::context::App;
+use crate::error::Error;
+
+/// Where configuration is kept. Calls may block.
+pub trait ConfigFiles: Send + Sync {
+    /// Reads all files anew.
+    ///
+    /// # Errors
+    /// The text says which file could not be read.
+    fn load(&self) -> Result<Config, String>;
+
+    /// Sets a value in the file that changes go to, or removes it; durable when it returns.
+    ///
+    /// # Errors
+    /// The text says which file could not be written.
+    fn save(&self, section: &str, key: &str, value: Option<&str>) -> Result<(), String>;
+}
+
+/// The configuration of now, and how to change it.
+pub struct LiveConfig {
+    current: RwLock<Arc<Config>>,
+    files: Arc<dyn ConfigFiles>,
+    /// Held by who changes it.
+    turn: Mutex<()>,
+}
+
+impl LiveConfig {
+    /// Begins with what the files said.
+    #[must_use]
+    pub fn new(config: Config, files: Box<dyn ConfigFiles>) -> Self {
+        let current = RwLock::new(Arc::new(config));
+        LiveConfig { current, files: files.into(), turn: Mutex::new(()) }
+    }
+
+    /// The configuration of now.
+    #[must_use]
+    pub fn now(&self) -> Arc<Config> {
+        self.current.read().clone()
+    }
+
+    async fn with_files<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&dyn ConfigFiles) -> Result<T, String> + Send + 'static,
+    ) -> Result<T, Error> {
+        let files = self.files.clone();
+        match tokio::task::spawn_blocking(move || work(&*files)).await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(reason)) => Err(Error::Internal("error", reason.into())),
+            Err(_) => Err(Error::Internal("error", "interrupted".into())),
+        }
+    }
+
+    fn swap(&self, change: impl FnOnce(&mut Config)) {
+        let mut config = (*self.now()).clone();
+        change(&mut config);
+        *self.current.write() = Arc::new(config);
+    }
+}
+
+impl App {
+    /// Sets a value, in the files too if `persist`; gives the old one. Passwords of administrators
+    /// are kept hashed.
+    ///
+    /// # Errors
+    /// 400 for what could not be kept in a file, 403 for sections that are closed to HTTP.
+    pub async fn set_config(
+        &self,
+        section: &str,
+        key: &str,
+        value: &str,
+        persist: bool,
+    ) -> Result<String, Error> {
+        check_open(section)?;
+        config::check(section, key, value)
+            .map_err(|unfit| Error::BadRequest(unfit.to_string().into()))?;
+        let _turn = self.config.turn.lock().await;
+        let value = match section {
+            "admins" if !value.is_empty() => self.hashed(value).await?,
+            _ => value.to_owned(),
+        };
+        let old = self.config.now().get(section, key).unwrap_or_default().to_owned();
+        if persist {
+            let (section, key, value) = (section.to_owned(), key.to_owned(), value.clone());
+            let save = move |files: &dyn ConfigFiles| files.save(&section, &key, Some(&value));
+            self.config.with_files(save).await?;
+        }
+        self.config.swap(|config| config.set(section, key, &value));
+        self.refresh();
+        Ok(old)
+    }
+
+    /// Removes a value, so that the one of an earlier file holds again, if there is one; gives the
+    /// old one. `None` if there was none.
+    ///
+    /// # Errors
+    /// 403 for sections that are closed to HTTP.
+    pub async fn delete_config(
+        &self,
+        section: &str,
+        key: &str,
+        persist: bool,
+    ) -> Result<Option<String>, Error> {
+        check_open(section)?;
+        let _turn = self.config.turn.lock().await;
+        let Some(old) = self.config.now().raw(section, key).map(str::to_owned) else {
+            return Ok(None);
+        };
+        let (own_section, own_key) = (section.to_owned(), key.to_owned());
+        let filed = self.config.with_files(move |files| {
+            if persist {
+                files.save(&own_section, &own_key, None)?;
+            }
+            files.load()
+        });
+        let filed = filed.await?;
+        self.config.swap(|config| match filed.raw(section, key) {
+            Some(value) => config.set(section, key, value),
+            None => config.remove(section, key),
+        });
+        self.refresh();
+        Ok(Some(old))
+    }
+
+    /// Takes the files' word for everything.
+    ///
+    /// # Errors
+    /// 500 if they cannot be read.
+    pub async fn reload_config(&self) -> Result<(), Error> {
+        let _turn = self.config.turn.lock().await;
+        let filed = self.config.with_files(|files| files.load()).await?;
+        self.config.swap(|config| *config = filed);
+        self.refresh();
+        Ok(())
+    }
+
+    async fn hashed(&self, password: &str) -> Result<String, Error> {
+        if Verifier::from_admin(password).is_some() {
+            return Ok(password.to_owned());
+        }
+        let settings = self.settings();
+        let (prf, iterations) = (settings.auth.prf, settings.auth.iterations);
+        let (password, salt) = (password.to_owned(), crate::random::hex_32());
+        let derive = move || Verifier::derive(&password, &salt, prf, iterations).to_admin();
+        let derived = tokio::task::spawn_blocking(derive).await;
+        derived.map_err(|_| Error::Internal("error", "interrupted".into()))
+    }
+}
+
+/// Sections that CouchDB does not let anybody change over HTTP, because they once named programs.
+const CLOSED: [&str; 9] = [
+    "daemons",
+    "external",
+    "httpd_design_handlers",
+    "httpd_db_handlers",
+    "httpd_global_handlers",
+    "native_query_servers",
+    "os_daemons",
+    "query_servers",
+    "feature_flags",
+];
+
+fn check_open(section: &str) -> Result<(), Error> {
+    if CLOSED.contains(&section) {
+        let reason = "Config section blacklisted for modification over HTTP API.";
+        return Err(Error::Forbidden(reason.into()));
+    }
+    Ok(())
+}

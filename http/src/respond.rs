@@ -1,0 +1,215 @@
+//! [`respond`]: the way of one request through the house. Checks in CouchDB's order (the target,
+//! then who asks, then what they may, then what there is), and dresses the answer with the headers
+//! that all answers have.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use http::header::{ACCEPT, CONTENT_LENGTH, EXPECT, HeaderValue, LOCATION, SERVER, SET_COOKIE};
+use http::header::{HeaderName, WWW_AUTHENTICATE};
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+
+use crate::auth::authenticate;
+use crate::body::{Length, RequestBody};
+use crate::context::{App, Ctx, Peer, push_encoded};
+use crate::error::Error;
+use crate::handlers::dispatch;
+use crate::query::Query;
+use crate::reply::{Reply, ReplyBody};
+use crate::route::{Endpoint, Method, encoding_is_sound, route};
+
+/// Answers a request.
+pub async fn respond(app: Arc<App>, peer: Peer, request: Request<Incoming>) -> Response<ReplyBody> {
+    let began = Instant::now();
+    let (head, body) = request.into_parts();
+    let settings = app.settings();
+    let is_head = head.method == http::Method::HEAD;
+    let body = RequestBody::from_wire(&head.headers, body, settings.max_http_request_size);
+    let mut ctx = Ctx {
+        user: app.accounts.nobody(),
+        app,
+        settings,
+        method: method(&head),
+        head: is_head,
+        uri: head.uri,
+        headers: head.headers,
+        query: Query::default(),
+        body,
+        peer,
+    };
+    let mut refresh = None;
+    let outcome = run(&mut ctx, &mut refresh).await;
+    let failed = outcome.is_err();
+    let mut reply = outcome.unwrap_or_else(|error| refusal(&ctx, error));
+    if failed {
+        make_room(&mut ctx).await;
+    }
+    dress(&ctx, &mut reply, refresh);
+    if tracing::enabled!(target: "settee::access", tracing::Level::DEBUG) {
+        log(&ctx, &head.method, reply.status, began);
+    }
+    let mut response = Response::new(reply.body);
+    *response.status_mut() = reply.status;
+    *response.headers_mut() = reply.headers;
+    response
+}
+
+/// The method that is meant: a `POST` may name another, for clients that know no more.
+fn method(head: &http::request::Parts) -> Method {
+    if head.method == http::Method::POST {
+        let meant = head.headers.get("x-http-method-override");
+        if let Some(meant) = meant.and_then(|value| value.to_str().ok()) {
+            return match Method::parse(meant) {
+                Method::Other => Method::Post,
+                method => method,
+            };
+        }
+    }
+    Method::parse(head.method.as_str())
+}
+
+async fn run(ctx: &mut Ctx, refresh: &mut Option<String>) -> Result<Reply, Error> {
+    let endpoint = find(ctx)?;
+    // Preflight requests of CORS will be answered here: before anybody is asked who they are.
+    let asked = (&endpoint, ctx.method);
+    let identity =
+        authenticate(&ctx.app.accounts, &ctx.settings, &ctx.headers, ctx.peer, asked).await?;
+    ctx.user = identity.user;
+    *refresh = identity.refresh;
+    dispatch(ctx, endpoint).await
+}
+
+fn find(ctx: &mut Ctx) -> Result<Endpoint, Error> {
+    let target = ctx.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    if ctx.settings.max_uri_length.is_some_and(|most| target.len() > most) {
+        return Err(Error::UriTooLong);
+    }
+    if !encoding_is_sound(target) {
+        return Err(Error::bad_request("invalid_url_encoding"));
+    }
+    if let Some(query) = ctx.uri.query() {
+        ctx.query = Query::parse(query)?;
+    }
+    route(ctx.method, ctx.uri.path())
+}
+
+/// Reads the rest of a small body that nobody wanted, so that the connection can be used again. Who
+/// waits for leave to send it is spared that.
+async fn make_room(ctx: &mut Ctx) {
+    let small = match ctx.body.length() {
+        Length::None => false,
+        Length::Known(length) => length <= 1 << 20,
+        Length::Chunked => true,
+    };
+    if small && !ctx.headers.contains_key(EXPECT) {
+        ctx.body.drain().await;
+    }
+}
+
+/// An error as an answer. Who must log in is told how, in the way they asked for: a header for
+/// programs, another page for browsers.
+fn refusal(ctx: &Ctx, error: Error) -> Reply {
+    let settings = &ctx.settings;
+    let login = matches!(error, Error::Unauthorized(_));
+    let reason = if login { error.info().2.into_owned() } else { String::new() };
+    let mut reply = Reply::from(error);
+    if !login {
+        return reply;
+    }
+    let asked = ctx.headers.get("x-couchdb-www-authenticate").cloned();
+    let told = settings.www_authenticate.as_deref().map(HeaderValue::from_str);
+    let basic = HeaderValue::from_static("Basic realm=\"server\"");
+    let wanted = settings.auth.require_valid_user.then_some(basic);
+    if let Some(value) = asked.or(told.and_then(Result::ok)).or(wanted) {
+        reply.headers.insert(WWW_AUTHENTICATE, value);
+        return reply;
+    }
+    let accept = ctx.header(&ACCEPT).map_or(Cow::Borrowed("*/*"), Cow::Borrowed);
+    let accepts = |media: &[&str]| {
+        let mut ranges = accept.split(',').map(|range| range.split(';').next().unwrap_or(""));
+        ranges.any(|range| media.contains(&range.trim()))
+    };
+    let program = accepts(&["*/*", "application/*", "application/json"]);
+    if !program && accepts(&["text/*", "text/html"]) {
+        let mut target = format!("{}?return=", settings.authentication_redirect);
+        push_encoded(&mut target, ctx.uri.path());
+        target.push_str("&reason=");
+        push_encoded(&mut target, &reason);
+        reply.status = StatusCode::FOUND;
+        return reply.header(LOCATION, &ctx.absolute_uri(&target));
+    }
+    reply
+}
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-couch-request-id");
+const BODY_TIME: HeaderName = HeaderName::from_static("x-couchdb-body-time");
+
+/// Gives an answer the headers that all have, and `HEAD` no body.
+fn dress(ctx: &Ctx, reply: &mut Reply, refresh: Option<String>) {
+    let headers = &mut reply.headers;
+    headers.insert(SERVER, ctx.settings.server_header.clone());
+    headers.insert(REQUEST_ID, request_id());
+    let waited = ctx.body.time_spent().as_millis();
+    headers.insert(BODY_TIME, HeaderValue::from(u64::try_from(waited).unwrap_or(u64::MAX)));
+    if let Some(cookie) = refresh.filter(|_| !headers.contains_key(SET_COOKIE)) {
+        if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+            headers.insert(SET_COOKIE, cookie);
+        }
+    }
+    if ctx.header_named("prefer") == Some("return=minimal") {
+        keep_few(headers);
+    }
+    if ctx.head {
+        if let Some(length) = reply.body.length() {
+            reply.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        reply.body = ReplyBody::Full(bytes::Bytes::new());
+    }
+}
+
+/// `Prefer: return=minimal`
+fn keep_few(headers: &mut http::HeaderMap) {
+    const FEW: [&str; 8] = [
+        "cache-control",
+        "content-length",
+        "content-range",
+        "content-type",
+        "etag",
+        "server",
+        "transfer-encoding",
+        "vary",
+    ];
+    let names: Vec<HeaderName> = headers.keys().cloned().collect();
+    for name in names.iter().filter(|name| !FEW.contains(&name.as_str())) {
+        headers.remove(name);
+    }
+}
+
+/// Ten digits that tell requests apart in logs. Not secret, so a counter that is stirred will do.
+fn request_id() -> HeaderValue {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    static SEED: std::sync::LazyLock<u64> =
+        std::sync::LazyLock::new(|| u64::from_ne_bytes(crate::random::bytes()));
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let mut stirred = SEED.wrapping_add(count.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    stirred = (stirred ^ (stirred >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    stirred = (stirred ^ (stirred >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    let mut digits = [0; 10];
+    for (at, digit) in digits.iter_mut().enumerate() {
+        let value = (stirred >> (4 * at) & 15) as u32;
+        *digit = char::from_digit(value, 16).map_or(b'0', |digit| digit as u8);
+    }
+    HeaderValue::from_bytes(&digits).unwrap_or(HeaderValue::from_static("0000000000"))
+}
+
+fn log(ctx: &Ctx, method: &http::Method, status: StatusCode, began: Instant) {
+    let user = ctx.user.name.as_deref().unwrap_or("undefined");
+    let (status, ms) = (status.as_u16(), began.elapsed().as_millis());
+    tracing::debug!(
+        target: "settee::access",
+        "{} {user} {method} {} {status} {ms}", ctx.peer, ctx.uri
+    );
+}

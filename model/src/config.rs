@@ -1,0 +1,234 @@
+//! Configuration as CouchDB has it: values by section and key, read from ini texts that override
+//! each other. Pure: never touches files, and knows no setting by name except which sections are
+//! two names for the same thing.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+#[cfg(test)]
+mod tests;
+
+/// Values by section and key. A later text or [`Config::set`] wins over an earlier one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Config {
+    sections: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+/// Sections that moved between versions: a value in either is a value in both, unless each has one
+/// of its own.
+const ALIASES: [(&str, &str); 2] = [("chttpd", "httpd"), ("chttpd_auth", "couch_httpd_auth")];
+
+/// Keys of `[httpd]` that never meant what those of `[chttpd]` mean.
+const UNSHARED: [&str; 2] = ["port", "bind_address"];
+
+fn alias(section: &str, key: &str) -> Option<&'static str> {
+    if UNSHARED.contains(&key) {
+        return None;
+    }
+    ALIASES.iter().find_map(|&(new, old)| match section {
+        section if section == new => Some(old),
+        section if section == old => Some(new),
+        _ => None,
+    })
+}
+
+impl Config {
+    /// Takes the values of an ini text over those that are there. Lines that mean nothing are
+    /// skipped, as CouchDB skips them.
+    pub fn merge_ini(&mut self, text: &str) {
+        let mut section = "";
+        for line in text.split(['\n', '\r', '\u{1a}']) {
+            let line = strip_comment(line);
+            if let Some(rest) = line.strip_prefix('[') {
+                if let Some((name, "")) = rest.split_once(']').filter(|(name, _)| !name.is_empty())
+                {
+                    section = name;
+                }
+            } else if !section.is_empty() {
+                if let Some((key, value)) = key_and_value(line) {
+                    self.insert(section, key, value);
+                }
+            }
+        }
+    }
+
+    /// The value of a key, there or in the section's other name. An empty value is none.
+    #[must_use]
+    pub fn get(&self, section: &str, key: &str) -> Option<&str> {
+        let own = |section: &str| self.sections.get(section)?.get(key).map(String::as_str);
+        own(section).or_else(|| own(alias(section, key)?)).filter(|value| !value.is_empty())
+    }
+
+    /// The value that stands in exactly this section, even if it is empty.
+    #[must_use]
+    pub fn raw(&self, section: &str, key: &str) -> Option<&str> {
+        self.sections.get(section)?.get(key).map(String::as_str)
+    }
+
+    /// Sets a value; one in the section's other name follows, so that both tell the same.
+    pub fn set(&mut self, section: &str, key: &str, value: &str) {
+        self.insert(section, key, value);
+        if let Some(other) = alias(section, key).filter(|other| self.raw(other, key).is_some()) {
+            self.insert(other, key, value);
+        }
+    }
+
+    /// Removes a value from exactly this section.
+    pub fn remove(&mut self, section: &str, key: &str) {
+        if let Some(keys) = self.sections.get_mut(section) {
+            keys.remove(key);
+            if keys.is_empty() {
+                self.sections.remove(section);
+            }
+        }
+    }
+
+    fn insert(&mut self, section: &str, key: &str, value: &str) {
+        let keys = self.sections.entry(section.to_owned()).or_default();
+        keys.insert(key.to_owned(), value.to_owned());
+    }
+
+    /// All keys and values of exactly this section, in order.
+    pub fn section(&self, section: &str) -> impl Iterator<Item = (&str, &str)> {
+        let keys = self.sections.get(section).into_iter().flatten();
+        keys.map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    /// The names of all sections, in order.
+    pub fn sections(&self) -> impl Iterator<Item = &str> {
+        self.sections.keys().map(String::as_str)
+    }
+
+    /// A value that parses, else the default: a typing error must not stop a running server.
+    #[must_use]
+    pub fn parsed<T: FromStr>(&self, section: &str, key: &str, default: T) -> T {
+        self.get(section, key).and_then(|value| value.trim().parse().ok()).unwrap_or(default)
+    }
+
+    /// A size or count that may be `infinity`, which is `None`.
+    #[must_use]
+    pub fn limit(&self, section: &str, key: &str, default: Option<u64>) -> Option<u64> {
+        match self.get(section, key).map(str::trim) {
+            Some("infinity") => None,
+            Some(value) => value.parse().ok().or(default),
+            None => default,
+        }
+    }
+
+    /// `true` or `false`.
+    #[must_use]
+    pub fn boolean(&self, section: &str, key: &str, default: bool) -> bool {
+        self.parsed(section, key, default)
+    }
+
+    /// A list separated by commas, without blanks around its items.
+    #[must_use]
+    pub fn list(&self, section: &str, key: &str, default: &str) -> Vec<String> {
+        let text = self.get(section, key).unwrap_or(default);
+        let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+        items.map(str::to_owned).collect()
+    }
+}
+
+fn strip_comment(line: &str) -> &str {
+    let line = line.trim();
+    if line.starts_with(';') {
+        return "";
+    }
+    let comment = [" ;", "\t;"].iter().filter_map(|mark| line.find(mark)).min();
+    comment.and_then(|at| line.get(..at)).unwrap_or(line).trim()
+}
+
+/// Splits at the first ` = `, so that a key may hold `=`, or else at the first `=`.
+fn key_and_value(line: &str) -> Option<(&str, &str)> {
+    let spaced = line.split_once(" = ").filter(|(_, value)| !value.is_empty());
+    let (key, value) = match spaced {
+        Some(pair) => pair,
+        None => line.split_once('=')?,
+    };
+    let filled = !key.is_empty() && !value.is_empty();
+    filled.then(|| (key.trim(), value.trim()))
+}
+
+/// Why a value may not be set over HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// The section's name.
+    #[error("Invalid configuration section")]
+    Section,
+    /// The key.
+    #[error("Invalid configuration key")]
+    Key,
+    /// The value.
+    #[error("Invalid configuration value")]
+    Value,
+}
+
+/// Whether section, key and value survive being written to an ini file: nothing that could start
+/// another line, section or comment.
+///
+/// # Errors
+/// What does not.
+pub fn check(section: &str, key: &str, value: &str) -> Result<(), Unfit> {
+    let printable = |text: &str| text.chars().all(|letter| letter == '\t' || !letter.is_control());
+    let name = |text: &str| printable(text) && !text.contains(['[', ']']);
+    match () {
+        () if !name(section) => Err(Unfit::Section),
+        () if !name(key) => Err(Unfit::Key),
+        () if !printable(value) => Err(Unfit::Value),
+        () => Ok(()),
+    }
+}
+
+/// An ini text in which a value is set, or removed if there is none; all else stays as it is,
+/// comments too.
+#[must_use]
+pub fn edit(text: &str, section: &str, key: &str, value: Option<&str>) -> String {
+    let header = format!("[{section}]");
+    let line = value.map(|value| format!("{key} = {value}"));
+    let mut lines: Vec<&str> = text.lines().collect();
+    while lines.last().is_some_and(|last| last.trim().is_empty()) {
+        lines.pop();
+    }
+    let mut out: Vec<&str> = Vec::with_capacity(lines.len() + 3);
+    let mut inside = false;
+    let mut done = false;
+    for current in lines {
+        let opens = current.trim().starts_with('[') && current.trim().ends_with(']');
+        if opens && inside && !done {
+            insert_at_end_of_section(&mut out, line.as_deref());
+            done = true;
+        }
+        if opens {
+            inside = current.trim() == header;
+        }
+        if inside && !done && sets(current, key) {
+            out.extend(line.as_deref());
+            done = true;
+        } else {
+            out.push(current);
+        }
+    }
+    if !done && let Some(line) = line.as_deref() {
+        if !inside {
+            out.extend(["", header.as_str()]);
+        }
+        out.push(line);
+    }
+    let mut whole = out.join("\n");
+    whole.push('\n');
+    whole.trim_start_matches('\n').to_owned()
+}
+
+fn insert_at_end_of_section<'a>(out: &mut Vec<&'a str>, line: Option<&'a str>) {
+    let Some(line) = line else { return };
+    let content = out.iter().rposition(|line| !line.trim().is_empty()).map_or(0, |at| at + 1);
+    out.insert(content, line);
+    if content + 1 == out.len() {
+        out.push("");
+    }
+}
+
+fn sets(line: &str, key: &str) -> bool {
+    key_and_value(strip_comment(line)).is_some_and(|(own, _)| own == key)
+}
