@@ -1,9 +1,8 @@
 //! Edits by clients, who name the revision that they replace and get one made by the server.
 
-use md5::{Digest, Md5};
-
 use crate::doc::{Attachment, DocEdit, DocRecord};
 use crate::docinfo::{DocInfo, RevInfo};
+use crate::hash::{self, AttDigest};
 use crate::rev::{Rev, RevId, RevPath};
 use crate::revtree::{MergeOutcome, RevTree};
 
@@ -72,18 +71,18 @@ fn find_base<'a>(
 fn decide(
     tree: Option<&RevTree<RevInfo>>,
     base: Base<'_>,
-    edit: DocEdit,
+    mut edit: DocEdit,
     known: Vec<Attachment>,
 ) -> Result<Decided, EditError> {
     let anew = base.named.is_none();
-    let atts = resolve(&edit.id, edit.atts, known, |_| base.revpos)?;
+    let atts = resolve(&edit.id, std::mem::take(&mut edit.atts), known, |_| base.revpos)?;
     // Once all of a document is deleted, only a fresh start brings it back.
     if tree.is_some_and(|tree| tree.is_deleted() && (!anew || edit.deleted)) {
         return Err(EditError::Conflict);
     }
     let old = base.path.tip();
     let start = base.path.start.checked_add(1).ok_or(EditError::Conflict)?;
-    let id = new_rev_id(edit.deleted, old.as_ref(), anew, &edit.body, &atts);
+    let id = new_rev_id(&edit, old.as_ref(), anew, &atts);
     let mut ids = base.path.ids;
     ids.insert(0, id);
     let path = RevPath { start, ids };
@@ -95,26 +94,16 @@ fn decide(
     Ok(Decided { id: edit.id, path, deleted: edit.deleted, record })
 }
 
-/// The name of the revision that an edit makes. Stands in for `hash::new_rev_id` until that is
-/// there: different edits get different names, but not CouchDB's.
-fn new_rev_id(
-    deleted: bool,
-    old: Option<&Rev>,
-    anew: bool,
-    body: &[u8],
-    atts: &[Attachment],
-) -> RevId {
-    let mut md5 = Md5::new();
-    md5.update([u8::from(deleted), u8::from(anew)]);
-    if let Some(old) = old {
-        md5.update(old.pos.to_be_bytes());
-        md5.update(old.id.as_bytes());
+fn new_rev_id(edit: &DocEdit, old: Option<&Rev>, recreates: bool, atts: &[Attachment]) -> RevId {
+    match old {
+        Some(old) if recreates => hash::recreated_rev_id(old, &edit.body, atts.len()),
+        _ => {
+            let digests: Vec<AttDigest<'_>> = atts.iter().map(digest).collect();
+            hash::new_rev_id(edit.deleted, old, &edit.body, &digests)
+        }
     }
-    for att in atts {
-        md5.update(&att.name);
-        md5.update(&att.content_type);
-        md5.update(att.content.md5);
-    }
-    md5.update(body);
-    RevId::from_md5(md5.finalize().into())
+}
+
+fn digest(att: &Attachment) -> AttDigest<'_> {
+    (&att.name, &att.content_type, att.content.md5)
 }

@@ -241,6 +241,34 @@ fn local_revisions_count_from_what_the_client_names() {
     }
 }
 
+/// Recorded from Apache CouchDB 3.4.2: made deleted, brought back, deleted, brought back with an
+/// attachment, and a document with that attachment from the start.
+#[test]
+fn revisions_are_couchdbs() {
+    let bytes = |mut edit: DocEdit| {
+        for att in &mut edit.atts {
+            att.content_type = "application/octet-stream".into();
+            if let AttSource::Uploaded(uploaded) = &mut att.source {
+                uploaded.content.md5 =
+                    *b"\x69\x3e\x9a\xf8\x4d\x3d\xfc\xc7\x1e\x64\x0e\x00\x5b\xdc\x5e\x2e";
+            }
+        }
+        edit
+    };
+    let mut shard = Shard::default();
+    let tombstone = DocEdit { deleted: true, ..edit("", r#"{"a":1}"#) };
+    assert_eq!(shard.interactive(tombstone).unwrap(), "1-d753478db6d9401dc7197af10c51e5ac");
+    let back = shard.interactive(edit("", r#"{"a":2}"#)).unwrap();
+    assert_eq!(back, "2-eb59a0b4eb9d837995409ac1af503692");
+    let gone = shard.interactive(deletion(&back)).unwrap();
+    assert_eq!(gone, "3-dacb55234594ec1ab06646b98b82a546");
+    let with_att = bytes(with(vec![upload("t.bin", None)], edit("", r#"{"a":3}"#)));
+    let again = shard.interactive(with_att.clone()).unwrap();
+    assert_eq!(again, "4-df522aaf1b136a10eebc93c1572b63e3");
+    let fresh = Shard::default().interactive(with_att).unwrap();
+    assert_eq!(fresh, "1-e543e7b577468072b8b59038722e0386");
+}
+
 #[test]
 fn errors_speak_as_couchdb() {
     let stub = missing_stub("a/b").unwrap_err();
