@@ -64,6 +64,7 @@ impl Env {
 
     /// Gives a finished, synced file its name, durably.
     pub(crate) fn put_in_place(&self, draft: &str, place: &str) -> Result<(), Error> {
+        self.storage.sync_dir(DRAFTS)?;
         self.storage.rename(draft, place)?;
         self.storage.sync_dir(folder(place))
     }

@@ -20,7 +20,7 @@ impl Shard {
 
     /// The same for one who holds `upkeep`.
     pub(super) fn checkpoint_in_turn(&self) -> Result<(), Error> {
-        self.check_writable()?;
+        self.check_going()?;
         let (state, lsn_bound) = {
             let durable = self.durable.lock();
             (durable.state.clone(), durable.lsn_bound)

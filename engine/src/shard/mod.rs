@@ -16,6 +16,9 @@ mod uploads;
 mod workspace;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -168,6 +171,11 @@ impl Shard {
     /// Why it takes no writes, if so.
     pub(crate) fn check_writable(&self) -> Result<(), Error> {
         self.env.check_open()?;
+        self.check_going()
+    }
+
+    /// Why its file must not change any more, if so: it was dropped, or the log failed.
+    fn check_going(&self) -> Result<(), Error> {
         match &*self.stopped.lock() {
             Some(error) => Err(error.clone()),
             None => Ok(()),

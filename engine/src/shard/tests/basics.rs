@@ -1,0 +1,241 @@
+//! One behaviour a test: what is written can be read, again after a restart, and sequences, counts
+//! and purges are CouchDB's.
+
+use settee_model::doc::{AttEdit, AttSource, DocEdit};
+use settee_model::edit::EditError;
+use settee_model::rev::RevPath;
+
+use super::kit::*;
+use crate::io::{Crash, SimStorage, Storage};
+use crate::shard::{Batch, Outcome, Which, Write};
+use crate::tree::Direction;
+use crate::{Error, Snapshot};
+
+fn ids(snapshot: &Snapshot) -> Vec<(u64, String)> {
+    let changes = snapshot.changes(0, Direction::Forward);
+    changes.map(|change| change.unwrap()).map(|c| (c.seq, c.id.to_string())).collect()
+}
+
+#[test]
+fn documents_can_be_read_also_after_a_restart() {
+    let disk = SimStorage::new();
+    let engine = open(&disk);
+    let shard = engine.create_shard(&shard_id()).unwrap();
+    let first = put(&shard, edit("a", RevPath::default(), r#"{"n":1}"#));
+    let second = put(&shard, edit("a", path(&first), r#"{"n":2}"#));
+    put(&shard, edit("b", RevPath::default(), r#"{"n":3}"#));
+    for round in 0..3 {
+        let engine = match round {
+            // The same one, one after a crash, one after a clean end.
+            0 => engine.clone(),
+            1 => {
+                disk.crash(Crash::LoseAll);
+                open(&disk)
+            }
+            _ => {
+                let engine = open(&disk);
+                engine.close().unwrap();
+                open(&disk)
+            }
+        };
+        let shard = engine.shard(&shard_id()).unwrap();
+        let snapshot = shard.snapshot();
+        assert_eq!(snapshot.update_seq(), 3);
+        assert_eq!(ids(&snapshot), [(2, "a".into()), (3, "b".into())]);
+        let info = snapshot.doc(&doc_id("a")).unwrap().unwrap();
+        assert_eq!(info.winner().unwrap().rev(), second);
+        assert_eq!(body(&shard, "a"), r#"{"n":2}"#);
+        let old = info.tree.get(&first).unwrap().value.unwrap().body.unwrap();
+        assert_eq!(&snapshot.record(old).unwrap().body[..], br#"{"n":1}"#);
+        let counts = snapshot.counts().unwrap();
+        assert_eq!((counts.doc_count, counts.del_count, counts.sizes.external), (2, 0, 14));
+    }
+}
+
+#[test]
+fn a_batch_is_decided_in_the_order_of_ids_and_counts_each_document_once() {
+    let disk = SimStorage::new();
+    let engine = open(&disk);
+    let shard = engine.create_shard(&shard_id()).unwrap();
+    let new = |id| Write::Interactive(edit(id, RevPath::default(), "{}"));
+    let outcomes = shard.write(Batch::of(vec![new("c"), new("a"), new("c"), new("b")])).unwrap();
+    assert!(matches!(outcomes[0], Outcome::Written(_)));
+    assert_eq!(outcomes[2], Outcome::Failed(EditError::Conflict));
+    assert_eq!(ids(&shard.snapshot()), [(1, "a".into()), (2, "b".into()), (3, "c".into())]);
+    let branch = |ids| Write::Replicated(edit("a", made_up(2, ids), "{}"));
+    let outcomes = shard.write(Batch::of(vec![branch("yx"), branch("zx"), branch("yx")])).unwrap();
+    assert!(matches!(outcomes[2], Outcome::Unchanged(_)));
+    assert_eq!(ids(&shard.snapshot()), [(2, "b".into()), (3, "c".into()), (4, "a".into())]);
+    let info = shard.snapshot().doc(&doc_id("a")).unwrap().unwrap();
+    assert_eq!(info.tree.leaf_count(), 3);
+}
+
+#[test]
+fn deleted_documents_are_counted_and_hidden() {
+    let disk = SimStorage::new();
+    let engine = open(&disk);
+    let shard = engine.create_shard(&shard_id()).unwrap();
+    let rev = put(&shard, edit("a", RevPath::default(), "{}"));
+    put(&shard, edit("b", RevPath::default(), "{}"));
+    put(&shard, deletion("a", &rev));
+    let snapshot = shard.snapshot();
+    let all = (std::ops::Bound::Unbounded, std::ops::Bound::Unbounded);
+    let count = |which| snapshot.docs(&all, Direction::Forward, which).count();
+    assert_eq!((count(Which::Live), count(Which::All)), (1, 2));
+    let counts = snapshot.counts().unwrap();
+    assert_eq!((counts.doc_count, counts.del_count), (1, 1));
+    assert_eq!(snapshot.count_before(&doc_id("z"), Direction::Forward).unwrap(), 1);
+    assert_eq!(snapshot.count_changes_since(2).unwrap(), 1);
+}
+
+#[test]
+fn local_documents_and_properties_live_apart() {
+    let disk = SimStorage::new();
+    let engine = open(&disk);
+    let shard = engine.create_shard(&shard_id()).unwrap();
+    shard.set_property(b"security", Some("{}".into())).unwrap();
+    let rev = |outcome| match outcome {
+        Outcome::Written(rev) => rev.to_string(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(rev(write(&shard, local("_local/a", None, Some("{}")))), "0-1");
+    assert_eq!(rev(write(&shard, local("_local/a", Some(1), Some("[]")))), "0-2");
+    assert_eq!(rev(write(&shard, local("_local/b", None, Some("{}")))), "0-1");
+    assert_eq!(rev(write(&shard, local("_local/b", Some(1), None))), "0-0");
+    disk.crash(Crash::LoseAll);
+    let engine = open(&disk);
+    let shard = engine.shard(&shard_id()).unwrap();
+    let snapshot = shard.snapshot();
+    assert_eq!(snapshot.update_seq(), 0);
+    assert_eq!(snapshot.local(&doc_id("_local/a")).unwrap().unwrap().rev, 2);
+    assert_eq!(snapshot.local(&doc_id("_local/b")).unwrap(), None);
+    let all = (std::ops::Bound::Unbounded, std::ops::Bound::Unbounded);
+    assert_eq!(snapshot.locals(&all, Direction::Backward).count(), 1);
+    assert_eq!(snapshot.properties().unwrap(), [("security".into(), "{}".into())]);
+    assert_eq!(shard.property(b"security").unwrap(), Some("{}".into()));
+}
+
+#[test]
+fn purges_remove_leaves_once() {
+    let disk = SimStorage::new();
+    let engine = open(&disk);
+    let shard = engine.create_shard(&shard_id()).unwrap();
+    let rev = put(&shard, edit("a", RevPath::default(), "{}"));
+    put(&shard, edit("b", RevPath::default(), "{}"));
+    let branch = Write::Replicated(edit("b", made_up(1, "z"), "{}"));
+    assert!(matches!(write(&shard, branch), Outcome::Written(_)));
+    let other = made_up(1, "z").tip().unwrap();
+    let asked = std::slice::from_ref(&rev);
+    assert_eq!(write(&shard, purge("1", "a", asked)), Outcome::Purged(asked.to_vec()));
+    assert_eq!(shard.snapshot().update_seq(), 4);
+    assert_eq!(write(&shard, purge("1", "a", asked)), Outcome::Purged(vec![]));
+    assert_eq!(shard.snapshot().update_seq(), 4);
+    let b = std::slice::from_ref(&other);
+    assert_eq!(write(&shard, purge("2", "b", b)), Outcome::Purged(vec![other.clone()]));
+    assert_eq!(write(&shard, purge("3", "nothing", b)), Outcome::Purged(vec![]));
+    disk.crash(Crash::LoseAll);
+    let engine = open(&disk);
+    let shard = engine.shard(&shard_id()).unwrap();
+    let snapshot = shard.snapshot();
+    assert!(snapshot.doc(&doc_id("a")).unwrap().is_none());
+    assert_eq!(ids(&snapshot), [(5, "b".into())]);
+    assert_eq!((snapshot.update_seq(), snapshot.purge_seq()), (6, 3));
+    assert_eq!(snapshot.oldest_purge_seq().unwrap(), 1);
+    let infos: Vec<_> = snapshot.purges(1).map(|info| info.unwrap()).collect();
+    assert_eq!(infos.len(), 2);
+    assert_eq!(infos[0].request.revs, [other]);
+    assert!(snapshot.has_purge(b"1").unwrap() && !snapshot.has_purge(b"4").unwrap());
+}
+
+#[test]
+fn attachments_of_every_size_come_back_and_equal_ones_are_kept_once() {
+    let disk = SimStorage::new();
+    let engine = open(&disk);
+    let shard = engine.create_shard(&shard_id()).unwrap();
+    let small = b"small".to_vec();
+    let large: Vec<u8> = (0..700_001u32).map(|i| (i.wrapping_mul(i) >> 7) as u8).collect();
+    let atts = vec![upload(&shard, "small", &small), upload(&shard, "large", &large)];
+    let rev = put(&shard, DocEdit { atts, ..edit("a", RevPath::default(), "{}") });
+    let file = shard.sizes().unwrap().file;
+    let stub = |name: &str| AttEdit {
+        name: name.into(),
+        content_type: String::new(),
+        revpos: None,
+        source: AttSource::Stub,
+    };
+    put(&shard, DocEdit { atts: vec![stub("large")], ..edit("a", path(&rev), "{}") });
+    let atts = vec![upload(&shard, "again", &large)];
+    put(&shard, DocEdit { atts, ..edit("b", RevPath::default(), "{}") });
+    assert_eq!(shard.sizes().unwrap().file, file);
+    disk.crash(Crash::LoseAll);
+    let engine = open(&disk);
+    let shard = engine.shard(&shard_id()).unwrap();
+    assert_eq!(download(&shard, "a", "large"), large);
+    assert_eq!(download(&shard, "b", "again"), large);
+    engine.close().unwrap();
+    let engine = open(&disk);
+    let shard = engine.shard(&shard_id()).unwrap();
+    assert_eq!(download(&shard, "b", "again"), large);
+}
+
+#[test]
+fn an_upload_that_nobody_holds_is_not_committed() {
+    let disk = SimStorage::new();
+    let engine = open(&disk);
+    let shard = engine.create_shard(&shard_id()).unwrap();
+    let att = upload(&shard, "a", b"bytes");
+    let AttSource::Uploaded(uploaded) = att.source else { panic!() };
+    let lost = attachment("a", uploaded.content.clone(), Default::default());
+    drop(uploaded);
+    let edit = DocEdit { atts: vec![lost], ..edit("a", RevPath::default(), "{}") };
+    let result = shard.write(Batch::of(vec![Write::Interactive(edit)]));
+    assert!(matches!(result, Err(Error::UploadLost)), "{result:?}");
+    assert_eq!(shard.snapshot().update_seq(), 0);
+}
+
+#[test]
+fn shards_are_created_and_dropped_once_and_for_all() {
+    let disk = SimStorage::new();
+    let engine = open(&disk);
+    let id = shard_id();
+    assert!(matches!(engine.shard(&id), Err(Error::ShardMissing { .. })));
+    let shard = engine.create_shard(&id).unwrap();
+    assert!(matches!(engine.create_shard(&id), Err(Error::ShardExists { .. })));
+    put(&shard, edit("old", RevPath::default(), "{}"));
+    shard.checkpoint().unwrap();
+    let snapshot = shard.snapshot();
+    engine.drop_shard(&id).unwrap();
+    assert!(matches!(engine.shard(&id), Err(Error::ShardMissing { .. })));
+    assert!(shard.write(Batch::of(vec![])).is_err());
+    assert!(snapshot.doc(&doc_id("old")).unwrap().is_some());
+    let shard = engine.create_shard(&id).unwrap();
+    put(&shard, edit("new", RevPath::default(), "{}"));
+    disk.crash(Crash::LoseAll);
+    let engine = open(&disk);
+    let again = engine.shard(&id).unwrap();
+    assert_eq!(ids(&again.snapshot()), [(1, "new".into())]);
+    engine.drop_shard(&id).unwrap();
+    disk.crash(Crash::KeepAll);
+    let engine = open(&disk);
+    assert!(matches!(engine.shard(&id), Err(Error::ShardMissing { .. })));
+    assert_eq!(disk.list("shards/00000000-ffffffff").unwrap(), []);
+}
+
+#[test]
+fn a_shard_that_nobody_uses_is_closed_and_opened_again() {
+    let disk = SimStorage::new();
+    let options = crate::Options {
+        workers: 1,
+        checkpoint_idle: std::time::Duration::ZERO,
+        close_idle: std::time::Duration::ZERO,
+        ..options()
+    };
+    let engine = crate::Engine::open(std::sync::Arc::new(disk.clone()), options).unwrap();
+    let shard = engine.create_shard(&shard_id()).unwrap();
+    put(&shard, edit("a", RevPath::default(), "{}"));
+    drop(shard);
+    while engine.shard_if_open(&shard_id()).is_some() {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert_eq!(ids(&engine.shard(&shard_id()).unwrap().snapshot()), [(1, "a".into())]);
+}

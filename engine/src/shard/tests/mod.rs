@@ -1,0 +1,4 @@
+//! The shard as a whole, over the simulated disk.
+
+mod basics;
+mod kit;
