@@ -45,6 +45,8 @@ pub enum Error {
     NotAcceptable(Text),
     /// 409 `conflict`.
     Conflict,
+    /// 409 `not_found`: the revision to be edited is not stored.
+    MissingRev,
     /// 410 `gone`.
     Gone(Text),
     /// 412 `file_exists`.
@@ -129,6 +131,7 @@ impl Error {
             }
             E::NotAcceptable(reason) => (406, "not_acceptable", borrow(reason)),
             E::Conflict => (409, "conflict", "Document update conflict.".into()),
+            E::MissingRev => (409, "not_found", "missing_rev".into()),
             E::Gone(reason) => (410, "gone", borrow(reason)),
             E::DbExists => (412, "file_exists", DB_EXISTS.into()),
             E::MissingStub(reason) => (412, "missing_stub", borrow(reason)),
@@ -172,6 +175,29 @@ fn illegal_name(name: &str) -> String {
 impl From<settee_model::json::JsonError> for Error {
     fn from(_: settee_model::json::JsonError) -> Self {
         Error::invalid_json()
+    }
+}
+
+impl From<settee_model::rev::BadRev> for Error {
+    fn from(error: settee_model::rev::BadRev) -> Self {
+        Error::BadRequest(error.to_string().into())
+    }
+}
+
+impl From<settee_model::docid::DocIdError> for Error {
+    fn from(error: settee_model::docid::DocIdError) -> Self {
+        Error::IllegalDocId(error.to_string().into())
+    }
+}
+
+impl From<settee_model::json::DocError> for Error {
+    fn from(error: settee_model::json::DocError) -> Self {
+        use settee_model::json::DocError as D;
+        match error {
+            D::DocumentTooLarge(id) => Error::DocumentTooLarge(id),
+            D::AttachmentTooLarge(name) => Error::AttachmentTooLarge(name),
+            error => Error::BadRequestNamed(error.error(), error.to_string().into()),
+        }
     }
 }
 

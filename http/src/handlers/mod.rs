@@ -19,15 +19,23 @@ use crate::route::{DbEndpoint, Endpoint, Method, Namespace, ServerEndpoint};
 
 pub mod all_docs;
 pub mod attachment;
+pub mod attachment_write;
 pub mod bulk_docs;
 pub mod bulk_get;
 pub mod changes;
+pub mod copy;
 pub mod database;
 pub mod db_updates;
 pub mod doc;
+pub mod doc_multipart;
+pub mod doc_query;
+pub mod doc_write;
+pub mod edit;
 pub mod follow;
+pub mod form;
 pub mod lists;
 pub mod node;
+pub mod parts;
 pub mod play;
 pub mod purge;
 pub mod revs;
@@ -94,7 +102,7 @@ async fn on_db(
     use {DbEndpoint as D, Method as M};
     match (endpoint, ctx.method) {
         (D::Root, M::Get) => database::info(ctx, db).await,
-        (D::Root, M::Post) => doc::create(ctx, db).await,
+        (D::Root, M::Post) => doc_write::create(ctx, db).await,
         (D::AllDocs(of), M::Get) => all_docs::get(ctx, db, of, None).await,
         (D::AllDocs(of), M::Post) => all_docs::post(ctx, db, of, None).await,
         (D::AllDocsQueries(of), M::Post) => all_docs::queries(ctx, db, of, None).await,
@@ -107,13 +115,13 @@ async fn on_db(
         (D::Purge, M::Post) => purge::post(ctx, db).await,
         (D::PurgedInfos, M::Get) => purge::infos(ctx, db).await,
         (D::Doc(id), M::Get) => doc::get(ctx, db, id).await,
-        (D::Doc(id), M::Put) => doc::put(ctx, db, id).await,
-        (D::Doc(id), M::Post) => doc::post_form(ctx, db, id).await,
-        (D::Doc(id), M::Delete) => doc::delete(ctx, db, id).await,
-        (D::Doc(id), M::Copy) => doc::copy(ctx, db, id).await,
+        (D::Doc(id), M::Put) => doc_write::put(ctx, db, id).await,
+        (D::Doc(id), M::Post) => form::post(ctx, db, id).await,
+        (D::Doc(id), M::Delete) => doc_write::delete(ctx, db, id).await,
+        (D::Doc(id), M::Copy) => copy::copy(ctx, db, id).await,
         (D::Attachment(id, name), M::Get) => attachment::get(ctx, db, id, name).await,
-        (D::Attachment(id, name), M::Put) => attachment::put(ctx, db, id, name).await,
-        (D::Attachment(id, name), M::Delete) => attachment::delete(ctx, db, id, name).await,
+        (D::Attachment(id, name), M::Put) => attachment_write::put(ctx, db, id, name).await,
+        (D::Attachment(id, name), M::Delete) => attachment_write::delete(ctx, db, id, name).await,
         (D::DesignRedirect, _) => design_redirect(ctx),
         (D::DesignAction { ddoc, action, rest }, _) => {
             on_design_action(ctx, db, ddoc, &action, &rest, allow).await
@@ -164,8 +172,8 @@ async fn on_design_action(
     let name = name.collect::<Vec<_>>().join("/");
     match ctx.method {
         Method::Get => attachment::get(ctx, db, ddoc, name).await,
-        Method::Put => attachment::put(ctx, db, ddoc, name).await,
-        Method::Delete => attachment::delete(ctx, db, ddoc, name).await,
+        Method::Put => attachment_write::put(ctx, db, ddoc, name).await,
+        Method::Delete => attachment_write::delete(ctx, db, ddoc, name).await,
         _ => Err(Error::MethodNotAllowed(allow)),
     }
 }

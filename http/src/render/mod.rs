@@ -3,6 +3,7 @@
 //! a shard (an attachment's bytes) is left as a place in a [`Script`], which a handler plays.
 
 pub mod doc;
+pub mod etag;
 pub mod multipart;
 pub mod range;
 mod script;

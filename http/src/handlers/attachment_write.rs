@@ -1,0 +1,175 @@
+//! Writing an attachment by itself: `PUT` and `DELETE` of `/{db}/{docid}/{attname}`. The bytes go
+//! to the shard as they come; the document's other attachments stay where they are.
+
+use http::StatusCode;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, IF_MATCH, LOCATION};
+use settee_cluster::docs::{EditMode, OpenOptions};
+use settee_cluster::{Db, Error as ClusterError};
+use settee_model::doc::{AttEdit, AttSource, Attachment, DocEdit, Encoding, StoredDoc, Uploaded};
+use settee_model::docid::DocId;
+use settee_model::rev::{Rev, RevPath};
+
+use super::attachment::find;
+use super::edit;
+use crate::body::Length;
+use crate::context::{Ctx, push_encoded};
+use crate::error::Error;
+use crate::reply::Reply;
+
+/// `PUT /{db}/{docid}/{attname}`
+pub async fn put(ctx: &mut Ctx, db: Db, id: DocId, name: String) -> Result<Reply, Error> {
+    check_name(&name)?;
+    let encoding = encoding(ctx.header(&CONTENT_ENCODING))?;
+    let media = ctx.header(&CONTENT_TYPE).unwrap_or("application/octet-stream").to_owned();
+    edit::check_id(ctx, &db, &id)?;
+    let mut edit = match named_rev(ctx)? {
+        Some(rev) => edit_of(id.clone(), rev.clone(), open_rev(&db, &id, &rev).await?),
+        None => new_doc(id.clone()),
+    };
+    edit.atts.retain(|att| att.name != name);
+    let options = edit::upload_options(&ctx.settings, &media, encoding);
+    let mut upload = db.upload(&id, options).await?;
+    let most = check_length(ctx, &name)?;
+    let mut sum = 0;
+    while let Some(piece) = ctx.body.chunk().await? {
+        sum += piece.len() as u64;
+        if sum > most {
+            return Err(Error::AttachmentTooLarge(name));
+        }
+        upload.write(piece).await?;
+    }
+    let uploaded: Uploaded = upload.finish().await?.uploaded;
+    edit.atts.insert(0, edit::new_att(name.clone(), media, uploaded));
+    let saved = edit::submit_one(ctx, &db, edit, EditMode::Interactive).await?;
+    let location = location(ctx, &db, &id, &name);
+    Ok(saved.reply(&id, StatusCode::CREATED).header(LOCATION, &location))
+}
+
+/// `DELETE /{db}/{docid}/{attname}`
+pub async fn delete(ctx: &mut Ctx, db: Db, id: DocId, name: String) -> Result<Reply, Error> {
+    check_name(&name)?;
+    edit::check_place(ctx, &db, &id)?;
+    let mut edit = match named_rev(ctx)? {
+        Some(rev) => {
+            let doc = open_rev(&db, &id, &rev).await?;
+            find(doc.record.atts.clone(), &name)?;
+            edit_of(id.clone(), rev, doc)
+        }
+        None => {
+            let opened = db.open_doc(&id, OpenOptions::default()).await?;
+            find(opened.doc.record.atts, &name)?;
+            new_doc(id.clone())
+        }
+    };
+    edit.atts.retain(|att| att.name != name);
+    let mut saved = edit::submit_one(ctx, &db, edit, EditMode::Interactive).await?;
+    saved.accepted = false;
+    Ok(saved.reply(&id, StatusCode::OK))
+}
+
+/// Checks a name that a client gives to an attachment.
+///
+/// # Errors
+/// 400.
+pub fn check_name(name: &str) -> Result<(), Error> {
+    if name.starts_with('_') {
+        let reason = format!("Attachment name '{name}' starts with prohibited character '_'");
+        return Err(Error::BadRequest(reason.into()));
+    }
+    Ok(())
+}
+
+/// The revision that is to be edited.
+///
+/// # Errors
+/// 409 if it is not stored.
+pub async fn open_rev(db: &Db, id: &DocId, rev: &Rev) -> Result<StoredDoc, Error> {
+    let options = OpenOptions { rev: Some(rev.clone()), ..OpenOptions::default() };
+    match db.open_doc(id, options).await {
+        Ok(opened) => Ok(opened.doc),
+        Err(ClusterError::NotFound { .. }) => Err(Error::MissingRev),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Stored attachments as an edit keeps them.
+#[must_use]
+pub fn stubs(atts: Vec<Attachment>) -> Vec<AttEdit> {
+    let stub = |att: Attachment| AttEdit {
+        name: att.name,
+        content_type: att.content_type,
+        revpos: Some(att.revpos),
+        source: AttSource::Stub,
+    };
+    atts.into_iter().map(stub).collect()
+}
+
+fn edit_of(id: DocId, rev: Rev, doc: StoredDoc) -> DocEdit {
+    DocEdit {
+        id,
+        revs: RevPath::single(rev),
+        deleted: doc.deleted,
+        atts: stubs(doc.record.atts),
+        body: doc.record.body,
+    }
+}
+
+fn new_doc(id: DocId) -> DocEdit {
+    let body = bytes::Bytes::from_static(b"{}");
+    DocEdit { id, revs: RevPath::default(), deleted: false, body, atts: Vec::new() }
+}
+
+fn named_rev(ctx: &Ctx) -> Result<Option<Rev>, Error> {
+    let rev = ctx.query.get("rev").map(str::parse::<Rev>).transpose()?;
+    edit::named_rev(rev.as_ref(), ctx.header(&IF_MATCH))
+}
+
+fn encoding(header: Option<&str>) -> Result<Encoding, Error> {
+    let name = header.unwrap_or("identity").trim();
+    if name.eq_ignore_ascii_case("identity") {
+        Ok(Encoding::Identity)
+    } else if name.eq_ignore_ascii_case("gzip") {
+        Ok(Encoding::Gzip)
+    } else {
+        let reason = "Only gzip and identity content-encodings are supported";
+        Err(Error::BadContentType(reason.into()))
+    }
+}
+
+/// How many bytes may come: what says its length is refused at once if it says too much.
+fn check_length(ctx: &Ctx, name: &str) -> Result<u64, Error> {
+    let most = ctx.settings.max_attachment_size;
+    match ctx.body.length() {
+        Length::Known(length) if length > most => Err(Error::AttachmentTooLarge(name.to_owned())),
+        Length::Chunked => Ok(most.min(ctx.settings.max_http_request_size)),
+        _ => Ok(most),
+    }
+}
+
+/// The attachment's address; of the database's name CouchDB encodes nothing here.
+fn location(ctx: &Ctx, db: &Db, id: &DocId, name: &str) -> String {
+    let mut path = format!("/{}/", db.name());
+    push_encoded(&mut path, id.as_str());
+    path.push('/');
+    push_encoded(&mut path, name);
+    ctx.absolute_uri(&path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encodings_ignore_case_and_space() {
+        assert_eq!(encoding(None), Ok(Encoding::Identity));
+        assert_eq!(encoding(Some(" Gzip ")), Ok(Encoding::Gzip));
+        assert_eq!(encoding(Some("br")).unwrap_err().info().0, 415);
+    }
+
+    #[test]
+    fn names_do_not_begin_with_an_underscore() {
+        assert!(check_name("a/_b").is_ok());
+        let error = check_name("_a").unwrap_err();
+        assert_eq!(error.info().2, "Attachment name '_a' starts with prohibited character '_'");
+    }
+}

@@ -1,0 +1,93 @@
+//! Writing one document from JSON: `PUT` and `DELETE` of `/{db}/{docid}`, `POST` of `/{db}`.
+
+use http::StatusCode;
+use http::header::{CONTENT_TYPE, IF_MATCH};
+use settee_cluster::Db;
+use settee_cluster::docs::{EditMode, OpenOptions};
+use settee_model::doc::DocEdit;
+use settee_model::docid::DocId;
+use settee_model::json::parse_doc;
+use settee_model::rev::{Rev, RevPath};
+
+use super::doc_query::DocQuery;
+use super::{doc_multipart, edit};
+use crate::context::Ctx;
+use crate::error::Error;
+use crate::render::etag;
+use crate::reply::Reply;
+
+/// `PUT /{db}/{docid}`
+pub async fn put(ctx: &mut Ctx, db: Db, id: DocId) -> Result<Reply, Error> {
+    let mode = DocQuery::parse(&ctx.query)?.mode;
+    edit::check_id(ctx, &db, &id)?;
+    let media = ctx.header(&CONTENT_TYPE).unwrap_or_default();
+    if media.starts_with("multipart/related;") {
+        let edit = doc_multipart::receive(ctx, &db, id, mode).await?;
+        return save(ctx, &db, edit, mode).await;
+    }
+    let body = ctx.body.json().await?;
+    let doc = parse_doc(&body, &edit::limits(&ctx.settings))?;
+    let edit = edit::from_request(ctx, &db, id, doc, mode).await?;
+    if is_batch(ctx) {
+        return later(&db, edit, mode);
+    }
+    save(ctx, &db, edit, mode).await
+}
+
+async fn save(ctx: &Ctx, db: &Db, edit: DocEdit, mode: EditMode) -> Result<Reply, Error> {
+    let (id, body) = (edit.id.clone(), edit.body.clone());
+    let done = if edit.deleted { StatusCode::OK } else { StatusCode::CREATED };
+    let saved = edit::submit_one(ctx, db, edit, mode).await?;
+    let reply = saved.reply(&id, done).etag(&etag::of_rev(&id, &saved.rev, &body));
+    Ok(edit::with_location(reply, ctx, db, &id))
+}
+
+/// `DELETE /{db}/{docid}`. What is not there, or is gone already, is missed before anything else.
+pub async fn delete(ctx: &mut Ctx, db: Db, id: DocId) -> Result<Reply, Error> {
+    edit::check_place(ctx, &db, &id)?;
+    db.open_doc(&id, OpenOptions::default()).await?;
+    let rev = ctx.query.get("rev").map(str::parse::<Rev>).transpose()?;
+    let rev = edit::named_rev(rev.as_ref(), ctx.header(&IF_MATCH))?;
+    let edit = DocEdit {
+        id: id.clone(),
+        revs: rev.map(RevPath::single).unwrap_or_default(),
+        deleted: true,
+        body: bytes::Bytes::from_static(b"{}"),
+        atts: Vec::new(),
+    };
+    let saved = edit::submit_one(ctx, &db, edit, EditMode::Interactive).await?;
+    Ok(saved.reply(&id, StatusCode::OK).etag(&etag::of_rev(&id, &saved.rev, b"{}")))
+}
+
+/// `POST /{db}`: a document that may leave its id to us.
+pub async fn create(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
+    ctx.require_json()?;
+    let body = ctx.body.json().await?;
+    let mut doc = parse_doc(&body, &edit::limits(&ctx.settings))?;
+    let id = match doc.id.take() {
+        Some(id) => id,
+        None => {
+            doc.revs = RevPath::default();
+            DocId::trusted(&ctx.new_uuid())
+        }
+    };
+    edit::check_id(ctx, &db, &id)?;
+    let mode = EditMode::Interactive;
+    let edit = edit::build(ctx, &db, id.clone(), doc, mode).await?;
+    if is_batch(ctx) {
+        return later(&db, edit, mode);
+    }
+    let saved = edit::submit_one(ctx, &db, edit, mode).await?;
+    Ok(edit::with_location(saved.reply(&id, StatusCode::CREATED), ctx, &db, &id))
+}
+
+fn is_batch(ctx: &Ctx) -> bool {
+    ctx.query.get("batch") == Some("ok")
+}
+
+/// `batch=ok`: the client does not want to know what became of it.
+fn later(db: &Db, edit: DocEdit, mode: EditMode) -> Result<Reply, Error> {
+    let id = edit.id.clone();
+    db.update_later(vec![edit], mode)?;
+    Ok(edit::batched(&id))
+}
