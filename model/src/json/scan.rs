@@ -56,7 +56,7 @@ struct Name {
 }
 
 /// Objects with more members than this are sorted to find equal names.
-const FEW: usize = 16;
+const FEW: usize = 32;
 
 impl Scan<'_> {
     fn run(&mut self) -> Result<(), JsonError> {

@@ -123,15 +123,16 @@ pub(crate) fn unescape_string<'a>(out: &mut Vec<u8>, text: &'a [u8]) -> &'a [u8]
         let (plain, tail) = rest.split_at(plain_run(rest));
         out.extend_from_slice(plain);
         let Some((byte, after)) = tail.split_first() else { return tail };
-        rest = after;
-        match (byte, read_escape(after)) {
-            (b'"', _) => return after,
-            (b'\\', Ok((char, length))) => {
-                push_char(out, char);
-                rest = after.get(length..).unwrap_or_default();
-            }
-            _ => out.push(*byte),
+        if *byte == b'"' {
+            return after;
         }
+        let Ok((char, length)) = read_escape(after) else {
+            out.push(*byte);
+            rest = after;
+            continue;
+        };
+        push_char(out, char);
+        rest = after.get(length..).unwrap_or_default();
     }
 }
 
