@@ -13,4 +13,5 @@ pub mod partition;
 pub mod range;
 pub mod rev;
 pub mod revtree;
+pub mod seq;
 pub mod uuid;
