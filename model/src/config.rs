@@ -1,158 +1,234 @@
-//! The configuration as CouchDB has it: sections of keys with texts as values, layered from files,
-//! sections that moved answering under both names, and [`Key`]s that read a value as what it
-//! means. Never reads files or the environment.
-
-mod edit;
-mod ini;
-pub mod keys;
+//! Configuration as CouchDB has it: values by section and key, read from ini texts that override
+//! each other. Pure: never touches files, and knows no setting by name except which sections are
+//! two names for the same thing.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
-pub use ini::parse;
-pub use keys::Key;
+#[cfg(test)]
+mod tests;
 
-/// Sections that moved, the new one first. Whatever is said in one is seen in both.
-const MOVED_SECTIONS: [(&str, &str); 2] =
-    [("chttpd", "httpd"), ("chttpd_auth", "couch_httpd_auth")];
-
-/// Keys that mean another thing in `[httpd]`, which was the server of a port of its own.
-const NOT_MOVED: [&str; 5] =
-    ["authentication_handlers", "bind_address", "port", "server_options", "socket_options"];
-
-/// All values that somebody set; [`Key`]s know the defaults of the others.
+/// Values by section and key. A later text or [`Config::set`] wins over an earlier one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
     sections: BTreeMap<String, BTreeMap<String, String>>,
 }
 
-/// A change of the configuration was refused: 400 `bad_request`; the text is the `reason`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadUpdate {
-    /// Brackets, line ends or anything else that can't be seen.
-    #[error("Invalid configuration section")]
-    Section,
-    /// The same in a key.
-    #[error("Invalid configuration key")]
-    Key,
-    /// Line ends or anything else that can't be seen. Brackets may be.
-    #[error("Invalid configuration value")]
-    Value,
+/// Sections that moved between versions: a value in either is a value in both, unless each has one
+/// of its own.
+const ALIASES: [(&str, &str); 2] = [("chttpd", "httpd"), ("chttpd_auth", "couch_httpd_auth")];
+
+/// Keys of `[httpd]` that never meant what those of `[chttpd]` mean.
+const UNSHARED: [&str; 2] = ["port", "bind_address"];
+
+fn alias(section: &str, key: &str) -> Option<&'static str> {
+    if UNSHARED.contains(&key) {
+        return None;
+    }
+    ALIASES.iter().find_map(|&(new, old)| match section {
+        section if section == new => Some(old),
+        section if section == old => Some(new),
+        _ => None,
+    })
 }
 
 impl Config {
-    /// Lays the text of an ini file over what is there.
-    pub fn overlay(&mut self, ini: &str) {
-        for (section, key, value) in parse(ini) {
-            self.set(section, key, value);
+    /// Takes the values of an ini text over those that are there. Lines that mean nothing are
+    /// skipped, as CouchDB skips them.
+    pub fn merge_ini(&mut self, text: &str) {
+        let mut section = "";
+        for line in text.split(['\n', '\r', '\u{1a}']) {
+            let line = strip_comment(line);
+            if let Some(rest) = line.strip_prefix('[') {
+                if let Some((name, "")) = rest.split_once(']').filter(|(name, _)| !name.is_empty())
+                {
+                    section = name;
+                }
+            } else if !section.is_empty() {
+                if let Some((key, value)) = key_and_value(line) {
+                    self.insert(section, key, value);
+                }
+            }
         }
     }
 
-    /// Sets a value, also under the section's other name.
+    /// The value of a key, there or in the section's other name. An empty value is none.
+    #[must_use]
+    pub fn get(&self, section: &str, key: &str) -> Option<&str> {
+        let own = |section: &str| self.sections.get(section)?.get(key).map(String::as_str);
+        own(section).or_else(|| own(alias(section, key)?)).filter(|value| !value.is_empty())
+    }
+
+    /// The value that stands in exactly this section, even if it is empty.
+    #[must_use]
+    pub fn raw(&self, section: &str, key: &str) -> Option<&str> {
+        self.sections.get(section)?.get(key).map(String::as_str)
+    }
+
+    /// Sets a value; one in the section's other name follows, so that both tell the same.
     pub fn set(&mut self, section: &str, key: &str, value: &str) {
-        self.remove(section, key);
+        self.insert(section, key, value);
+        if let Some(other) = alias(section, key).filter(|other| self.raw(other, key).is_some()) {
+            self.insert(other, key, value);
+        }
+    }
+
+    /// Removes a value from exactly this section.
+    pub fn remove(&mut self, section: &str, key: &str) {
+        if let Some(keys) = self.sections.get_mut(section) {
+            keys.remove(key);
+            if keys.is_empty() {
+                self.sections.remove(section);
+            }
+        }
+    }
+
+    fn insert(&mut self, section: &str, key: &str, value: &str) {
         let keys = self.sections.entry(section.to_owned()).or_default();
         keys.insert(key.to_owned(), value.to_owned());
     }
 
-    /// Takes a value back, also under the section's other name, and returns it.
-    pub fn remove(&mut self, section: &str, key: &str) -> Option<String> {
-        let own = remove_from(&mut self.sections, section, key);
-        let moved = other_name(section, key)
-            .and_then(|section| remove_from(&mut self.sections, section, key));
-        own.or(moved)
+    /// All keys and values of exactly this section, in order.
+    pub fn section(&self, section: &str) -> impl Iterator<Item = (&str, &str)> {
+        let keys = self.sections.get(section).into_iter().flatten();
+        keys.map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
-    /// What was set, under either name of the section.
-    #[must_use]
-    pub fn get(&self, section: &str, key: &str) -> Option<&str> {
-        let get = |section: &str| self.sections.get(section)?.get(key).map(String::as_str);
-        get(section).or_else(|| get(other_name(section, key)?))
+    /// The names of all sections, in order.
+    pub fn sections(&self) -> impl Iterator<Item = &str> {
+        self.sections.keys().map(String::as_str)
     }
 
-    /// What a section says, those that moved there included; in the order of keys.
+    /// A value that parses, else the default: a typing error must not stop a running server.
     #[must_use]
-    pub fn section(&self, section: &str) -> BTreeMap<&str, &str> {
-        let mut keys = BTreeMap::new();
-        for (name, set) in &self.sections {
-            for (key, value) in set {
-                if name == section || other_name(name, key) == Some(section) {
-                    keys.insert(key.as_str(), value.as_str());
-                }
-            }
+    pub fn parsed<T: FromStr>(&self, section: &str, key: &str, default: T) -> T {
+        self.get(section, key).and_then(|value| value.trim().parse().ok()).unwrap_or(default)
+    }
+
+    /// A size or count that may be `infinity`, which is `None`.
+    #[must_use]
+    pub fn limit(&self, section: &str, key: &str, default: Option<u64>) -> Option<u64> {
+        match self.get(section, key).map(str::trim) {
+            Some("infinity") => None,
+            Some(value) => value.parse().ok().or(default),
+            None => default,
         }
-        keys
     }
 
-    /// The names of all sections that say something.
+    /// `true` or `false`.
     #[must_use]
-    pub fn sections(&self) -> Vec<&str> {
-        let moved = MOVED_SECTIONS.iter().flat_map(|(new, old)| [*new, *old]);
-        let mut names: Vec<&str> = self.sections.keys().map(String::as_str).chain(moved).collect();
-        names.sort_unstable();
-        names.dedup();
-        names.retain(|name| !self.section(name).is_empty());
-        names
+    pub fn boolean(&self, section: &str, key: &str, default: bool) -> bool {
+        self.parsed(section, key, default)
     }
 
-    /// What a key means now: the value that is set, or its default if there is none or if it
-    /// can't be read.
+    /// A list separated by commas, without blanks around its items.
     #[must_use]
-    pub fn read<T: Clone>(&self, key: &Key<T>) -> T {
-        let read = |text: &str| (key.read)(text);
-        self.get(key.section, key.name).and_then(read).unwrap_or_else(|| key.default.clone())
+    pub fn list(&self, section: &str, key: &str, default: &str) -> Vec<String> {
+        let text = self.get(section, key).unwrap_or(default);
+        let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+        items.map(str::to_owned).collect()
     }
 }
 
-fn remove_from(
-    sections: &mut BTreeMap<String, BTreeMap<String, String>>,
-    section: &str,
-    key: &str,
-) -> Option<String> {
-    let keys = sections.get_mut(section)?;
-    let value = keys.remove(key);
-    if keys.is_empty() {
-        sections.remove(section);
+fn strip_comment(line: &str) -> &str {
+    let line = line.trim();
+    if line.starts_with(';') {
+        return "";
     }
-    value
+    let comment = [" ;", "\t;"].iter().filter_map(|mark| line.find(mark)).min();
+    comment.and_then(|at| line.get(..at)).unwrap_or(line).trim()
 }
 
-/// The other section under which a key is known.
-fn other_name(section: &str, key: &str) -> Option<&'static str> {
-    let (new, old) = MOVED_SECTIONS.iter().find(|(new, old)| [*new, *old].contains(&section))?;
-    if *old == "httpd" && NOT_MOVED.contains(&key) {
-        return None;
-    }
-    Some(if section == *new { old } else { new })
+/// Splits at the first ` = `, so that a key may hold `=`, or else at the first `=`.
+fn key_and_value(line: &str) -> Option<(&str, &str)> {
+    let spaced = line.split_once(" = ").filter(|(_, value)| !value.is_empty());
+    let (key, value) = match spaced {
+        Some(pair) => pair,
+        None => line.split_once('=')?,
+    };
+    let filled = !key.is_empty() && !value.is_empty();
+    filled.then(|| (key.trim(), value.trim()))
 }
 
-/// Changes one value in the text of an ini file, whichever name of the section it has there, and
-/// leaves the rest as its owner wrote it; `None` takes the value out.
-#[must_use]
-pub fn edit(ini: &str, section: &str, key: &str, value: Option<&str>) -> String {
-    let text = edit::edit(ini, section, key, value);
-    match other_name(section, key) {
-        Some(other) => edit::edit(&text, other, key, None),
-        None => text,
-    }
+/// Why a value may not be set over HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// The section's name.
+    #[error("Invalid configuration section")]
+    Section,
+    /// The key.
+    #[error("Invalid configuration key")]
+    Key,
+    /// The value.
+    #[error("Invalid configuration value")]
+    Value,
 }
 
-/// Checks a change that came from outside before it gets into a file.
+/// Whether section, key and value survive being written to an ini file: nothing that could start
+/// another line, section or comment.
 ///
 /// # Errors
-/// When something in it could be taken for another line of the file.
-pub fn check_update(section: &str, key: &str, value: &str) -> Result<(), BadUpdate> {
-    let seen = |text: &str| text.bytes().all(|byte| byte == b'\t' || (b' '..=b'~').contains(&byte));
-    let named = |text: &str| seen(text) && !text.contains(['[', ']']);
-    if !named(section) {
-        Err(BadUpdate::Section)
-    } else if !named(key) {
-        Err(BadUpdate::Key)
-    } else if !seen(value) {
-        Err(BadUpdate::Value)
-    } else {
-        Ok(())
+/// What does not.
+pub fn check(section: &str, key: &str, value: &str) -> Result<(), Unfit> {
+    let printable = |text: &str| text.chars().all(|letter| letter == '\t' || !letter.is_control());
+    let name = |text: &str| printable(text) && !text.contains(['[', ']']);
+    match () {
+        () if !name(section) => Err(Unfit::Section),
+        () if !name(key) => Err(Unfit::Key),
+        () if !printable(value) => Err(Unfit::Value),
+        () => Ok(()),
     }
 }
 
-#[cfg(test)]
-mod tests;
+/// An ini text in which a value is set, or removed if there is none; all else stays as it is,
+/// comments too.
+#[must_use]
+pub fn edit(text: &str, section: &str, key: &str, value: Option<&str>) -> String {
+    let header = format!("[{section}]");
+    let line = value.map(|value| format!("{key} = {value}"));
+    let mut lines: Vec<&str> = text.lines().collect();
+    while lines.last().is_some_and(|last| last.trim().is_empty()) {
+        lines.pop();
+    }
+    let mut out: Vec<&str> = Vec::with_capacity(lines.len() + 3);
+    let mut inside = false;
+    let mut done = false;
+    for current in lines {
+        let opens = current.trim().starts_with('[') && current.trim().ends_with(']');
+        if opens && inside && !done {
+            insert_at_end_of_section(&mut out, line.as_deref());
+            done = true;
+        }
+        if opens {
+            inside = current.trim() == header;
+        }
+        if inside && !done && sets(current, key) {
+            out.extend(line.as_deref());
+            done = true;
+        } else {
+            out.push(current);
+        }
+    }
+    if !done && let Some(line) = line.as_deref() {
+        if !inside {
+            out.extend(["", header.as_str()]);
+        }
+        out.push(line);
+    }
+    let mut whole = out.join("\n");
+    whole.push('\n');
+    whole.trim_start_matches('\n').to_owned()
+}
+
+fn insert_at_end_of_section<'a>(out: &mut Vec<&'a str>, line: Option<&'a str>) {
+    let Some(line) = line else { return };
+    let content = out.iter().rposition(|line| !line.trim().is_empty()).map_or(0, |at| at + 1);
+    out.insert(content, line);
+    if content + 1 == out.len() {
+        out.push("");
+    }
+}
+
+fn sets(line: &str, key: &str) -> bool {
+    key_and_value(strip_comment(line)).is_some_and(|(own, _)| own == key)
+}
