@@ -9,6 +9,7 @@ use settee_model::docid::DocId;
 use settee_model::rev::Rev;
 
 use crate::Error;
+pub use crate::coord::changes::Changes;
 
 /// Where a feed begins.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -97,39 +98,4 @@ pub struct ChangesBatch {
     pub changes: Vec<Change>,
     /// Nothing more to give at present, or the limit is reached.
     pub done: bool,
-}
-
-/// A feed under way.
-pub struct Changes {}
-
-impl Changes {
-    /// The next changes. After `done` it gives empty batches until [`Changes::wait`] was passed.
-    /// Cancel safe: a batch that was not delivered is delivered by the next call.
-    pub async fn next_batch(&mut self) -> Result<ChangesBatch, Error> {
-        todo!()
-    }
-
-    /// Sequence after everything that was given or filtered out so far.
-    #[must_use]
-    pub fn last_seq(&self) -> String {
-        todo!()
-    }
-
-    /// Changes after [`Changes::last_seq`] that are known of, filtered or not.
-    #[must_use]
-    pub fn pending(&self) -> u64 {
-        todo!()
-    }
-
-    /// How many more changes the limit allows; `None` without a limit.
-    #[must_use]
-    pub fn remaining(&self) -> Option<u64> {
-        todo!()
-    }
-
-    /// Waits until there may be something after what was given: a commit since then makes it
-    /// return at once. [`Error::DatabaseMissing`] when the database is deleted. Cancel safe.
-    pub async fn wait(&mut self) -> Result<(), Error> {
-        todo!()
-    }
 }

@@ -9,66 +9,92 @@ use settee_model::docid::{DbName, DocId};
 
 use crate::attachment::{AttStream, Upload, UploadOptions};
 use crate::changes::{Changes, ChangesQuery};
+use crate::coord;
+use crate::database::Database;
 use crate::docs::{
     BulkGet, EditMode, EditResult, IdRevs, OpenOptions, OpenedDoc, PurgeResult, RevResult, Revs,
     RevsDiff, UpdateOptions,
 };
 use crate::info::{DbInfo, PartitionInfo};
+use crate::meta::Stage;
+use crate::node::Node;
 use crate::rows::{AllDocsQuery, Rows};
+use crate::steps::uninterrupted;
 use crate::{DbMeta, Error, ShardPlace};
 
 /// A database that was there when it was opened. Cheap to clone. Every call may answer
 /// [`Error::DatabaseMissing`] once the database is deleted; one that is created anew under the
 /// same name is another database.
 #[derive(Clone)]
-pub struct Db {}
+pub struct Db {
+    pub(crate) node: Arc<Node>,
+    database: Arc<Database>,
+    name: DbName,
+}
 
 impl Db {
+    pub(crate) fn new(node: Arc<Node>, database: Arc<Database>) -> Db {
+        let name = database.meta().name.clone();
+        Db { node, database, name }
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &DbName {
-        todo!()
+        &self.name
     }
 
     /// Its metadata as of now: layout, security object, limits.
     #[must_use]
     pub fn meta(&self) -> Arc<DbMeta> {
-        todo!()
+        self.database.meta()
     }
 
     /// Counts, sizes and sequences.
     pub async fn info(&self) -> Result<DbInfo, Error> {
-        todo!()
+        coord::info::info(&self.database).await
     }
 
     /// Counts and sizes of one partition.
     pub async fn partition_info(&self, partition: &str) -> Result<PartitionInfo, Error> {
-        let _ = partition;
-        todo!()
+        coord::info::partition(&self.database, partition).await
     }
 
     /// Replaces the security object (JSON in stored form).
     pub async fn set_security(&self, security: Bytes) -> Result<(), Error> {
-        let _ = security;
-        todo!()
+        self.change_meta(move |meta| meta.security = Some(security)).await
+    }
+
+    async fn change_meta(
+        &self,
+        change: impl FnOnce(&mut DbMeta) + Send + 'static,
+    ) -> Result<(), Error> {
+        let Db { node, database, name } = self.clone();
+        uninterrupted(async move {
+            let _turn = node.turn(&name).await;
+            database.live()?;
+            let mut meta = DbMeta::clone(&database.meta());
+            change(&mut meta);
+            node.store().put_database(&meta, Stage::Ready).await?;
+            node.publish(meta);
+            Ok(())
+        })
+        .await
     }
 
     /// Sets `_revs_limit`; at least 1.
     pub async fn set_revs_limit(&self, limit: u32) -> Result<(), Error> {
-        let _ = limit;
-        todo!()
+        self.change_meta(move |meta| meta.revs_limit = limit.max(1)).await
     }
 
     /// Sets `_purged_infos_limit`; at least 1.
     pub async fn set_purged_infos_limit(&self, limit: u32) -> Result<(), Error> {
-        let _ = limit;
-        todo!()
+        self.change_meta(move |meta| meta.purged_infos_limit = limit.max(1)).await
     }
 
     /// Opens a document, `_local/` ones too. [`Error::NotFound`].
     pub async fn open_doc(&self, id: &DocId, options: OpenOptions) -> Result<OpenedDoc, Error> {
-        let _ = (id, options);
-        todo!()
+        self.database.owner_of(id)?.open(id.clone(), options).await
     }
 
     /// Opens several revisions of a document: those found first, then the missing ones. An unknown
@@ -79,8 +105,7 @@ impl Db {
         revs: Revs,
         latest: bool,
     ) -> Result<Vec<RevResult>, Error> {
-        let _ = (id, revs, latest);
-        todo!()
+        coord::docs::open_revs(&self.database, id, revs, latest).await
     }
 
     /// [`Db::open_revs`] for many documents at once; one answer for each line, in order. Give it
@@ -90,8 +115,7 @@ impl Db {
         lines: Vec<BulkGet>,
         latest: bool,
     ) -> Result<Vec<Result<Vec<RevResult>, Error>>, Error> {
-        let _ = (lines, latest);
-        todo!()
+        coord::docs::open_many(&self.database, lines, latest).await
     }
 
     /// Writes; one result for each edit, in order. Durable when it returns.
@@ -101,33 +125,42 @@ impl Db {
         mode: EditMode,
         options: UpdateOptions,
     ) -> Result<Vec<EditResult>, Error> {
-        let _ = (edits, mode, options);
-        todo!()
+        coord::write::update(&self.database, edits, mode, options).await
     }
 
     /// Writes without telling what became of it (`batch=ok`). [`Error::Overloaded`] if too much
     /// waits already.
     pub fn update_later(&self, edits: Vec<DocEdit>, mode: EditMode) -> Result<(), Error> {
-        let _ = (edits, mode);
-        todo!()
+        self.database.live()?;
+        let permits = u32::try_from(edits.len()).map_err(|_| Error::Overloaded)?;
+        let background = self.node.background().clone();
+        let permit = background.try_acquire_many_owned(permits).map_err(|_| Error::Overloaded)?;
+        let database = self.database.clone();
+        tokio::spawn(async move {
+            let options = UpdateOptions::default();
+            if let Err(error) = coord::write::update(&database, edits, mode, options).await {
+                let database = &database.meta().name;
+                tracing::warn!(%database, %error, "edits that nobody waited for were not written");
+            }
+            drop(permit);
+        });
+        Ok(())
     }
 
     /// Documents by id.
     pub async fn all_docs(&self, query: AllDocsQuery) -> Result<Rows, Error> {
-        let _ = query;
-        todo!()
+        Rows::start(self.database.clone(), query).await
     }
 
     /// Changes. [`Error::BadSequence`].
     pub async fn changes(&self, query: ChangesQuery) -> Result<Changes, Error> {
-        let _ = query;
-        todo!()
+        let commits = self.node.follow(&self.name);
+        Changes::start(self.database.clone(), commits, query).await
     }
 
     /// What is missing here of the given revisions; one answer for each document, in order.
     pub async fn revs_diff(&self, asked: Vec<IdRevs>) -> Result<Vec<RevsDiff>, Error> {
-        let _ = asked;
-        todo!()
+        coord::docs::revs_diff(&self.database, asked).await
     }
 
     /// Removes leaves as if they had never been; one result for each request, in order.
@@ -136,19 +169,18 @@ impl Db {
         requests: Vec<IdRevs>,
         options: UpdateOptions,
     ) -> Result<Vec<PurgeResult>, Error> {
-        let _ = (requests, options);
-        todo!()
+        coord::write::purge(&self.database, requests, options, &**self.node.new_id()).await
     }
 
     /// The purges that are remembered.
     pub async fn purged_infos(&self) -> Result<Vec<IdRevs>, Error> {
-        todo!()
+        coord::docs::purged(&self.database).await
     }
 
     /// Begins to upload an attachment of a document, ahead of the edit that names it.
     pub async fn upload(&self, id: &DocId, options: UploadOptions) -> Result<Upload, Error> {
-        let _ = (id, options);
-        todo!()
+        let shard = self.database.owner_of(id)?.shard().await?;
+        Ok(Upload::new(&shard, options))
     }
 
     /// Reads an attachment of a document. `range` counts stored bytes, or decoded ones if `decode`
@@ -161,29 +193,31 @@ impl Db {
         range: Option<Range<u64>>,
         decode: bool,
     ) -> AttStream {
-        let _ = (id, content, range, decode);
-        todo!()
+        let copy = self.database.owner_of(id).cloned();
+        AttStream::new(copy, content, range, decode)
     }
 
     /// Begins to compact all shards; returns at once.
     pub async fn compact(&self) -> Result<(), Error> {
-        todo!()
+        let copies = self.database.all_copies()?;
+        coord::shards::on_all(copies, |copy| async move { copy.compact().await }).await
     }
 
     /// Nothing to do where every acknowledged write is synced; checks that the database is there.
     pub async fn ensure_full_commit(&self) -> Result<(), Error> {
-        todo!()
+        self.database.live()
     }
 
     /// Lets copies of its shards compare notes now.
     pub async fn sync_shards(&self) -> Result<(), Error> {
-        todo!()
+        self.database.live()
     }
 
     /// The range that a document lies in, and who holds it.
     #[must_use]
     pub fn shard_of(&self, id: &DocId) -> ShardPlace {
-        let _ = id;
-        todo!()
+        let shard = self.database.ring().shard_of(id);
+        let place = self.database.meta().shards.get(shard).cloned();
+        place.unwrap_or_else(|| ShardPlace { range: String::new(), nodes: Vec::new() })
     }
 }

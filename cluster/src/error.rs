@@ -67,3 +67,34 @@ pub enum Error {
     #[error("The server is shutting down")]
     Closing,
 }
+
+impl From<settee_engine::Error> for Error {
+    fn from(error: settee_engine::Error) -> Error {
+        use settee_engine::Error as Engine;
+        match error {
+            Engine::ShardMissing { .. } => Error::DatabaseMissing,
+            Engine::ShardExists { .. } => Error::DatabaseExists,
+            Engine::Overloaded => Error::Overloaded,
+            Engine::Closed => Error::Closing,
+            Engine::DiskFull { .. } => Error::Full,
+            Engine::UploadLost => Error::AttachmentMismatch,
+            other => Error::Storage(other.to_string()),
+        }
+    }
+}
+
+impl From<settee_model::edit::EditError> for Error {
+    fn from(error: settee_model::edit::EditError) -> Error {
+        use settee_model::edit::EditError as Edit;
+        match error {
+            Edit::Conflict => Error::Conflict,
+            Edit::MissingStub { id, name } => Error::MissingStub { id: id.to_string(), name },
+            Edit::BadLocalRev => Error::BadLocalRev,
+            Edit::Forbidden(reason) => Error::Forbidden(reason),
+            Edit::Unauthorized(reason) => Error::Unauthorized(reason),
+            other @ (Edit::DuplicateAttachments | Edit::RevRequired) => {
+                Error::BadRequest(other.to_string())
+            }
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! What the coordinator tells about databases and itself, as values.
 
+use settee_engine::Task;
+
 /// Bytes of a database or partition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sizes {
@@ -58,12 +60,24 @@ pub struct ActiveTask {
     pub started_on: u64,
     /// Seconds since 1970.
     pub updated_on: u64,
-    /// Changes done so far.
+    /// Entries done so far.
     pub changes_done: u64,
-    /// Changes to do.
+    /// Entries to do.
     pub total_changes: u64,
-    /// What it does at present.
-    pub phase: &'static str,
+}
+
+impl ActiveTask {
+    pub(crate) fn new(node: &str, task: Task, now: u64) -> ActiveTask {
+        ActiveTask {
+            kind: "database_compaction",
+            node: node.to_owned(),
+            database: format!("shards/{}", task.shard),
+            started_on: task.started_on,
+            updated_on: now,
+            changes_done: task.done,
+            total_changes: task.total,
+        }
+    }
 }
 
 /// `GET /_membership`.

@@ -7,16 +7,29 @@
 pub mod attachment;
 pub mod changes;
 mod cluster;
+mod commits;
+mod coord;
+mod copy;
+mod database;
 mod db;
 pub mod docs;
 mod error;
 pub mod info;
 mod meta;
+mod node;
+mod quorum;
+mod ring;
 pub mod rows;
 mod settings;
+mod shard;
+mod steps;
+#[cfg(test)]
+mod tests;
+mod updates;
 
 pub use cluster::{Cluster, CreateOptions, Written};
 pub use db::Db;
 pub use error::Error;
 pub use meta::{DbMeta, ShardPlace};
+pub use node::NewId;
 pub use settings::Settings;

@@ -5,7 +5,7 @@ use settee_model::doc::StoredDoc;
 use settee_model::docid::DocId;
 use settee_model::rev::Rev;
 
-use crate::Error;
+pub use crate::coord::rows::Rows;
 
 /// Which documents a query runs over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -107,22 +107,4 @@ pub struct DocRow {
     pub doc: Option<StoredDoc>,
     /// With `conflicts`: other leaves that are no tombstones.
     pub conflicts: Vec<Rev>,
-}
-
-/// An answer under way: the head is known, rows are fetched as they are asked for.
-pub struct Rows {
-    head: RowsHead,
-}
-
-impl Rows {
-    /// Total, offset and sequence.
-    #[must_use]
-    pub fn head(&self) -> &RowsHead {
-        &self.head
-    }
-
-    /// The next rows in order, never an empty batch; `None` after the last. Cancel safe.
-    pub async fn next_batch(&mut self) -> Result<Option<Vec<Row>>, Error> {
-        todo!()
-    }
 }

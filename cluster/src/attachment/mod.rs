@@ -1,7 +1,10 @@
 //! Bytes of attachments on their way in and out. Memory stays bounded whatever their length, and
 //! work that blocks stays off the async threads.
 
+mod gzip;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod upload;
 
 pub use stream::AttStream;

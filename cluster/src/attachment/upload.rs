@@ -1,9 +1,20 @@
 //! An attachment on its way in: digests, compression, chunks into the shard of its document.
 
-use bytes::Bytes;
-use settee_model::doc::{Encoding, Uploaded};
+use std::mem;
+use std::sync::Arc;
 
+use bytes::Bytes;
+use md5::{Digest, Md5};
+use settee_engine::Shard;
+use settee_engine::shard::ChunkWriter;
+use settee_model::doc::{AttContent, Encoding, Uploaded};
+
+use super::gzip::Encoder;
 use crate::Error;
+use crate::steps::Steps;
+
+/// Bytes that are gathered before they are worked on; about twice as many are in memory at most.
+const GATHER: usize = 256 * 1024;
 
 /// How to store what is uploaded.
 #[derive(Clone, Copy, Debug)]
@@ -16,7 +27,11 @@ pub struct UploadOptions {
 }
 
 /// An upload under way. Dropping it gives up; what was written is garbage for the compactor.
-pub struct Upload {}
+pub struct Upload {
+    work: Steps<Work, Result<(), Error>>,
+    gathered: Vec<Bytes>,
+    length: usize,
+}
 
 /// Bytes that lie in the shard and may be named by an edit.
 #[derive(Clone, Debug)]
@@ -28,15 +43,99 @@ pub struct Finished {
     pub identity_md5: [u8; 16],
 }
 
+/// What is done with the bytes, on threads that may block.
+struct Work {
+    writer: ChunkWriter,
+    client_gzip: bool,
+    /// The server's own compression, and the digest of what went into it.
+    gzip: Option<(Encoder, Md5)>,
+    encoded: Vec<u8>,
+    stored_md5: Md5,
+    length: u64,
+    stored_length: u64,
+}
+
 impl Upload {
+    pub(crate) fn new(shard: &Arc<Shard>, options: UploadOptions) -> Upload {
+        let client_gzip = options.encoding == Encoding::Gzip;
+        let level = options.compress.filter(|level| !client_gzip && (1..=9).contains(level));
+        let work = Work {
+            writer: shard.chunk_writer(),
+            client_gzip,
+            gzip: level.map(|level| (Encoder::new(level), Md5::new())),
+            encoded: Vec::new(),
+            stored_md5: Md5::new(),
+            length: 0,
+            stored_length: 0,
+        };
+        Upload { work: Steps::new(work), gathered: Vec::new(), length: 0 }
+    }
+
     /// Takes more bytes; waits while the disk is behind.
     pub async fn write(&mut self, bytes: Bytes) -> Result<(), Error> {
-        let _ = bytes;
-        todo!()
+        self.length += bytes.len();
+        self.gathered.push(bytes);
+        if self.length >= GATHER { self.work_off().await } else { Ok(()) }
     }
 
     /// Ends the upload.
-    pub async fn finish(self) -> Result<Finished, Error> {
-        todo!()
+    pub async fn finish(mut self) -> Result<Finished, Error> {
+        self.work.result().await?.transpose()?;
+        let (work, gathered) = (self.work.into_state().await?, self.gathered);
+        crate::steps::blocking(move || work.finish(gathered)).await
+    }
+
+    async fn work_off(&mut self) -> Result<(), Error> {
+        self.work.result().await?.transpose()?;
+        let gathered = mem::take(&mut self.gathered);
+        self.length = 0;
+        self.work.begin(move |work| gathered.iter().try_for_each(|bytes| work.take(bytes)));
+        Ok(())
+    }
+}
+
+impl Work {
+    fn take(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.length += bytes.len() as u64;
+        let Some((encoder, identity_md5)) = &mut self.gzip else { return self.store(bytes) };
+        identity_md5.update(bytes);
+        encoder.push(bytes, &mut self.encoded)?;
+        self.store_encoded()
+    }
+
+    fn store_encoded(&mut self) -> Result<(), Error> {
+        let mut encoded = mem::take(&mut self.encoded);
+        self.store(&encoded)?;
+        encoded.clear();
+        self.encoded = encoded;
+        Ok(())
+    }
+
+    fn store(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.stored_length += bytes.len() as u64;
+        self.stored_md5.update(bytes);
+        Ok(self.writer.write(bytes)?)
+    }
+
+    fn finish(mut self, gathered: Vec<Bytes>) -> Result<Finished, Error> {
+        gathered.iter().try_for_each(|bytes| self.take(bytes))?;
+        let mut identity = None;
+        if let Some((mut encoder, identity_md5)) = self.gzip.take() {
+            encoder.finish(&mut self.encoded)?;
+            self.store_encoded()?;
+            identity = Some(identity_md5.finalize().into());
+        }
+        let by_gzip = identity.is_some() || self.client_gzip;
+        let md5 = self.stored_md5.finalize().into();
+        let (chunks, hold) = self.writer.finish()?;
+        let content = AttContent {
+            encoding: if by_gzip { Encoding::Gzip } else { Encoding::Identity },
+            length: self.length,
+            stored_length: self.stored_length,
+            md5,
+            chunks,
+        };
+        let uploaded = Uploaded { content, hold };
+        Ok(Finished { uploaded, identity_md5: identity.unwrap_or(md5) })
     }
 }

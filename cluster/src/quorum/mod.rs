@@ -2,4 +2,5 @@
 //! out; nobody waits here (see `coord`).
 
 pub(crate) mod acks;
+pub(crate) mod feed;
 pub(crate) mod merge;

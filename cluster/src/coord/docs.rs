@@ -1,0 +1,72 @@
+//! Reading documents and revisions.
+
+use settee_model::docid::DocId;
+use settee_model::rev::Rev;
+
+use super::join::try_join_all;
+use crate::Error;
+use crate::database::Database;
+use crate::docs::{BulkGet, IdRevs, RevResult, Revs, RevsDiff};
+use crate::ring;
+
+/// Revisions of one document in the order of CouchDB's answers: by generation and id, those found
+/// before those missing, none twice.
+pub(crate) async fn open_revs(
+    database: &Database,
+    id: &DocId,
+    asked: Revs,
+    latest: bool,
+) -> Result<Vec<RevResult>, Error> {
+    let copy = database.owner_of(id)?;
+    let mut results = copy.revisions(id.clone(), asked, latest).await?;
+    results.sort_by_cached_key(|result| (matches!(result, RevResult::Missing(_)), rev_of(result)));
+    results.dedup_by_key(|result| (matches!(result, RevResult::Missing(_)), rev_of(result)));
+    Ok(results)
+}
+
+fn rev_of(result: &RevResult) -> Option<Rev> {
+    match result {
+        RevResult::Found(doc) => doc.rev(),
+        RevResult::Missing(rev) => Some(rev.clone()),
+    }
+}
+
+/// Revisions of many documents, each in the order of its tree.
+pub(crate) async fn open_many(
+    database: &Database,
+    lines: Vec<BulkGet>,
+    latest: bool,
+) -> Result<Vec<Result<Vec<RevResult>, Error>>, Error> {
+    let parts = database.ring().split(lines, |line| &line.id);
+    let ask = |part: ring::Part<BulkGet>| async move {
+        let copy = database.owner(part.shard)?;
+        let count = part.items.len();
+        let answers = match copy.revisions_of_many(part.items, latest).await {
+            Ok(answers) => answers.into_iter().map(Ok).collect(),
+            // One shard that cannot be read does not spoil the answers of the others.
+            Err(error) => vec![Err(error); count],
+        };
+        Ok::<_, Error>((part.places, answers))
+    };
+    Ok(ring::join(try_join_all(parts.into_iter().map(ask)).await?))
+}
+
+/// What is missing of given revisions.
+pub(crate) async fn revs_diff(
+    database: &Database,
+    asked: Vec<IdRevs>,
+) -> Result<Vec<RevsDiff>, Error> {
+    let parts = database.ring().split(asked, |line| &line.id);
+    let ask = |part: ring::Part<IdRevs>| async move {
+        let answers = database.owner(part.shard)?.revs_diff(part.items).await?;
+        Ok::<_, Error>((part.places, answers))
+    };
+    Ok(ring::join(try_join_all(parts.into_iter().map(ask)).await?))
+}
+
+/// The purges that all shards remember.
+pub(crate) async fn purged(database: &Database) -> Result<Vec<IdRevs>, Error> {
+    let owners = database.owners()?;
+    let lists = try_join_all(owners.into_iter().map(|copy| copy.purged())).await?;
+    Ok(lists.into_iter().flatten().collect())
+}

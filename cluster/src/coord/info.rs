@@ -1,0 +1,60 @@
+//! What a database says of itself: sums over its shards.
+
+use settee_model::range::HashRange;
+use settee_model::seq::{Position, Seq};
+
+use super::join::try_join_all;
+use crate::Error;
+use crate::database::Database;
+use crate::info::{DbInfo, PartitionInfo, Sizes};
+use crate::quorum::acks::majority;
+use crate::shard::state::ShardState;
+
+/// Version of the shard files, as clients are told.
+const DISK_FORMAT: u32 = 1;
+
+/// Counts, sizes and sequences of a database.
+pub(crate) async fn info(database: &Database) -> Result<DbInfo, Error> {
+    let owners = database.owners()?;
+    let states = try_join_all(owners.into_iter().map(|copy| copy.state())).await?;
+    let quorum = majority(usize::try_from(database.meta().n).unwrap_or(1));
+    let quorum = u32::try_from(quorum).unwrap_or(u32::MAX);
+    let mut info = DbInfo {
+        update_seq: seq(database, &states, |state| state.update_seq),
+        purge_seq: seq(database, &states, |state| state.purge_seq),
+        disk_format_version: DISK_FORMAT,
+        w: quorum,
+        r: quorum,
+        ..DbInfo::default()
+    };
+    for state in &states {
+        info.doc_count += state.doc_count;
+        info.doc_del_count += state.del_count;
+        info.compact_running |= state.compacting;
+        let Sizes { file, active, external } = state.sizes;
+        info.sizes.file += file;
+        info.sizes.active += active;
+        info.sizes.external += external;
+    }
+    Ok(info)
+}
+
+fn seq(database: &Database, states: &[ShardState], of: impl Fn(&ShardState) -> u64) -> String {
+    let ranges = database.ring().ranges().iter();
+    let position = |(range, state): (&HashRange, &ShardState)| Position {
+        range: *range,
+        copy: database.copy_id(),
+        seq: of(state),
+    };
+    Seq { positions: ranges.zip(states).map(position).collect() }.to_string()
+}
+
+/// Counts and sizes of one partition.
+pub(crate) async fn partition(
+    database: &Database,
+    partition: &str,
+) -> Result<PartitionInfo, Error> {
+    let copy = database.owner(database.ring().shard_of_partition(partition))?;
+    let ShardState { doc_count, del_count, sizes, .. } = copy.partition(partition.into()).await?;
+    Ok(PartitionInfo { doc_count, doc_del_count: del_count, sizes })
+}

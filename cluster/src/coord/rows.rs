@@ -1,0 +1,348 @@
+//! Rows by id: shards scan their ranges, and what they find is merged; or the owners of given keys
+//! are asked for them, some at a time.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use settee_engine::shard::IdRange;
+use settee_model::docid::DocId;
+use settee_model::range::HashRange;
+use settee_model::seq::{Position, Seq};
+
+use super::join::try_join_all;
+use crate::copy::RowStream;
+use crate::database::Database;
+use crate::quorum::merge::Merge;
+use crate::rows::{AllDocsQuery, DocRow, Key, Namespace, Row, RowsHead, Select};
+use crate::shard::rows::{RowScan, design_range};
+use crate::shard::state::range_of_partition;
+use crate::{Error, ring};
+
+/// Keys that are looked up at once.
+const KEYS: usize = 256;
+/// Rows that every shard reads at first, where nobody said how many are wanted.
+const FIRST: usize = 128;
+
+/// An answer under way: the head is known, rows are fetched as they are asked for.
+pub struct Rows {
+    head: RowsHead,
+    source: Source,
+}
+
+enum Source {
+    Range(Merged),
+    Keys(Keys),
+}
+
+impl Rows {
+    pub(crate) async fn start(database: Arc<Database>, query: AllDocsQuery) -> Result<Rows, Error> {
+        let mut query = query;
+        match mem::take(&mut query.select) {
+            Select::Keys(keys) => of_keys(database, query, keys).await,
+            Select::Range { start, end, inclusive_end } => {
+                let range = range_of(&query, start, end, inclusive_end);
+                of_range(&database, &query, range).await
+            }
+        }
+    }
+
+    /// Total, offset and sequence.
+    #[must_use]
+    pub fn head(&self) -> &RowsHead {
+        &self.head
+    }
+
+    /// The next rows in order, never an empty batch; `None` after the last. Cancel safe.
+    pub async fn next_batch(&mut self) -> Result<Option<Vec<Row>>, Error> {
+        match &mut self.source {
+            Source::Range(merged) => {
+                let batch = merged.next_batch().await?;
+                Ok(batch.map(|rows| rows.into_iter().map(|row| Row::Doc(Box::new(row))).collect()))
+            }
+            Source::Keys(keys) => keys.next_batch().await,
+        }
+    }
+}
+
+/// Rows of several shards on their way into one stream.
+struct Merged {
+    merge: Merge<DocRow>,
+    streams: Vec<RowStream>,
+    skip: u64,
+    left: u64,
+}
+
+impl Merged {
+    async fn next_batch(&mut self) -> Result<Option<Vec<DocRow>>, Error> {
+        while self.left > 0 {
+            let rows = self.merge.drain();
+            let rows = self.cut(rows);
+            if !rows.is_empty() {
+                return Ok(Some(rows));
+            }
+            let hungry = self.merge.hungry();
+            if hungry.is_empty() {
+                break;
+            }
+            for number in &hungry {
+                if let Some(stream) = self.streams.get_mut(*number) {
+                    stream.begin();
+                }
+            }
+            for number in hungry {
+                if let Some(stream) = self.streams.get_mut(number) {
+                    let batch = stream.next().await?;
+                    self.merge.feed(number, batch);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes off what is to be left out at the start and beyond the limit.
+    fn cut(&mut self, mut rows: Vec<DocRow>) -> Vec<DocRow> {
+        let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(rows.len());
+        rows.drain(..skipped);
+        self.skip -= skipped as u64;
+        rows.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));
+        self.left -= rows.len() as u64;
+        rows
+    }
+}
+
+async fn of_range(
+    database: &Database,
+    query: &AllDocsQuery,
+    range: IdRange,
+) -> Result<Rows, Error> {
+    let mut scan = RowScan {
+        namespace: query.namespace,
+        range,
+        descending: query.descending,
+        include_docs: query.include_docs,
+        conflicts: query.conflicts,
+    };
+    let left = query.limit.unwrap_or(u64::MAX);
+    if query.skip == 0 || !query.include_docs {
+        let merged = open(database, query, &scan, query.skip, left).await?;
+        let head = head_of(database, query, &merged.streams)?;
+        return Ok(Rows { head, source: Source::Range(merged) });
+    }
+    // Rows that are left out need no documents: pass over them first, then begin behind them.
+    scan.include_docs = false;
+    let mut passed = open(database, query, &scan, 0, query.skip).await?;
+    let head = head_of(database, query, &passed.streams)?;
+    let mut last = None;
+    while let Some(rows) = passed.next_batch().await? {
+        last = rows.into_iter().next_back().map(|row| row.id);
+    }
+    scan.include_docs = true;
+    let enough = passed.left == 0;
+    if let Some(last) = last {
+        let start = if scan.descending { &mut scan.range.1 } else { &mut scan.range.0 };
+        *start = Bound::Excluded(last);
+    }
+    let left = if enough { left } else { 0 };
+    let merged = open(database, query, &scan, 0, left).await?;
+    Ok(Rows { head, source: Source::Range(merged) })
+}
+
+/// Begins to scan all shards that the query concerns.
+async fn open(
+    database: &Database,
+    query: &AllDocsQuery,
+    scan: &RowScan,
+    skip: u64,
+    left: u64,
+) -> Result<Merged, Error> {
+    let shards = shards_of(database, query);
+    let most = usize::try_from(skip.saturating_add(left)).unwrap_or(usize::MAX);
+    let first = if most == usize::MAX { FIRST } else { most / shards.len().max(1) + shards.len() };
+    let begin = |shard: &usize| {
+        let copy = database.owner(*shard);
+        let scan = squeeze(scan);
+        async move { copy?.rows(scan, first).await }
+    };
+    let streams = try_join_all(shards.iter().map(begin)).await?;
+    Ok(Merged { merge: Merge::new(streams.len(), scan.descending), streams, skip, left })
+}
+
+fn shards_of(database: &Database, query: &AllDocsQuery) -> Vec<usize> {
+    match &query.partition {
+        Some(partition) => vec![database.ring().shard_of_partition(partition)],
+        None => (0..database.ring().ranges().len()).collect(),
+    }
+}
+
+fn head_of(
+    database: &Database,
+    query: &AllDocsQuery,
+    streams: &[RowStream],
+) -> Result<RowsHead, Error> {
+    if query.namespace == Namespace::Local {
+        let update_seq = query.update_seq.then_some(None);
+        return Ok(RowsHead { total_rows: None, offset: None, update_seq });
+    }
+    let total: u64 = streams.iter().map(|stream| stream.head.total).sum();
+    let before: u64 = streams.iter().map(|stream| stream.head.offset).sum();
+    let shards = shards_of(database, query);
+    let ranges = shards.iter().filter_map(|shard| database.ring().ranges().get(*shard));
+    let position = |(range, stream): (&HashRange, &RowStream)| Position {
+        range: *range,
+        copy: database.copy_id(),
+        seq: stream.head.update_seq,
+    };
+    let seq = || Seq { positions: ranges.zip(streams).map(position).collect() }.to_string();
+    Ok(RowsHead {
+        total_rows: Some(total),
+        offset: Some(total.min(before.saturating_add(query.skip))),
+        update_seq: query.update_seq.then(|| Some(seq())),
+    })
+}
+
+/// The ids that a query asks for, in their own order.
+fn range_of(
+    query: &AllDocsQuery,
+    start: Option<String>,
+    end: Option<String>,
+    inclusive_end: bool,
+) -> IdRange {
+    let id = |text: String| DocId::trusted(&text);
+    let start = start.map_or(Bound::Unbounded, |text| Bound::Included(id(text)));
+    let end = match end {
+        None => Bound::Unbounded,
+        Some(text) if inclusive_end => Bound::Included(id(text)),
+        Some(text) => Bound::Excluded(id(text)),
+    };
+    let asked = if query.descending { (end, start) } else { (start, end) };
+    let within = match query.namespace {
+        Namespace::Design => cut(asked, design_range()),
+        Namespace::All | Namespace::Local => asked,
+    };
+    match &query.partition {
+        Some(partition) => cut(within, range_of_partition(partition)),
+        None => within,
+    }
+}
+
+/// What two ranges have in common.
+fn cut(a: IdRange, b: IdRange) -> IdRange {
+    let later = |bound: &Bound<DocId>, than: &Bound<DocId>| match (bound, than) {
+        (Bound::Unbounded, _) => false,
+        (_, Bound::Unbounded) => true,
+        (Bound::Included(key), Bound::Included(other) | Bound::Excluded(other)) => key > other,
+        (Bound::Excluded(key), Bound::Included(other) | Bound::Excluded(other)) => key >= other,
+    };
+    let earlier = |bound: &Bound<DocId>, than: &Bound<DocId>| match (bound, than) {
+        (Bound::Unbounded, _) => false,
+        (_, Bound::Unbounded) => true,
+        (Bound::Included(key), Bound::Included(other) | Bound::Excluded(other)) => key < other,
+        (Bound::Excluded(key), Bound::Included(other) | Bound::Excluded(other)) => key <= other,
+    };
+    let start = if later(&a.0, &b.0) { a.0 } else { b.0 };
+    let end = if earlier(&a.1, &b.1) { a.1 } else { b.1 };
+    (start, end)
+}
+
+/// Makes a range whose end comes before its start an empty one at its start, in reading direction.
+fn squeeze(scan: &RowScan) -> RowScan {
+    let mut scan = scan.clone();
+    let key = |bound: &Bound<DocId>| match bound {
+        Bound::Included(key) | Bound::Excluded(key) => Some(key.clone()),
+        Bound::Unbounded => None,
+    };
+    if let (Some(low), Some(high)) = (key(&scan.range.0), key(&scan.range.1))
+        && low > high
+    {
+        if scan.descending {
+            scan.range.0 = Bound::Excluded(high);
+        } else {
+            scan.range.1 = Bound::Excluded(low);
+        }
+    }
+    scan
+}
+
+/// Keys whose rows are still to be given.
+struct Keys {
+    database: Arc<Database>,
+    keys: VecDeque<Key>,
+    include_docs: bool,
+    conflicts: bool,
+}
+
+async fn of_keys(
+    database: Arc<Database>,
+    query: AllDocsQuery,
+    mut keys: Vec<Key>,
+) -> Result<Rows, Error> {
+    if query.descending {
+        keys.reverse();
+    }
+    let (skip, limit) = (query.skip, query.limit.unwrap_or(u64::MAX));
+    let number = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+    let mut keys: VecDeque<Key> = keys.into_iter().skip(number(skip)).take(number(limit)).collect();
+    keys.retain(|key| belongs(key, query.namespace));
+    let totals = match query.namespace {
+        Namespace::Local => Vec::new(),
+        namespace => {
+            let owners = database.owners()?;
+            try_join_all(owners.into_iter().map(|copy| copy.total(namespace))).await?
+        }
+    };
+    let head = RowsHead {
+        total_rows: (query.namespace != Namespace::Local).then(|| totals.iter().sum()),
+        offset: None,
+        update_seq: query.update_seq.then_some(None),
+    };
+    let AllDocsQuery { include_docs, conflicts, .. } = query;
+    let keys = Keys { database, keys, include_docs, conflicts };
+    Ok(Rows { head, source: Source::Keys(keys) })
+}
+
+fn belongs(key: &Key, namespace: Namespace) -> bool {
+    match (namespace, key) {
+        (Namespace::All, _) => true,
+        (Namespace::Design, Key::Id(id)) => id.is_design(),
+        (Namespace::Local, Key::Id(id)) => id.is_local(),
+        (_, Key::Other(_)) => false,
+    }
+}
+
+impl Keys {
+    async fn next_batch(&mut self) -> Result<Option<Vec<Row>>, Error> {
+        if self.keys.is_empty() {
+            return Ok(None);
+        }
+        // Keys are taken off only when their rows are there: an answer that was given up in the
+        // middle is asked for again.
+        let some: Vec<Key> = self.keys.iter().take(KEYS).cloned().collect();
+        let count = some.len();
+        let rows = self.look_up(some).await?;
+        self.keys.drain(..count);
+        Ok(Some(rows))
+    }
+
+    async fn look_up(&self, keys: Vec<Key>) -> Result<Vec<Row>, Error> {
+        let ids = keys.iter().enumerate().filter_map(|(place, key)| match key {
+            Key::Id(id) => Some((place, id.clone())),
+            Key::Other(_) => None,
+        });
+        let parts = self.database.ring().split(ids.collect(), |(_, id)| id);
+        let ask = |part: ring::Part<(usize, DocId)>| async move {
+            let (places, ids): (Vec<usize>, Vec<DocId>) = part.items.into_iter().unzip();
+            let copy = self.database.owner(part.shard)?;
+            let rows = copy.rows_of(ids, self.include_docs, self.conflicts).await?;
+            Ok::<_, Error>(places.into_iter().zip(rows).collect::<Vec<_>>())
+        };
+        let mut rows: Vec<Row> = keys.into_iter().map(Row::Missing).collect();
+        for (place, row) in try_join_all(parts.into_iter().map(ask)).await?.into_iter().flatten() {
+            if let (Some(slot), Some(row)) = (rows.get_mut(place), row) {
+                *slot = Row::Doc(Box::new(row));
+            }
+        }
+        Ok(rows)
+    }
+}

@@ -1,0 +1,177 @@
+//! Writing: edits and purges go to the owners of their ranges, as one batch for each range, and are
+//! answered in the order they came in.
+
+use settee_engine::shard::{Batch, Outcome, PurgeRequest, Write};
+use settee_model::doc::DocEdit;
+use settee_model::docid::DocId;
+use settee_model::edit::{self, EditError};
+use settee_model::rev::Rev;
+
+use super::join::join_all;
+use crate::copy::ShardCopy;
+use crate::database::Database;
+use crate::docs::{EditMode, EditResult, IdRevs, PurgeResult, UpdateOptions};
+use crate::quorum::acks::{Acked, Acks, majority};
+use crate::{DbMeta, Error, ring};
+
+/// A write on its way to its shard, or the reason why it is not sent at all.
+enum Job {
+    Send(DocId, Box<Write>),
+    Refuse(DocId, EditError),
+}
+
+impl Job {
+    fn id(&self) -> &DocId {
+        match self {
+            Job::Send(id, _) | Job::Refuse(id, _) => id,
+        }
+    }
+
+    fn of_edit(edit: DocEdit, mode: EditMode) -> Job {
+        let id = edit.id.clone();
+        if id.is_local() {
+            return match edit::local_base(&edit.revs, edit.deleted) {
+                Ok(rev) => {
+                    let body = (!edit.deleted).then_some(edit.body);
+                    let local = settee_engine::shard::LocalEdit { id: id.clone(), rev, body };
+                    Job::Send(id, Box::new(Write::Local(local)))
+                }
+                Err(error) => Job::Refuse(id, error),
+            };
+        }
+        let write = match mode {
+            EditMode::Interactive => Write::Interactive(edit),
+            EditMode::Replicated => Write::Replicated(edit),
+        };
+        Job::Send(id, Box::new(write))
+    }
+}
+
+/// Writes edits; one result for each.
+pub(crate) async fn update(
+    database: &Database,
+    edits: Vec<DocEdit>,
+    mode: EditMode,
+    options: UpdateOptions,
+) -> Result<Vec<EditResult>, Error> {
+    let jobs = edits.into_iter().map(|edit| Job::of_edit(edit, mode)).collect();
+    let outcomes = write(database, jobs, options).await?;
+    let result = |(outcome, accepted)| EditResult { result: rev_of(outcome), accepted };
+    Ok(outcomes.into_iter().map(result).collect())
+}
+
+fn rev_of(outcome: Result<Outcome, Error>) -> Result<Rev, Error> {
+    match outcome? {
+        Outcome::Written(rev) | Outcome::Unchanged(rev) => Ok(rev),
+        Outcome::Failed(error) => Err(error.into()),
+        Outcome::Purged(_) | Outcome::Set => Err(unexpected()),
+    }
+}
+
+/// Purges; one result for each request. `new_id` names requests for ever.
+pub(crate) async fn purge(
+    database: &Database,
+    requests: Vec<IdRevs>,
+    options: UpdateOptions,
+    new_id: &(dyn Fn() -> String + Send + Sync),
+) -> Result<Vec<PurgeResult>, Error> {
+    let job = |IdRevs { id, revs }: IdRevs| {
+        let uuid = new_id().into_bytes().into();
+        Job::Send(id.clone(), Box::new(Write::Purge(PurgeRequest { uuid, id, revs })))
+    };
+    let outcomes = write(database, requests.into_iter().map(job).collect(), options).await?;
+    let result = |(outcome, accepted)| {
+        let result = match outcome {
+            Ok(Outcome::Purged(revs)) => Ok(revs),
+            Ok(Outcome::Failed(error)) => Err(error.into()),
+            Ok(_) => Err(unexpected()),
+            Err(error) => Err(error),
+        };
+        PurgeResult { result, accepted }
+    };
+    Ok(outcomes.into_iter().map(result).collect())
+}
+
+fn unexpected() -> Error {
+    Error::Storage("a shard's writer answered something else than it was asked".into())
+}
+
+type JobResult = (Result<Outcome, Error>, bool);
+
+async fn write(
+    database: &Database,
+    jobs: Vec<Job>,
+    options: UpdateOptions,
+) -> Result<Vec<JobResult>, Error> {
+    let meta = database.meta();
+    let parts = database.ring().split(jobs, Job::id);
+    if let [only] = parts.as_slice() {
+        // A request to one shard fails as a whole, with the shard's own reason.
+        database.copies(only.shard)?;
+    }
+    let send = |part: ring::Part<Job>| {
+        let meta = &meta;
+        async move { (part.places, write_part(database, meta, part.shard, part.items, options).await) }
+    };
+    let mut parts = join_all(parts.into_iter().map(send)).await;
+    if parts.iter().all(|(_, results)| results.is_err()) {
+        return parts.pop().map_or(Ok(Vec::new()), |(_, results)| results);
+    }
+    // Where some shards could do it and others not, each edit has its own result.
+    let spread = |(places, results): (Vec<usize>, Result<Vec<JobResult>, Error>)| {
+        let count = places.len();
+        let results = results
+            .unwrap_or_else(|error| (0..count).map(|_| (Err(error.clone()), false)).collect());
+        (places, results)
+    };
+    Ok(ring::join(parts.into_iter().map(spread).collect()))
+}
+
+/// Writes what goes to one shard.
+async fn write_part(
+    database: &Database,
+    meta: &DbMeta,
+    shard: usize,
+    jobs: Vec<Job>,
+    options: UpdateOptions,
+) -> Result<Vec<JobResult>, Error> {
+    let copies = database.copies(shard)?;
+    let mut refused = Vec::new();
+    let mut writes = Vec::with_capacity(jobs.len());
+    for (place, job) in jobs.into_iter().enumerate() {
+        match job {
+            Job::Send(_, write) => writes.push(*write),
+            Job::Refuse(_, error) => refused.push((place, error)),
+        }
+    }
+    let batch =
+        Batch { writes, revs_limit: meta.revs_limit, purge_infos_limit: meta.purged_infos_limit };
+    let wanted =
+        options.w.map_or(majority(copies.len()), |w| usize::try_from(w).unwrap_or(usize::MAX));
+    let Acked { answer, accepted } = send(copies, batch, wanted).await?;
+    let mut results: Vec<JobResult> =
+        answer.into_iter().map(|outcome| (Ok(outcome), accepted)).collect();
+    for (place, error) in refused {
+        results.insert(place.min(results.len()), (Ok(Outcome::Failed(error)), false));
+    }
+    Ok(results)
+}
+
+/// Sends a batch to copies until enough of them have it.
+async fn send(
+    copies: &[ShardCopy],
+    batch: Batch,
+    wanted: usize,
+) -> Result<Acked<Vec<Outcome>>, Error> {
+    if batch.writes.is_empty() {
+        return Ok(Acked { answer: Vec::new(), accepted: false });
+    }
+    let mut acks = Acks::new(copies.len(), wanted);
+    let Some((last, first)) = copies.split_last() else { return Err(Error::Timeout) };
+    for copy in first {
+        if let Some(done) = acks.reply(copy.write(batch.clone()).await) {
+            return done;
+        }
+    }
+    acks.reply(last.write(batch).await).unwrap_or(Err(Error::Timeout))
+}

@@ -1,0 +1,84 @@
+//! Work that may block, done step by step off the async threads. Between steps no thread is held,
+//! so any number of slow clients costs memory only.
+
+use std::future::Future;
+
+use tokio::task::JoinHandle;
+
+use crate::Error;
+
+/// A state that travels to a blocking thread for each step and comes back with its result.
+pub(crate) struct Steps<S, R>(At<S, R>);
+
+enum At<S, R> {
+    Idle(S),
+    Running(JoinHandle<(S, R)>),
+    /// A step panicked or the runtime is going down.
+    Lost,
+}
+
+impl<S: Send + 'static, R: Send + 'static> Steps<S, R> {
+    pub(crate) fn new(state: S) -> Self {
+        Steps(At::Idle(state))
+    }
+
+    /// Begins a step unless one is running.
+    pub(crate) fn begin(&mut self, step: impl FnOnce(&mut S) -> R + Send + 'static) {
+        self.0 = match std::mem::replace(&mut self.0, At::Lost) {
+            At::Idle(mut state) => At::Running(tokio::task::spawn_blocking(move || {
+                let result = step(&mut state);
+                (state, result)
+            })),
+            other => other,
+        };
+    }
+
+    /// The result of the running step; `None` if none was begun. Cancel safe.
+    pub(crate) async fn result(&mut self) -> Result<Option<R>, Error> {
+        match &mut self.0 {
+            At::Idle(_) => Ok(None),
+            At::Lost => Err(Error::Closing),
+            At::Running(running) => match running.await {
+                Ok((state, result)) => {
+                    self.0 = At::Idle(state);
+                    Ok(Some(result))
+                }
+                Err(error) => {
+                    self.0 = At::Lost;
+                    Err(lost(&error))
+                }
+            },
+        }
+    }
+
+    /// The state, once no step is running.
+    pub(crate) async fn into_state(mut self) -> Result<S, Error> {
+        self.result().await?;
+        match self.0 {
+            At::Idle(state) => Ok(state),
+            At::Running(_) | At::Lost => Err(Error::Closing),
+        }
+    }
+}
+
+/// Does one thing on a thread that may block.
+pub(crate) async fn blocking<R: Send + 'static>(
+    work: impl FnOnce() -> Result<R, Error> + Send + 'static,
+) -> Result<R, Error> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(lost(&error)))
+}
+
+/// Does work to its end although the request that wanted it may be given up in the middle.
+pub(crate) async fn uninterrupted<R: Send + 'static>(
+    work: impl Future<Output = Result<R, Error>> + Send + 'static,
+) -> Result<R, Error> {
+    tokio::spawn(work).await.unwrap_or_else(|error| Err(lost(&error)))
+}
+
+fn lost(error: &tokio::task::JoinError) -> Error {
+    if error.is_cancelled() {
+        return Error::Closing;
+    }
+    tracing::error!(%error, "work on a blocking thread was lost");
+    Error::Storage("internal error".into())
+}

@@ -1,0 +1,134 @@
+//! Databases: making, removing, listing, metadata, restarts.
+
+use bytes::Bytes;
+use settee_model::docid::DbName;
+
+use super::{Node, edit, id, put};
+use crate::docs::{EditMode, OpenOptions, UpdateOptions};
+use crate::rows::AllDocsQuery;
+use crate::{CreateOptions, Error};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn databases_are_made_listed_and_removed() {
+    let node = Node::new().await;
+    for name in ["b", "a/x", "a"] {
+        node.db(name, 2).await;
+    }
+    let names = |node: &Node| -> Vec<String> {
+        node.cluster.all_dbs().keys().map(ToString::to_string).collect()
+    };
+    assert_eq!(names(&node), ["a", "a/x", "b"]);
+    let a = DbName::trusted("a");
+    let again = node.cluster.create_db(&a, CreateOptions::default()).await;
+    assert_eq!(again, Err(Error::DatabaseExists));
+    let db = node.cluster.db(&a).unwrap();
+    node.cluster.delete_db(&a).await.unwrap();
+    assert_eq!(names(&node), ["a/x", "b"]);
+    assert_eq!(node.cluster.delete_db(&a).await, Err(Error::DatabaseMissing));
+    assert!(matches!(node.cluster.db(&a), Err(Error::DatabaseMissing)));
+    // A handle from before is of no use any more, whatever it is asked.
+    let edits = vec![edit("x", "{}", None)];
+    let written = db.update(edits, EditMode::Interactive, UpdateOptions::default()).await;
+    assert!(matches!(written, Err(Error::DatabaseMissing)));
+    assert!(matches!(db.info().await, Err(Error::DatabaseMissing)));
+    let all = db.all_docs(AllDocsQuery::default()).await;
+    assert!(matches!(all, Err(Error::DatabaseMissing)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_that_is_used_again_begins_empty() {
+    let node = Node::new().await;
+    let mut stamps = Vec::new();
+    let mut node = node;
+    for round in 0..6 {
+        let db = node.db("again", 2).await;
+        stamps.push(db.meta().created);
+        let info = db.info().await.unwrap();
+        assert_eq!(info.doc_count, 0, "round {round}");
+        put(&db, edit("old", "{}", None)).await.unwrap();
+        node.cluster.delete_db(db.name()).await.unwrap();
+        if round == 2 {
+            node = node.restart().await;
+        }
+    }
+    let mut unique = stamps.clone();
+    unique.dedup();
+    assert_eq!(unique.len(), stamps.len(), "{stamps:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_keeps_everything() {
+    let node = Node::new().await;
+    let uuid = node.cluster.uuid().to_owned();
+    let db =
+        node.create("kept", CreateOptions { q: Some(3), partitioned: true, ..Default::default() });
+    let db = db.await;
+    let rev = put(&db, edit("p:1", r#"{"a":1}"#, None)).await.unwrap();
+    put(&db, edit("_local/l", r#"{"b":2}"#, None)).await.unwrap();
+    let security = Bytes::from_static(br#"{"members":{"roles":["_admin"]}}"#);
+    db.set_security(security.clone()).await.unwrap();
+    db.set_revs_limit(7).await.unwrap();
+    db.set_purged_infos_limit(9).await.unwrap();
+    let (meta, info) = (db.meta(), db.info().await.unwrap());
+    assert_eq!((meta.revs_limit, meta.purged_infos_limit), (7, 9));
+    let gone = node.db("gone", 1).await;
+    node.cluster.delete_db(gone.name()).await.unwrap();
+    drop((db, gone));
+
+    let node = node.restart().await;
+    assert_eq!(node.cluster.uuid(), uuid);
+    assert_eq!(node.cluster.all_dbs().len(), 1);
+    let db = node.cluster.db(&meta.name).unwrap();
+    assert_eq!(*db.meta(), *meta);
+    assert_eq!(db.meta().security, Some(security));
+    let after = db.info().await.unwrap();
+    assert_eq!(after.update_seq, info.update_seq);
+    assert_eq!((after.doc_count, after.doc_del_count), (1, 0));
+    let opened = db.open_doc(&id("p:1"), OpenOptions::default()).await.unwrap();
+    assert_eq!(opened.doc.rev(), Some(rev));
+    assert_eq!(opened.doc.record.body, r#"{"a":1}"#);
+    let local = db.open_doc(&id("_local/l"), OpenOptions::default()).await.unwrap();
+    assert_eq!(local.doc.rev().unwrap().to_string(), "0-1");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_half_made_is_cleared_away() {
+    let node = Node::new().await;
+    let db = node.db("whole", 2).await;
+    let mut half = crate::DbMeta::clone(&db.meta());
+    half.name = DbName::trusted("half");
+    let inner = db.node.clone();
+    inner.store().put_database(&half, crate::meta::Stage::Creating).await.unwrap();
+    for copy in inner.copies(&half).unwrap().concat() {
+        copy.create().await.unwrap();
+    }
+    let copy = inner.copies(&half).unwrap().concat().remove(0);
+    drop(db);
+    let node = node.restart().await;
+    assert_eq!(node.cluster.all_dbs().len(), 1);
+    let db = node.db("half", 2).await;
+    assert_eq!(db.info().await.unwrap().doc_count, 0);
+    assert!(copy.shard().await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn database_updates_are_recorded() {
+    let node = Node::new().await;
+    node.db("before", 1).await;
+    let global = node.db("_global_changes", 1).await;
+    let db = node.db("seen", 2).await;
+    for round in 0..3 {
+        put(&db, edit(&format!("doc{round}"), "{}", None)).await.unwrap();
+    }
+    node.cluster.delete_db(db.name()).await.unwrap();
+    for _ in 0..100 {
+        if global.info().await.unwrap().doc_count >= 3 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    for doc in ["created:seen", "updated:seen", "deleted:seen"] {
+        global.open_doc(&id(doc), OpenOptions::default()).await.unwrap();
+    }
+    assert_eq!(global.info().await.unwrap().doc_count, 3);
+}
