@@ -1,5 +1,5 @@
-//! [`Cluster`]: the databases there are, and this node among its peers. Makes and removes databases;
-//! what is done with one is [`Db`]'s business.
+//! [`Cluster`]: the databases there are, and this node among its peers. Makes and removes
+//! databases; what is done with one is [`Db`]'s business.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

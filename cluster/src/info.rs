@@ -64,6 +64,8 @@ pub struct ActiveTask {
     pub changes_done: u64,
     /// Entries to do.
     pub total_changes: u64,
+    /// What it does at present, in CouchDB's words.
+    pub phase: &'static str,
 }
 
 impl ActiveTask {
@@ -76,6 +78,7 @@ impl ActiveTask {
             updated_on: now,
             changes_done: task.done,
             total_changes: task.total,
+            phase: "document_copy",
         }
     }
 }

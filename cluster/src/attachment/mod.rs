@@ -3,8 +3,6 @@
 
 mod gzip;
 mod stream;
-#[cfg(test)]
-mod tests;
 mod upload;
 
 pub use stream::AttStream;

@@ -36,8 +36,8 @@ pub struct Upload {
 /// Bytes that lie in the shard and may be named by an edit.
 #[derive(Clone, Debug)]
 pub struct Finished {
-    /// For [`settee_model::doc::AttSource::Uploaded`]. Where a client sent gzip, `content.length` is
-    /// the encoded length; one who knows better (multipart stubs) may set it.
+    /// For [`settee_model::doc::AttSource::Uploaded`]. Where a client sent gzip, `content.length`
+    /// is the encoded length; one who knows better (multipart stubs) may set it.
     pub uploaded: Uploaded,
     /// MD5 of the bytes as they came in, for a client's `Content-MD5`.
     pub identity_md5: [u8; 16],

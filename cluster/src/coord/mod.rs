@@ -1,5 +1,5 @@
-//! How a request travels: which copies are asked, in which order replies are waited for, and when it
-//! is enough. Thin: what replies mean is decided in `quorum`, what a copy does is in `shard`.
+//! How a request travels: which copies are asked, in which order replies are waited for, and when
+//! it is enough. Thin: what replies mean is decided in `quorum`, what a copy does is in `shard`.
 
 pub(crate) mod changes;
 pub(crate) mod docs;

@@ -111,7 +111,10 @@ async fn write(
     }
     let send = |part: ring::Part<Job>| {
         let meta = &meta;
-        async move { (part.places, write_part(database, meta, part.shard, part.items, options).await) }
+        async move {
+            let results = write_part(database, meta, part.shard, part.items, options).await;
+            (part.places, results)
+        }
     };
     let mut parts = join_all(parts.into_iter().map(send)).await;
     if parts.iter().all(|(_, results)| results.is_err()) {

@@ -67,6 +67,8 @@ pub(crate) struct ChangeScanner {
     pending: u64,
 }
 
+// A scanner lives in one place, on the heap; what its parts weigh does not matter.
+#[allow(clippy::large_enum_variant)]
 enum Source {
     /// All changes, in order.
     Walk(ChangeCursor),

@@ -1,5 +1,6 @@
 //! What one shard copy does for the coordinator: reads over a snapshot, in the order of the shard.
-//! Everything here may block and knows one shard only; who calls it, and where, is `copy`'s business.
+//! Everything here may block and knows one shard only; who calls it, and where, is the business of
+//! `copy`.
 
 pub(crate) mod changes;
 pub(crate) mod open;

@@ -1,1 +1,0 @@
-//! Attachments through a real shard: what went in comes out, by ranges and encodings.
