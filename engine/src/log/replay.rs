@@ -27,7 +27,8 @@ pub struct Segment {
 pub enum Tail {
     /// With a whole batch.
     Whole,
-    /// With a write that was never acknowledged; the segment's `len` is where it starts.
+    /// With something else: room that was not used yet, or a write that was never acknowledged.
+    /// The segment's `len` is where it starts.
     Torn,
     /// There is one more file, which was never used.
     Unused {
@@ -109,6 +110,8 @@ fn scan_segment(
                 at = batch.end;
             }
             Ok(_) => return Err(corrupt(at, "batch has another lsn than it should")),
+            // Room that was never used. Were a batch missing here, the next lsn would say so.
+            Err(_) if !is_last && is_zero(&bytes, at) => break,
             Err(what) if !is_last => return Err(corrupt(at, what)),
             Err(what) if later_batch(&bytes, at, header.salt, scanned.next_lsn) => {
                 return Err(corrupt(at, what));
@@ -121,6 +124,10 @@ fn scan_segment(
     }
     scanned.segments.push(Segment { first_lsn, len: at as u64 });
     Ok(())
+}
+
+fn is_zero(bytes: &[u8], from: usize) -> bool {
+    bytes.get(from..).unwrap_or_default().iter().all(|byte| *byte == 0)
 }
 
 fn hand_out(

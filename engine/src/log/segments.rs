@@ -68,9 +68,14 @@ pub struct Appender {
     salt: u64,
     /// End of what is durable in the last segment.
     end: u64,
+    /// End of what the last segment's file has room for: behind `end` there are zeros.
+    allocated: u64,
     next_lsn: u64,
     buffer: Vec<u8>,
 }
+
+/// The file grows by zeros of this size, so that most syncs need not write the file's metadata.
+const ALLOCATE: u64 = 1 << 20;
 
 /// A write buffer larger than this is given back.
 const KEEP_BUFFER: usize = 4 << 20;
@@ -90,21 +95,29 @@ impl Appender {
         let Scanned { segments: list, next_lsn, salt, .. } = scanned;
         let last = list.last().cloned();
         let segments = Segments { storage, dir, list: Arc::new(Mutex::new(list)) };
-        let segment_bytes = options.segment_bytes;
-        let Some(Segment { first_lsn, len }) = last else {
-            let (file, salt) = begin(&segments, next_lsn)?;
-            let (end, buffer) = (SEGMENT_HEADER as u64, Vec::new());
-            return Ok(Appender { segments, segment_bytes, file, salt, end, next_lsn, buffer });
+        let (file, salt, end) = match last {
+            None => begin(&segments, next_lsn)?,
+            Some(Segment { first_lsn, len }) => {
+                let file = segments.storage.open(&path(&segments.dir, first_lsn))?;
+                if scanned.tail == Tail::Torn {
+                    file.truncate(len)?;
+                }
+                // What was replayed may have been in the operating system's memory only.
+                file.sync()?;
+                segments.storage.sync_dir(&segments.dir)?;
+                (file, salt, len)
+            }
         };
-        let file = segments.storage.open(&path(&segments.dir, first_lsn))?;
-        if scanned.tail == Tail::Torn {
-            file.truncate(len)?;
-        }
-        // What was replayed may have been in the operating system's memory only.
-        file.sync()?;
-        segments.storage.sync_dir(&segments.dir)?;
-        let (end, buffer) = (len, Vec::new());
-        Ok(Appender { segments, segment_bytes, file, salt, end, next_lsn, buffer })
+        Ok(Appender {
+            segments,
+            segment_bytes: options.segment_bytes,
+            file,
+            salt,
+            end,
+            allocated: end,
+            next_lsn,
+            buffer: Vec::new(),
+        })
     }
 
     /// The files, for everything but appending.
@@ -127,9 +140,14 @@ impl Appender {
             self.rotate()?;
         }
         encode_batch(&mut self.buffer, self.salt, self.next_lsn, frames);
+        let batch_end = self.end + self.buffer.len() as u64;
+        if batch_end > self.allocated {
+            self.allocated = batch_end.max(self.segment_bytes.min(self.end + ALLOCATE));
+            self.buffer.resize((self.allocated - self.end) as usize, 0);
+        }
         self.file.write_at(&self.buffer, self.end)?;
         self.file.sync()?;
-        self.end += self.buffer.len() as u64;
+        self.end = batch_end;
         self.next_lsn += count as u64;
         self.segments.grow(self.end);
         if self.buffer.capacity() > KEEP_BUFFER {
@@ -148,19 +166,19 @@ impl Appender {
     }
 
     fn rotate(&mut self) -> Result<(), Error> {
-        (self.file, self.salt) = begin(&self.segments, self.next_lsn)?;
-        self.end = SEGMENT_HEADER as u64;
+        (self.file, self.salt, self.end) = begin(&self.segments, self.next_lsn)?;
+        self.allocated = self.end;
         Ok(())
     }
 }
 
-/// Creates the segment that starts with `first_lsn`, durably.
-fn begin(segments: &Segments, first_lsn: u64) -> Result<(Arc<dyn File>, u64), Error> {
+/// Creates the segment that starts with `first_lsn`, durably: its file, salt and end.
+fn begin(segments: &Segments, first_lsn: u64) -> Result<(Arc<dyn File>, u64, u64), Error> {
     let salt = segments.storage.random();
     let file = segments.storage.create(&path(&segments.dir, first_lsn))?;
     file.write_at(&SegmentHeader { first_lsn, salt }.encode(), 0)?;
     file.sync()?;
     segments.storage.sync_dir(&segments.dir)?;
     segments.push(first_lsn);
-    Ok((file, salt))
+    Ok((file, salt, SEGMENT_HEADER as u64))
 }
