@@ -70,6 +70,11 @@ impl PageWriter {
         Ok(PagePtr { offset, len: len as u32 })
     }
 
+    /// The pages of the file it writes to.
+    pub fn pages(&self) -> &Pages {
+        &self.pages
+    }
+
     /// Bytes put so far, frames included.
     pub fn written(&self) -> u64 {
         self.written

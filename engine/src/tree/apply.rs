@@ -7,7 +7,8 @@ use bytes::Bytes;
 
 use super::{
     Spec, Top,
-    node::{Body, Child, Inner, Link, Node, Spot, View},
+    inner::{Inner, page_size},
+    node::{Body, Child, Link, Node},
     split::{cuts, separator},
 };
 use crate::{
@@ -42,7 +43,7 @@ pub fn apply(
     let low = Bytes::new();
     let (mut level, applied) = match top {
         None => (0, batch.leaf(None, &low, ops)),
-        Some(top) => (top.level, batch.node(top.child.spot(), &low, top.level, ops)?),
+        Some(top) => (top.level, batch.node(&top.child, &low, top.level, ops)?),
     };
     let Some(Applied { mut links, packed, .. }) = applied else { return Ok(top.cloned()) };
     while links.len() > 1 {
@@ -50,21 +51,21 @@ pub fn apply(
         links = batch.group(links, level, packed);
     }
     let mut child = links.pop().map(|link| link.child);
-    while let Some(only) = child.as_ref().and_then(only_child) {
+    while let Some(only) = child.as_ref().map_or(Ok(None), |child| only_child(child, pages))? {
         child = Some(only);
         level -= 1;
     }
     Ok(child.map(|child| Top { child, level }))
 }
 
-fn only_child(child: &Child) -> Option<Child> {
-    let Child::Dirty(node) = child else { return None };
-    match &node.body {
-        Body::Inner { children, .. } => match children.as_slice() {
-            [only] => Some(only.child.clone()),
-            _ => None,
+/// The child of a new root that has only one.
+fn only_child(child: &Child, pages: &Pages) -> Result<Option<Child>, Error> {
+    match child {
+        Child::Dirty(node) => match &node.body {
+            Body::Inner(inner) if inner.len() == 1 => inner.child(0, pages).map(Some),
+            _ => Ok(None),
         },
-        Body::Leaf(_) => None,
+        Child::Clean(_) => Ok(None),
     }
 }
 
@@ -83,28 +84,37 @@ impl Batch<'_> {
     /// `None` if nothing changed.
     fn node(
         &self,
-        spot: Spot,
+        child: &Child,
         low: &Bytes,
         level: u8,
         ops: &[Op<'_>],
     ) -> Result<Option<Applied>, Error> {
-        match spot.load(self.pages, level)? {
-            View::Leaf(page) => Ok(self.leaf(Some(&page), low, ops)),
-            View::Inner(inner) => self.inner(&inner, low, level, ops),
+        match child.spot().load(self.pages, level)? {
+            Body::Leaf(page) => Ok(self.leaf(Some(&page), low, ops)),
+            Body::Inner(inner) => {
+                let (changes, packed) = self.children(&inner, low, level, ops)?;
+                if changes.is_empty() {
+                    Ok(None)
+                } else if changes.iter().all(|(_, applied)| self.is_plain(applied, level)) {
+                    self.replace(child, &inner, low, changes).map(Some)
+                } else {
+                    self.rebuild(&inner, low, level, changes, packed).map(Some)
+                }
+            }
         }
     }
 
-    fn inner(
+    /// Applies operations to the children of an inner node: what became of each child that changed,
+    /// and whether all growth is at the right end.
+    fn children(
         &self,
         inner: &Inner,
         low: &Bytes,
         level: u8,
         ops: &[Op<'_>],
-    ) -> Result<Option<Applied>, Error> {
-        let mut children = Vec::with_capacity(inner.len() + 2);
-        let mut shrunk = Vec::new();
-        let (mut changed, mut packed) = (false, false);
-        let (mut next, mut rest) = (0, ops);
+    ) -> Result<(Vec<(usize, Applied)>, bool), Error> {
+        let (mut changes, mut packed) = (Vec::new(), false);
+        let mut rest = ops;
         while let Some((key, _)) = rest.first() {
             let at = inner.find(key);
             let until = match at + 1 < inner.len() {
@@ -112,26 +122,63 @@ impl Batch<'_> {
                 false => rest.len(),
             };
             let (mine, later) = rest.split_at_checked(until.max(1)).unwrap_or((rest, &[]));
-            self.copy(inner, next..at, &mut children)?;
-            let mut old = inner.link(at, self.pages)?;
-            if at == 0 {
-                old.low = low.clone();
+            let old = inner.link(at, self.pages)?;
+            let low = if at == 0 { low } else { &old.low };
+            if let Some(applied) = self.node(&old.child, low, level.saturating_sub(1), mine)? {
+                packed = applied.packed && at + 1 == inner.len();
+                changes.push((at, applied));
             }
-            match self.node(old.child.spot(), &old.low, level.saturating_sub(1), mine)? {
-                None => children.push(old),
-                Some(applied) => {
-                    packed = applied.packed && at + 1 == inner.len();
-                    changed = true;
-                    if applied.shrunk && applied.links.len() == 1 {
-                        shrunk.push(children.len());
-                    }
-                    children.extend(applied.links);
-                }
-            }
-            (next, rest) = (at + 1, later);
+            rest = later;
         }
-        if !changed {
-            return Ok(None);
+        Ok((changes, packed))
+    }
+
+    /// Whether one child just takes the place of another.
+    fn is_plain(&self, applied: &Applied, level: u8) -> bool {
+        match applied.links.as_slice() {
+            [only] => !(applied.shrunk && self.is_small(&only.child, level.saturating_sub(1))),
+            _ => false,
+        }
+    }
+
+    /// The same inner node with other children in the same places.
+    fn replace(
+        &self,
+        old: &Child,
+        inner: &Inner,
+        low: &Bytes,
+        changes: Vec<(usize, Applied)>,
+    ) -> Result<Applied, Error> {
+        let nodes = changes.into_iter().filter_map(|(at, applied)| {
+            match applied.links.into_iter().next()?.child {
+                Child::Dirty(node) => Some((at, node)),
+                Child::Clean(_) => None,
+            }
+        });
+        let node = Node::replacing(old, inner, nodes.collect(), self.pages)?;
+        let link = Link { low: low.clone(), child: Child::Dirty(Arc::new(node)) };
+        Ok(Applied { links: vec![link], shrunk: false, packed: false })
+    }
+
+    /// Makes new inner nodes of what became of the children of one.
+    fn rebuild(
+        &self,
+        inner: &Inner,
+        low: &Bytes,
+        level: u8,
+        changes: Vec<(usize, Applied)>,
+        packed: bool,
+    ) -> Result<Applied, Error> {
+        let mut children = Vec::with_capacity(inner.len() + 2);
+        let mut shrunk = Vec::new();
+        let mut next = 0;
+        for (at, applied) in changes {
+            self.copy(inner, next..at, &mut children)?;
+            if applied.shrunk && applied.links.len() == 1 {
+                shrunk.push(children.len());
+            }
+            children.extend(applied.links);
+            next = at + 1;
         }
         self.copy(inner, next..inner.len(), &mut children)?;
         for at in shrunk.into_iter().rev() {
@@ -141,7 +188,7 @@ impl Batch<'_> {
             first.low = low.clone();
         }
         let shrunk = children.len() < inner.len();
-        Ok(Some(Applied { links: self.group(children, level, packed), shrunk, packed }))
+        Ok(Applied { links: self.group(children, level, packed), shrunk, packed })
     }
 
     fn copy(
@@ -158,7 +205,7 @@ impl Batch<'_> {
 
     /// Makes as few inner nodes as hold these children.
     fn group(&self, children: Vec<Link>, level: u8, packed: bool) -> Vec<Link> {
-        let sizes: Vec<usize> = children.iter().map(Link::page_size).collect();
+        let sizes: Vec<usize> = children.iter().map(page_size).collect();
         let cuts = cuts(&sizes, self.room(level), packed, 2);
         let mut rest = children.into_iter();
         let mut links = Vec::with_capacity(cuts.len());
@@ -171,19 +218,22 @@ impl Batch<'_> {
         links
     }
 
+    fn is_small(&self, child: &Child, level: u8) -> bool {
+        match child {
+            Child::Dirty(node) => node.page_size() < self.room(level) / 4,
+            Child::Clean(_) => false,
+        }
+    }
+
     /// Merges a child that became small with a neighbour, if the two fit well into one page.
     fn merge_small(&self, children: &mut Vec<Link>, at: usize, level: u8) -> Result<(), Error> {
-        let small = match children.get(at).map(|link| &link.child) {
-            Some(Child::Dirty(node)) => node.page_size() < self.room(level) / 4,
-            _ => false,
-        };
-        if !small {
+        if !children.get(at).is_some_and(|link| self.is_small(&link.child, level)) {
             return Ok(());
         }
         for left in [Some(at), at.checked_sub(1)].into_iter().flatten() {
             let (Some(a), Some(b)) = (children.get(left), children.get(left + 1)) else { continue };
-            let views = (self.load(a, level)?, self.load(b, level)?);
-            let Some(node) = self.merged(&views.0, &views.1, &b.low, level)? else { continue };
+            let bodies = (self.load(a, level)?, self.load(b, level)?);
+            let Some(node) = self.merged(&bodies.0, &bodies.1, &b.low, level)? else { continue };
             let link = Link { low: a.low.clone(), child: Child::Dirty(Arc::new(node)) };
             children.splice(left..left + 2, [link]);
             break;
@@ -191,7 +241,7 @@ impl Batch<'_> {
         Ok(())
     }
 
-    fn load(&self, link: &Link, level: u8) -> Result<View, Error> {
+    fn load(&self, link: &Link, level: u8) -> Result<Body, Error> {
         link.child.spot().load(self.pages, level)
     }
 
@@ -199,14 +249,14 @@ impl Batch<'_> {
     /// than three quarters full.
     fn merged(
         &self,
-        left: &View,
-        right: &View,
+        left: &Body,
+        right: &Body,
         low: &Bytes,
         level: u8,
     ) -> Result<Option<Node>, Error> {
         let most = self.room(level) / 4 * 3;
         Ok(match (left, right) {
-            (View::Leaf(a), View::Leaf(b)) => {
+            (Body::Leaf(a), Body::Leaf(b)) => {
                 let size = a.size_of(0, a.len()) + b.size_of(0, b.len());
                 (size <= most).then(|| {
                     let mut builder = PageBuilder::new(0, a.len() + b.len(), size);
@@ -215,14 +265,14 @@ impl Batch<'_> {
                     Node::leaf(builder.finish())
                 })
             }
-            (View::Inner(a), View::Inner(b)) => {
+            (Body::Inner(a), Body::Inner(b)) => {
                 let mut children = Vec::with_capacity(a.len() + b.len());
                 self.copy(a, 0..a.len(), &mut children)?;
                 self.copy(b, 0..b.len(), &mut children)?;
                 if let Some(first) = children.get_mut(a.len()) {
                     first.low = low.clone();
                 }
-                let size: usize = children.iter().map(Link::page_size).sum();
+                let size: usize = children.iter().map(page_size).sum();
                 (size <= most).then(|| Node::inner(level, children))
             }
             _ => None,

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use super::{
     Root, Spec, Top, Tree,
-    node::{Body, Child, Clean, Link, Node},
+    inner::Inner,
+    node::{Body, Child, Clean, Node},
 };
 use crate::{
     Error,
-    page::{INNER, LEAF, Page, PageBuilder, PageWriter, Synced, entry_size},
+    page::{INNER, LEAF, Page, PageBuilder, PageWriter, Synced},
 };
 
 /// A tree whose pages were put into a writer, but may not be on disk yet.
@@ -69,8 +70,8 @@ impl Checkpoint {
         };
         let (kind, page, below) = match &node.body {
             Body::Leaf(page) => (LEAF, page.clone(), 0),
-            Body::Inner { level, children } => {
-                let (page, below) = self.place_children(*level, children, writer)?;
+            Body::Inner(inner) => {
+                let (page, below) = self.place_children(inner, writer)?;
                 (INNER, page, below)
             }
         };
@@ -88,53 +89,41 @@ impl Checkpoint {
     /// The page of an inner node, and the bytes that everything below it takes in the file.
     fn place_children(
         &mut self,
-        level: u8,
-        children: &[Link],
+        inner: &Inner,
         writer: &mut PageWriter,
     ) -> Result<(Page, u64), Error> {
-        let mut entries = Vec::with_capacity(children.len());
-        let (mut size, mut stored) = (0, 0);
-        for link in children {
-            let clean = self.place(&link.child, writer)?;
-            let mut record = Vec::new();
+        let mut builder = PageBuilder::new(inner.level(), inner.len(), inner.page_size());
+        let mut record = Vec::new();
+        let mut stored = 0;
+        for i in 0..inner.len() {
+            let clean = self.place(&inner.child(i, writer.pages())?, writer)?;
+            record.clear();
             clean.encode(&mut record);
-            size += entry_size(&link.low, &record);
+            builder.push(inner.low(i), &record);
             stored += clean.stored;
-            entries.push((&link.low, record));
-        }
-        let mut builder = PageBuilder::new(level, entries.len(), size);
-        for (low, record) in entries {
-            builder.push(low, &record);
         }
         Ok((builder.finish(), stored))
     }
 }
 
 pub fn settle(tree: &Tree) -> Tree {
-    let top = tree.top.as_ref().map(|top| Top {
-        child: settled(&top.child).unwrap_or_else(|| top.child.clone()),
-        level: top.level,
+    let top = tree.top.as_ref().map(|top| {
+        let child = match &top.child {
+            Child::Dirty(node) => settled_node(node),
+            Child::Clean(_) => None,
+        };
+        Top { child: child.unwrap_or_else(|| top.child.clone()), level: top.level }
     });
     Tree { spec: tree.spec.clone(), top }
 }
 
-/// The child with places instead of nodes wherever there are places; `None` if nothing changes.
-fn settled(child: &Child) -> Option<Child> {
-    let Child::Dirty(node) = child else { return None };
+/// The node with places instead of nodes wherever there are places; `None` if nothing changes.
+fn settled_node(node: &Node) -> Option<Child> {
     if let Some(clean) = node.place.get() {
         return Some(Child::Clean(clean.clone()));
     }
-    let Body::Inner { level, children } = &node.body else { return None };
-    let mut changed = false;
-    let children = children
-        .iter()
-        .map(|link| match settled(&link.child) {
-            Some(child) => {
-                changed = true;
-                Link { low: link.low.clone(), child }
-            }
-            None => link.clone(),
-        })
-        .collect();
-    changed.then(|| Child::Dirty(Arc::new(node.with_children(*level, children))))
+    let Body::Inner(inner) = &node.body else { return None };
+    let replaced: Vec<(usize, Child)> =
+        inner.dirty().iter().filter_map(|(i, node)| Some((*i, settled_node(node)?))).collect();
+    (!replaced.is_empty()).then(|| Child::Dirty(Arc::new(node.settled(inner, replaced))))
 }

@@ -7,7 +7,8 @@ use bytes::Bytes;
 
 use super::{
     KeyRange, Top,
-    node::{Inner, Spot, View},
+    inner::Inner,
+    node::{Body, Spot},
     read::{as_slice, bound_key, lower, upper},
 };
 use crate::{
@@ -150,12 +151,12 @@ impl Cursor {
     ) -> Result<State, Error> {
         loop {
             match spot.load(&self.pages, level)? {
-                View::Leaf(leaf) => {
+                Body::Leaf(leaf) => {
                     let from = lower(&leaf, as_slice(&self.range.0));
                     let to = upper(&leaf, as_slice(&self.range.1)).max(from);
                     return Ok(State::At(Place { path, leaf, from, to }));
                 }
-                View::Inner(inner) => {
+                Body::Inner(inner) => {
                     let at = match (key, self.direction) {
                         (Some(key), _) => inner.find(key),
                         (None, Direction::Forward) => 0,

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::{
     Top,
-    node::{Spot, View},
+    node::{Body, Spot},
 };
 use crate::{
     Error,
@@ -66,10 +66,10 @@ impl Side {
     /// Replaces the node that comes next by its contents.
     fn expand(&mut self, pages: &Pages) -> Result<(), Error> {
         let Some(Item::Node { low, spot, level }) = self.0.last() else { return Ok(()) };
-        let (view, below) = (spot.clone().load(pages, *level)?, level.saturating_sub(1));
-        let items = match view {
-            View::Leaf(page) => vec![Item::Leaf { page, at: 0 }],
-            View::Inner(inner) => {
+        let (body, below) = (spot.load(pages, *level)?, level.saturating_sub(1));
+        let items = match body {
+            Body::Leaf(page) => vec![Item::Leaf { page, at: 0 }],
+            Body::Inner(inner) => {
                 let child = |i| {
                     let link = inner.link(i, pages)?;
                     let low = if i == 0 { low.clone() } else { link.low };

@@ -7,6 +7,7 @@ mod builder;
 mod checkpoint;
 mod cursor;
 mod diff;
+mod inner;
 mod node;
 mod read;
 mod reducer;

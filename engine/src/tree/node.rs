@@ -5,18 +5,17 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
-use super::{Entries, Reducer};
+use super::{
+    Entries, Reducer,
+    inner::{Indexed, Inner},
+};
 use crate::{
     Error,
-    page::{Page, PagePtr, Pages, entry_size},
+    page::{Page, PagePtr, Pages},
 };
 
-/// Bytes of a child's record before its reduction.
-const RECORD: usize = 28;
-/// Assumed length of a reduction when a node's size on disk is guessed.
-const USUAL_REDUCTION: usize = 16;
-/// What a node and a child cost in memory beside their pages.
-const OVERHEAD: u64 = 160;
+/// What a node costs in memory beside its page.
+const OVERHEAD: u64 = 200;
 
 /// A node that exists in memory because it was made since the last checkpoint.
 pub struct Node {
@@ -29,9 +28,10 @@ pub struct Node {
 }
 
 /// What a node holds.
+#[derive(Clone)]
 pub enum Body {
     Leaf(Page),
-    Inner { level: u8, children: Vec<Link> },
+    Inner(Inner),
 }
 
 /// A child with the lower bound of its keys.
@@ -68,6 +68,13 @@ pub struct Sizes {
     pub dirty: u64,
 }
 
+impl std::ops::SubAssign for Sizes {
+    fn sub_assign(&mut self, other: Sizes) {
+        self.stored = self.stored.saturating_sub(other.stored);
+        self.dirty = self.dirty.saturating_sub(other.dirty);
+    }
+}
+
 impl std::ops::AddAssign for Sizes {
     fn add_assign(&mut self, other: Sizes) {
         self.stored += other.stored;
@@ -82,28 +89,60 @@ impl Node {
         Node::new(Body::Leaf(page), count, Sizes { stored: 0, dirty })
     }
 
-    /// The first child's low key is the node's own and therefore not kept here.
-    pub fn inner(level: u8, mut children: Vec<Link>) -> Node {
-        if let Some(first) = children.first_mut() {
-            first.low = Bytes::new();
-        }
-        let mut sizes = Sizes { stored: 0, dirty: OVERHEAD * (1 + children.len() as u64) };
+    /// An inner node of children that begin with different low keys.
+    pub fn inner(level: u8, links: Vec<Link>) -> Node {
+        let mut sizes = Sizes::default();
         let mut count = 0;
-        for link in &children {
+        for link in &links {
             sizes += link.child.sizes();
             count += link.child.count();
         }
-        Node::new(Body::Inner { level, children }, count, sizes)
+        Node::of_inner(Inner::new(level, links), count, sizes)
+    }
+
+    fn of_inner(inner: Inner, count: u64, mut sizes: Sizes) -> Node {
+        sizes.dirty += inner.memory() + OVERHEAD;
+        Node::new(Body::Inner(inner), count, sizes)
     }
 
     fn new(body: Body, count: u64, sizes: Sizes) -> Node {
         Node { body, place: OnceLock::new(), reduction: OnceLock::new(), count, sizes }
     }
 
-    /// The same entries with other children, e.g. after some got their place.
-    pub fn with_children(&self, level: u8, children: Vec<Link>) -> Node {
-        let node = Node::inner(level, children);
+    /// The same node with some children replaced that got their place, ascending by index.
+    pub fn settled(&self, inner: &Inner, replaced: Vec<(usize, Child)>) -> Node {
+        let mut sizes = self.sizes;
+        sizes.dirty = sizes.dirty.saturating_sub(inner.memory() + OVERHEAD);
+        for (i, child) in &replaced {
+            if let Some(node) = inner.node(*i) {
+                sizes -= node.sizes;
+            }
+            sizes += child.sizes();
+        }
+        let node = Node::of_inner(inner.settled(replaced), self.count, sizes);
         Node { reduction: self.reduction.clone(), ..node }
+    }
+
+    /// An inner node with some children replaced, ascending by index.
+    pub fn replacing(
+        old: &Child,
+        inner: &Inner,
+        replaced: Vec<Indexed>,
+        pages: &Pages,
+    ) -> Result<Node, Error> {
+        let (mut count, mut sizes) = (old.count(), old.sizes());
+        // What the old node itself took.
+        sizes -= match old {
+            Child::Dirty(_) => Sizes { stored: 0, dirty: inner.memory() + OVERHEAD },
+            Child::Clean(clean) => Sizes { stored: u64::from(clean.ptr.len), dirty: 0 },
+        };
+        for (i, node) in &replaced {
+            let before = inner.child(*i, pages)?;
+            count = count.saturating_sub(before.count()) + node.count;
+            sizes -= before.sizes();
+            sizes += node.sizes;
+        }
+        Ok(Node::of_inner(inner.with(replaced), count, sizes))
     }
 
     /// The reduction, computed when first asked for.
@@ -113,27 +152,22 @@ impl Node {
         }
         let reduction = match &self.body {
             Body::Leaf(page) => reducer.leaf(Entries::new(page, 0..page.len()))?,
-            Body::Inner { children, .. } => {
-                let parts = children.iter().map(|link| link.child.reduction(reducer));
-                reducer.combine(&parts.collect::<Result<Vec<_>, _>>()?)?
-            }
+            Body::Inner(inner) => reducer.combine(&inner.reductions(reducer)?)?,
         };
         Ok(self.reduction.get_or_init(|| reduction).clone())
+    }
+
+    /// Entries below.
+    pub fn count(&self) -> u64 {
+        self.count
     }
 
     /// About how large its page is.
     pub fn page_size(&self) -> usize {
         match &self.body {
             Body::Leaf(page) => page.bytes().len(),
-            Body::Inner { children, .. } => children.iter().map(Link::page_size).sum(),
+            Body::Inner(inner) => inner.page_size(),
         }
-    }
-}
-
-impl Link {
-    /// About how many bytes it takes in its parent's page.
-    pub fn page_size(&self) -> usize {
-        entry_size(&self.low, &[]) + RECORD + USUAL_REDUCTION
     }
 }
 
@@ -167,32 +201,6 @@ impl Child {
     }
 }
 
-impl Clean {
-    /// The value that stands for this child in its parent's page.
-    pub fn encode(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.ptr.offset.to_le_bytes());
-        out.extend_from_slice(&self.ptr.len.to_le_bytes());
-        out.extend_from_slice(&self.count.to_le_bytes());
-        out.extend_from_slice(&self.stored.to_le_bytes());
-        out.extend_from_slice(&self.reduction);
-    }
-
-    /// Reads entry `i` of an inner page.
-    fn decode(page: &Page, i: usize) -> Option<Clean> {
-        let (offset, rest) = page.value(i).split_first_chunk()?;
-        let (len, rest) = rest.split_first_chunk()?;
-        let (count, rest) = rest.split_first_chunk()?;
-        let (stored, reduction) = rest.split_first_chunk()?;
-        let ptr = PagePtr { offset: u64::from_le_bytes(*offset), len: u32::from_le_bytes(*len) };
-        Some(Clean {
-            ptr,
-            count: u64::from_le_bytes(*count),
-            stored: u64::from_le_bytes(*stored),
-            reduction: page.share(reduction),
-        })
-    }
-}
-
 /// Where a node is found.
 #[derive(Clone)]
 pub enum Spot {
@@ -202,14 +210,11 @@ pub enum Spot {
 
 impl Spot {
     /// The node's contents, read from the file if need be.
-    pub fn load(self, pages: &Pages, level: u8) -> Result<View, Error> {
+    pub fn load(&self, pages: &Pages, level: u8) -> Result<Body, Error> {
         Ok(match self {
-            Spot::Dirty(node) => match &node.body {
-                Body::Leaf(page) => View::Leaf(page.clone()),
-                Body::Inner { .. } => View::Inner(Inner::Dirty(node)),
-            },
-            Spot::Clean(ptr) if level == 0 => View::Leaf(pages.page(ptr, 0)?),
-            Spot::Clean(ptr) => View::Inner(Inner::Clean(pages.page(ptr, level)?, ptr)),
+            Spot::Dirty(node) => node.body.clone(),
+            Spot::Clean(ptr) if level == 0 => Body::Leaf(pages.page(*ptr, 0)?),
+            Spot::Clean(ptr) => Body::Inner(Inner::clean(pages.page(*ptr, level)?, *ptr)),
         })
     }
 
@@ -225,89 +230,6 @@ impl Spot {
         match self {
             Spot::Dirty(node) => node.place.get().map(|clean| clean.ptr),
             Spot::Clean(ptr) => Some(*ptr),
-        }
-    }
-}
-
-/// A loaded node.
-pub enum View {
-    Leaf(Page),
-    Inner(Inner),
-}
-
-/// A loaded inner node.
-#[derive(Clone)]
-pub enum Inner {
-    Dirty(Arc<Node>),
-    Clean(Page, PagePtr),
-}
-
-impl Inner {
-    fn children(node: &Node) -> &[Link] {
-        match &node.body {
-            Body::Leaf(_) => &[],
-            Body::Inner { children, .. } => children,
-        }
-    }
-
-    pub fn len(&self) -> usize {
-        match self {
-            Inner::Dirty(node) => Inner::children(node).len(),
-            Inner::Clean(page, _) => page.len(),
-        }
-    }
-
-    /// The lower bound of a child's keys; empty for the first child, whose bound is the node's.
-    pub fn low(&self, i: usize) -> &[u8] {
-        match self {
-            Inner::Dirty(node) => Inner::children(node).get(i).map_or(&[], |link| &link.low),
-            Inner::Clean(page, _) => page.key(i),
-        }
-    }
-
-    /// The child that holds `key` if any does: the last whose low key is not above it.
-    pub fn find(&self, key: &[u8]) -> usize {
-        let above = match self {
-            Inner::Dirty(node) => {
-                Inner::children(node).partition_point(|link| link.low.as_ref() <= key)
-            }
-            Inner::Clean(page, _) => match page.search(key) {
-                Ok(at) => at + 1,
-                Err(at) => at,
-            },
-        };
-        above.saturating_sub(1)
-    }
-
-    /// A child with its low key, which is empty for the first child.
-    pub fn link(&self, i: usize, pages: &Pages) -> Result<Link, Error> {
-        let link = match self {
-            Inner::Dirty(node) => Inner::children(node).get(i).cloned(),
-            Inner::Clean(page, _) => Clean::decode(page, i)
-                .map(|clean| Link { low: page.share(page.key(i)), child: Child::Clean(clean) }),
-        };
-        link.ok_or_else(|| self.damaged(pages))
-    }
-
-    /// Where a child is.
-    pub fn spot(&self, i: usize, pages: &Pages) -> Result<Spot, Error> {
-        let spot = match self {
-            Inner::Dirty(node) => Inner::children(node).get(i).map(|link| link.child.spot()),
-            Inner::Clean(page, _) => Clean::decode(page, i).map(|clean| Spot::Clean(clean.ptr)),
-        };
-        spot.ok_or_else(|| self.damaged(pages))
-    }
-
-    /// Entries below the children in front of child `i`.
-    pub fn count_before(&self, i: usize, pages: &Pages) -> Result<u64, Error> {
-        (0..i).try_fold(0, |sum, i| Ok(sum + self.link(i, pages)?.child.count()))
-    }
-
-    fn damaged(&self, pages: &Pages) -> Error {
-        match self {
-            // Cannot happen: callers stay below `len`.
-            Inner::Dirty(_) => Error::Closed,
-            Inner::Clean(_, ptr) => pages.corrupt(*ptr, "child record is cut short"),
         }
     }
 }

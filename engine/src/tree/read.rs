@@ -6,7 +6,8 @@ use bytes::Bytes;
 
 use super::{
     Entries, KeyRange, Tree,
-    node::{Inner, Spot, View},
+    inner::Inner,
+    node::{Body, Spot},
 };
 use crate::{
     Error,
@@ -58,8 +59,8 @@ impl Tree {
         let (mut spot, mut level) = (top.child.spot(), top.level);
         loop {
             match spot.load(pages, level)? {
-                View::Leaf(page) => return Ok(Some(page)),
-                View::Inner(inner) => {
+                Body::Leaf(page) => return Ok(Some(page)),
+                Body::Inner(inner) => {
                     spot = inner.spot(choose(&inner)?, pages)?;
                     level = level.saturating_sub(1);
                 }
@@ -89,7 +90,9 @@ impl Tree {
         let mut before = 0;
         let leaf = self.descend(pages, |inner| {
             let at = inner.find(key);
-            before += inner.count_before(at, pages)?;
+            for i in 0..at {
+                before += inner.count(i, pages)?;
+            }
             Ok(at)
         })?;
         Ok(before + leaf.map_or(0, |leaf| lower(&leaf, Bound::Included(key)) as u64))
@@ -104,7 +107,7 @@ impl Tree {
         let leaf = self.descend(pages, |inner| {
             let last = inner.len().saturating_sub(1);
             for i in 0..last {
-                let count = inner.link(i, pages)?.child.count();
+                let count = inner.count(i, pages)?;
                 if left < count {
                     return Ok(i);
                 }
@@ -137,14 +140,14 @@ impl Tree {
         parts: &mut Vec<Bytes>,
     ) -> Result<(), Error> {
         let inner = match spot.load(pages, level)? {
-            View::Leaf(page) => {
+            Body::Leaf(page) => {
                 let (from, to) = (lower(&page, range.0), upper(&page, range.1));
                 if from < to {
                     parts.push(self.spec.reducer.leaf(Entries::new(&page, from..to))?);
                 }
                 return Ok(());
             }
-            View::Inner(inner) => inner,
+            Body::Inner(inner) => inner,
         };
         let first = bound_key(range.0).map(|key| inner.find(key));
         let last = bound_key(range.1).map(|key| inner.find(key));
@@ -153,7 +156,7 @@ impl Tree {
                 let spot = inner.spot(i, pages)?;
                 self.reduce_in(pages, spot, level.saturating_sub(1), range, parts)?;
             } else {
-                parts.push(inner.link(i, pages)?.child.reduction(&*self.spec.reducer)?);
+                parts.push(inner.reduction(i, &*self.spec.reducer)?);
             }
         }
         Ok(())
@@ -173,7 +176,7 @@ fn many<K: AsRef<[u8]>>(
     found: &mut Vec<Option<Bytes>>,
 ) -> Result<(), Error> {
     let inner = match spot.load(pages, level)? {
-        View::Leaf(page) => {
+        Body::Leaf(page) => {
             let mut next = 0;
             for key in keys {
                 let place = page.search_from(next, key.as_ref());
@@ -182,7 +185,7 @@ fn many<K: AsRef<[u8]>>(
             }
             return Ok(());
         }
-        View::Inner(inner) => inner,
+        Body::Inner(inner) => inner,
     };
     let mut rest = keys;
     while let Some(key) = rest.first() {

@@ -5,7 +5,8 @@ use bytes::Bytes;
 
 use super::{
     Entries, Spec, Tree,
-    node::{Child, Inner, View},
+    inner::Inner,
+    node::{Body, Child},
 };
 use crate::{Error, page::Pages};
 
@@ -33,8 +34,8 @@ struct Found {
 impl Walk<'_> {
     /// Checks a child whose keys must be from `low` up to below `high`.
     fn child(&mut self, child: &Child, level: u8, low: &[u8], high: Option<&[u8]>) {
-        let found = child.spot().load(self.pages, level).and_then(|view| match view {
-            View::Leaf(page) => {
+        let found = child.spot().load(self.pages, level).and_then(|body| match body {
+            Body::Leaf(page) => {
                 let last = page.key(page.len().saturating_sub(1));
                 if page.key(0) < low || high.is_some_and(|high| last >= high) {
                     self.damage(child, "leaf has keys that belong elsewhere");
@@ -42,7 +43,7 @@ impl Walk<'_> {
                 let reduction = self.spec.reducer.leaf(Entries::new(&page, 0..page.len()))?;
                 Ok(Found { count: page.len() as u64, below: 0, reduction })
             }
-            View::Inner(inner) => self.inner(child, &inner, level, low, high),
+            Body::Inner(inner) => self.inner(child, &inner, level, low, high),
         });
         match found {
             Ok(found) => self.compare(child, &found),
@@ -75,15 +76,20 @@ impl Walk<'_> {
     }
 
     fn compare(&mut self, child: &Child, found: &Found) {
-        let Child::Clean(clean) = child else { return };
-        if clean.count != found.count {
+        let own = match child {
+            Child::Clean(clean) => u64::from(clean.ptr.len),
+            Child::Dirty(_) => 0,
+        };
+        if child.count() != found.count {
             self.damage(child, "node has another count than its parent says");
         }
-        if clean.stored != found.below + u64::from(clean.ptr.len) {
+        if child.sizes().stored != found.below + own {
             self.damage(child, "node has another size than its parent says");
         }
-        if clean.reduction != found.reduction {
-            self.damage(child, "node has another reduction than its parent says");
+        match child.reduction(&*self.spec.reducer) {
+            Ok(known) if known == found.reduction => {}
+            Ok(_) => self.damage(child, "node has another reduction than its parent says"),
+            Err(error) => (self.report)(error),
         }
     }
 
