@@ -3,6 +3,7 @@
 
 pub mod collate;
 pub mod config;
+pub mod ddoc;
 pub mod doc;
 pub mod docid;
 pub mod docinfo;

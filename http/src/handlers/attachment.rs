@@ -11,13 +11,13 @@ use settee_cluster::docs::OpenOptions;
 use settee_model::doc::{Attachment, Encoding};
 use settee_model::docid::DocId;
 
-use super::doc::boundary;
 use super::doc_query::DocQuery;
 use super::edit;
 use super::play::stream_reply;
 use crate::accept::accepts_gzip;
 use crate::context::Ctx;
 use crate::error::Error;
+use crate::random::hex_32;
 use crate::render::range::{self, Ranges};
 use crate::render::{Form, Script, etag, multipart};
 use crate::reply::Reply;
@@ -72,7 +72,7 @@ fn send(ctx: &Ctx, db: &Db, id: &DocId, att: &Attachment, tag: &str) -> Result<R
             Ok(with_headers(reply, att, tag, "bytes").header(CONTENT_RANGE, &range))
         }
         Ranges::Many(ranges) => {
-            let boundary = boundary();
+            let boundary = hex_32();
             let whose = (id, att.content_type.as_str());
             multipart::byteranges(&mut script, &boundary, whose, content, &ranges);
             let media = format!("multipart/byteranges; boundary=\"{boundary}\"");

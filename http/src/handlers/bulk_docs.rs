@@ -18,7 +18,7 @@ use crate::reply::Reply;
 pub async fn post(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
     ctx.require_json()?;
     let body = ctx.body.json().await?;
-    let stored = normalise(&body, &edit::limits(&ctx.settings))?;
+    let stored = normalise(&body, &ctx.settings.json_limits())?;
     drop(body);
     let request = Raw(&stored);
     if !request.is_object() {
@@ -80,7 +80,7 @@ async fn read(
     docs: Elements<'_>,
     mode: EditMode,
 ) -> Result<Vec<DocEdit>, Error> {
-    let limits = edit::limits(&ctx.settings);
+    let limits = ctx.settings.json_limits();
     let mut parsed = Vec::new();
     for raw in docs {
         let mut doc = split_doc(&raw, &limits)?;

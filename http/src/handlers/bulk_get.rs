@@ -8,7 +8,6 @@ use settee_cluster::docs::BulkGet;
 use settee_model::json::{Raw, normalise};
 
 use super::doc_query::DocQuery;
-use super::edit;
 use super::play::{json_reply, play, stream_reply};
 use crate::accept::accepts;
 use crate::context::Ctx;
@@ -27,7 +26,7 @@ use line::{Line, Want};
 pub async fn post(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
     ctx.require_json()?;
     let body = ctx.body.json().await?;
-    let limits = edit::limits(&ctx.settings);
+    let limits = ctx.settings.json_limits();
     let stored = normalise(&body, &limits)?;
     drop(body);
     let lines = line::array(Raw(&stored))?;

@@ -13,6 +13,7 @@ use super::play::{json_reply, stream_reply};
 use crate::accept::accepts;
 use crate::context::Ctx;
 use crate::error::Error;
+use crate::random::hex_32;
 use crate::render::doc::{self, Atts};
 use crate::render::multipart::{self, Boundaries};
 use crate::render::{Script, etag};
@@ -48,7 +49,7 @@ fn one(ctx: &Ctx, db: &Db, opened: &OpenedDoc, query: &DocQuery) -> Reply {
     let mut script = Script::with_capacity(doc.record.body.len() + 256);
     let with_atts = view.atts == Atts::Inline && !doc.record.atts.is_empty();
     let reply = if with_atts && accepts(ctx.header(&ACCEPT), "multipart/related") {
-        let (view, boundary) = (multipart::following(&view), boundary());
+        let (view, boundary) = (multipart::following(&view), hex_32());
         multipart::related(&mut script, &boundary, doc, &view, facts);
         let media = multipart::content_type(doc, &view, &boundary);
         stream_reply(db, StatusCode::OK, script).header(CONTENT_TYPE, &media)
@@ -102,7 +103,7 @@ async fn open_revs(
 }
 
 fn mixed(db: &Db, results: &[RevResult], query: &DocQuery) -> Reply {
-    let (outer, inner) = (boundary(), boundary());
+    let (outer, inner) = (hex_32(), hex_32());
     let marks = Boundaries { outer: &outer, inner: &inner };
     let view = multipart::following(&query.multi_view());
     let mut script = Script::default();
@@ -113,10 +114,4 @@ fn mixed(db: &Db, results: &[RevResult], query: &DocQuery) -> Reply {
     multipart::mixed_end(&mut script);
     let media = format!("multipart/mixed; boundary=\"{outer}\"");
     stream_reply(db, StatusCode::OK, script).header(CONTENT_TYPE, &media)
-}
-
-/// A boundary that no body has: 32 random hexadecimal digits.
-#[must_use]
-pub fn boundary() -> String {
-    format!("{:032x}", u128::from_ne_bytes(crate::random::bytes::<16>()))
 }

@@ -33,7 +33,7 @@ pub async fn receive(ctx: &mut Ctx, db: &Db, id: DocId, mode: EditMode) -> Resul
         return Err(Error::BadContentType("Content-Type must be application/json".into()));
     }
     let json = parts.whole(&mut ctx.body, limit).await?;
-    let mut doc = parse_doc(&json, &edit::limits(&ctx.settings))?;
+    let mut doc = parse_doc(&json, &ctx.settings.json_limits())?;
     drop(json);
     let atts = std::mem::take(&mut doc.atts);
     let mut edit = edit::from_request(ctx, db, id, doc, mode).await?;

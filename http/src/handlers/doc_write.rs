@@ -26,7 +26,7 @@ pub async fn put(ctx: &mut Ctx, db: Db, id: DocId) -> Result<Reply, Error> {
         return save(ctx, &db, edit, mode).await;
     }
     let body = ctx.body.json().await?;
-    let doc = parse_doc(&body, &edit::limits(&ctx.settings))?;
+    let doc = parse_doc(&body, &ctx.settings.json_limits())?;
     let edit = edit::from_request(ctx, &db, id, doc, mode).await?;
     if is_batch(ctx) {
         return later(&db, edit, mode);
@@ -63,7 +63,7 @@ pub async fn delete(ctx: &mut Ctx, db: Db, id: DocId) -> Result<Reply, Error> {
 pub async fn create(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
     ctx.require_json()?;
     let body = ctx.body.json().await?;
-    let mut doc = parse_doc(&body, &edit::limits(&ctx.settings))?;
+    let mut doc = parse_doc(&body, &ctx.settings.json_limits())?;
     let id = match doc.id.take() {
         Some(id) => id,
         None => {

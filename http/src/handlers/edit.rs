@@ -6,14 +6,14 @@ use http::header::{IF_MATCH, LOCATION};
 use settee_cluster::attachment::UploadOptions;
 use settee_cluster::docs::{EditMode, EditResult, UpdateOptions};
 use settee_cluster::{Db, Error as ClusterError};
+use settee_model::ddoc;
 use settee_model::doc::{AttEdit, AttSource, DocEdit, Encoding, Uploaded};
 use settee_model::docid::{self, DocId};
-use settee_model::json::{AttData, Limits, ParsedAtt, ParsedDoc, escape_into};
+use settee_model::json::{AttData, ParsedAtt, ParsedDoc, escape_into};
 use settee_model::partition;
 use settee_model::rev::{Rev, RevPath};
 
 use super::doc_query::copies;
-use crate::auth::security::Security;
 use crate::context::{Ctx, push_encoded};
 use crate::error::Error;
 use crate::render::doc::write_rev;
@@ -22,17 +22,6 @@ use crate::settings::Settings;
 
 #[cfg(test)]
 mod tests;
-
-/// The limits of documents as they are configured.
-#[must_use]
-pub fn limits(settings: &Settings) -> Limits {
-    Limits {
-        id_length: settings.max_document_id_length,
-        document_size: settings.max_document_size,
-        attachment_size: Some(settings.max_attachment_size),
-        ..Limits::default()
-    }
-}
 
 /// Checks an id that is only looked for: a partitioned database has no place for some.
 ///
@@ -223,56 +212,57 @@ pub fn update_options(ctx: &Ctx) -> Result<UpdateOptions, Error> {
     Ok(UpdateOptions { w })
 }
 
-/// Makes edits; one result for each, in order. Design documents are for administrators.
+/// Makes edits; one result for each, in order.
 ///
 /// # Errors
 /// What concerns the whole request: a stub of an attachment that is not there is as bad as that.
 pub async fn submit(
     ctx: &Ctx,
     db: &Db,
-    edits: Vec<DocEdit>,
+    mut edits: Vec<DocEdit>,
     mode: EditMode,
     options: UpdateOptions,
 ) -> Result<Vec<Result<Saved, Error>>, Error> {
-    let refused = refuse_design_docs(ctx, db, &edits);
-    let refused = refused.as_ref();
-    let is_refused: Vec<bool> =
-        edits.iter().map(|edit| refused.is_some() && edit.id.is_design()).collect();
-    let mut allowed = edits;
-    if is_refused.contains(&true) {
-        allowed.retain(|edit| !edit.id.is_design());
+    let refusals: Vec<_> = edits.iter().map(|edit| refusal(ctx, db, edit)).collect();
+    if refusals.iter().any(Option::is_some) {
+        let mut refused = refusals.iter();
+        edits.retain(|_| refused.next().is_some_and(Option::is_none));
     }
     let mut results = Vec::new().into_iter();
-    if !allowed.is_empty() {
-        results = db.update(allowed, mode, options).await?.into_iter();
+    if !edits.is_empty() {
+        results = db.update(edits, mode, options).await?.into_iter();
     }
-    let mut saved = Vec::with_capacity(is_refused.len());
-    for is_refused in is_refused {
-        saved.push(match refused.filter(|_| is_refused) {
-            Some(error) => Err(error.clone()),
-            None => match results.next() {
-                Some(EditResult { result: Ok(rev), accepted }) => Ok(Saved { rev, accepted }),
-                Some(EditResult {
-                    result: Err(error @ ClusterError::MissingStub { .. }), ..
-                }) => {
-                    return Err(error.into());
-                }
-                Some(EditResult { result: Err(error), .. }) => Err(error.into()),
-                None => Err(Error::Internal("internal_server_error", "no result".into())),
-            },
+    let mut saved = Vec::with_capacity(refusals.len());
+    for refusal in refusals {
+        saved.push(match refusal {
+            Some(error) => Err(error),
+            None => outcome(results.next())?,
         });
     }
     Ok(saved)
 }
 
-/// Why the user may not write design documents, if there are any and they may not.
-fn refuse_design_docs(ctx: &Ctx, db: &Db, edits: &[DocEdit]) -> Option<Error> {
-    if ctx.user.is_admin() || !edits.iter().any(|edit| edit.id.is_design()) {
+fn outcome(result: Option<EditResult>) -> Result<Result<Saved, Error>, Error> {
+    let Some(EditResult { result, accepted }) = result else {
+        return Err(Error::Internal("internal_server_error", "an edit has no result".into()));
+    };
+    match result {
+        Ok(rev) => Ok(Ok(Saved { rev, accepted })),
+        Err(error @ ClusterError::MissingStub { .. }) => Err(error.into()),
+        Err(error) => Ok(Err(error.into())),
+    }
+}
+
+/// Why an edit is not even tried: design documents are for administrators, and have a shape.
+fn refusal(ctx: &Ctx, db: &Db, edit: &DocEdit) -> Option<Error> {
+    if !edit.id.is_design() {
         return None;
     }
-    let meta = db.meta();
-    let security = meta.security.as_ref().unwrap_or(&ctx.settings.default_security);
-    Security::parse(security).require_admin(&ctx.user).err()
+    let checked = ctx.require_db_admin(db).and_then(|()| {
+        let checked = ddoc::check(&edit.body, db.meta().partitioned);
+        checked.map_err(|error| Error::BadRequestNamed("invalid_design_doc", error.0.into()))
+    });
+    checked.err()
 }
 
 /// Makes one edit.
@@ -282,7 +272,9 @@ fn refuse_design_docs(ctx: &Ctx, db: &Db, edits: &[DocEdit]) -> Option<Error> {
 pub async fn submit_one(ctx: &Ctx, db: &Db, edit: DocEdit, mode: EditMode) -> Result<Saved, Error> {
     let options = update_options(ctx)?;
     let mut results = submit(ctx, db, vec![edit], mode, options).await?;
-    results.pop().unwrap_or(Err(Error::Internal("internal_server_error", "no result".into())))
+    results
+        .pop()
+        .unwrap_or(Err(Error::Internal("internal_server_error", "an edit has no result".into())))
 }
 
 /// An edit that was made.

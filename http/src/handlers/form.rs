@@ -37,7 +37,7 @@ pub async fn post(ctx: &mut Ctx, db: Db, id: DocId) -> Result<Reply, Error> {
     let mode = EditMode::Interactive;
     let mut edit = match (form.doc, form.rev) {
         (Some(json), _) => {
-            let mut doc = parse_doc(&json, &edit::limits(&ctx.settings))?;
+            let mut doc = parse_doc(&json, &ctx.settings.json_limits())?;
             let body_revs = std::mem::take(&mut doc.revs);
             doc.revs = edit::agreed_revs(body_revs, ctx.query.get("rev"), ctx.header(&IF_MATCH))?;
             edit::build(ctx, &db, id.clone(), doc, mode).await?

@@ -5,9 +5,9 @@ use settee_cluster::docs::{RevResult, Revs};
 use settee_model::json::escape_into;
 use settee_model::rev::Rev;
 
-use super::super::doc::boundary;
 use super::line::{Line, Want};
 use crate::error::Error;
+use crate::random::hex_32;
 use crate::render::Script;
 use crate::render::doc::{self, Atts, View, write_rev};
 use crate::render::multipart::{self, Boundaries};
@@ -43,7 +43,7 @@ impl Answer {
 
     /// An answer in parts.
     pub fn multipart(media: &'static str, view: View) -> Self {
-        let [outer, inner] = [(); 2].map(|()| format!("--{}", boundary()));
+        let [outer, inner] = [(); 2].map(|()| format!("--{}", hex_32()));
         Answer { view, format: Format::Multipart { media, outer, inner }, lines: 0 }
     }
 
