@@ -14,5 +14,6 @@ pub mod partition;
 pub mod range;
 pub mod rev;
 pub mod revtree;
+pub mod selector;
 pub mod seq;
 pub mod uuid;

@@ -1,0 +1,261 @@
+//! A selector made ready to be asked many times. Follows CouchDB in all corners: what an empty
+//! list means, what compares by bytes, which mistakes come to light only inside arrays.
+
+use regex::bytes::{Regex, RegexBuilder};
+use serde_json::Value;
+
+use crate::collate::{compare, compare_terms, same};
+use crate::json::Raw;
+use crate::json::number::{Number, value};
+
+use super::SelectorError;
+use super::field::{Found, Path};
+use super::normal::single;
+
+/// Part of a selector.
+#[derive(Clone, Debug)]
+pub(super) enum Condition {
+    All(Vec<Condition>),
+    Any(Vec<Condition>),
+    Not(Box<Condition>),
+    Field {
+        path: Path,
+        test: Box<Condition>,
+    },
+    Test(Test),
+    /// What CouchDB notices to be wrong only when it gets there. Only inside of array operators.
+    Broken,
+}
+
+/// A question about one value. Values to compare with are JSON text in stored form.
+#[derive(Clone, Debug)]
+pub(super) enum Test {
+    Less(Vec<u8>),
+    LessOrEqual(Vec<u8>),
+    Equal(Vec<u8>),
+    NotEqual(Vec<u8>),
+    GreaterOrEqual(Vec<u8>),
+    Greater(Vec<u8>),
+    In(Vec<Vec<u8>>),
+    NotIn(Vec<Vec<u8>>),
+    HasAll(Vec<Vec<u8>>),
+    Exists(bool),
+    Type(String),
+    Remainder {
+        divisor: i64,
+        rest: i64,
+    },
+    Regex(Regex),
+    BeginsWith(String),
+    Size(u64),
+    SomeElement(Box<Condition>),
+    EveryElement(Box<Condition>),
+    SomeKey(Box<Condition>),
+    /// A full-text index has answered already.
+    Text,
+}
+
+/// The mistake of [`Condition::Broken`].
+pub(super) struct Mistake;
+
+/// A pattern as `$regex` takes it: on bytes, as PCRE without its Unicode mode, if the pattern can
+/// be read so.
+pub(super) fn regex(pattern: &str) -> Option<Regex> {
+    let build = |unicode| RegexBuilder::new(pattern).unicode(unicode).build();
+    build(false).or_else(|_| build(true)).ok()
+}
+
+impl Condition {
+    /// Reads a selector in normal form.
+    pub fn compile(normal: &Value) -> Result<Condition, SelectorError> {
+        let Some((name, argument)) = single(normal) else {
+            return Ok(Condition::All(Vec::new()));
+        };
+        let parts = || argument.as_array().map_or(&[][..], Vec::as_slice);
+        let conditions = || parts().iter().map(Condition::compile).collect::<Result<Vec<_>, _>>();
+        Ok(match name {
+            "$and" => Condition::All(conditions()?),
+            "$or" => Condition::Any(conditions()?),
+            "$not" => Condition::Not(Box::new(Condition::compile(argument)?)),
+            _ if name.starts_with('$') => Test::compile(name, argument, parts()),
+            _ => {
+                let path = Path::parse(name)?;
+                Condition::Field { path, test: Box::new(Condition::compile(argument)?) }
+            }
+        })
+    }
+
+    /// Reads the argument of an array operator, where mistakes count only when they are met.
+    fn compile_inner(normal: &Value) -> Box<Condition> {
+        Box::new(Condition::compile(normal).unwrap_or(Condition::Broken))
+    }
+
+    /// Whether a value passes. `by_bytes`: strings compare by their bytes, as those of `_id` do.
+    pub fn matches(&self, value: Raw<'_>, by_bytes: bool) -> Result<bool, Mistake> {
+        match self {
+            Condition::All(parts) => {
+                for part in parts {
+                    if !part.matches(value, by_bytes)? {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            }
+            Condition::Any(parts) => {
+                for part in parts {
+                    if part.matches(value, by_bytes)? {
+                        return Ok(true);
+                    }
+                }
+                Ok(parts.is_empty())
+            }
+            Condition::Not(part) => Ok(!part.matches(value, by_bytes)?),
+            Condition::Field { path, test } => match path.follow(value) {
+                Found::Value(found) => test.matches(found, by_bytes || path.is("_id")),
+                Found::Absent => Ok(matches!(**test, Condition::Test(Test::Exists(false)))),
+                Found::Astray => Ok(false),
+            },
+            Condition::Test(test) => Ok(test.passes(value, by_bytes)),
+            Condition::Broken => Err(Mistake),
+        }
+    }
+}
+
+impl Test {
+    fn compile(operator: &str, argument: &Value, list: &[Value]) -> Condition {
+        let text = |value: &Value| value.to_string().into_bytes();
+        let texts = || list.iter().map(text).collect();
+        let word = || argument.as_str().unwrap_or_default().to_owned();
+        let test = match operator {
+            "$lt" => Test::Less(text(argument)),
+            "$lte" => Test::LessOrEqual(text(argument)),
+            "$eq" => Test::Equal(text(argument)),
+            "$ne" => Test::NotEqual(text(argument)),
+            "$gte" => Test::GreaterOrEqual(text(argument)),
+            "$gt" => Test::Greater(text(argument)),
+            "$in" => Test::In(texts()),
+            "$nin" => Test::NotIn(texts()),
+            "$all" => Test::HasAll(texts()),
+            "$exists" => Test::Exists(argument.as_bool().unwrap_or_default()),
+            "$type" => Test::Type(word()),
+            "$mod" => match list {
+                [divisor, rest] => Test::Remainder {
+                    divisor: divisor.as_i64().unwrap_or_default(),
+                    rest: rest.as_i64().unwrap_or_default(),
+                },
+                _ => return Condition::Broken,
+            },
+            "$regex" => match regex(&word()) {
+                Some(regex) => Test::Regex(regex),
+                None => return Condition::Broken,
+            },
+            "$beginsWith" => Test::BeginsWith(word()),
+            "$size" => Test::Size(argument.as_u64().unwrap_or_default()),
+            "$elemMatch" => Test::SomeElement(Condition::compile_inner(argument)),
+            "$allMatch" => Test::EveryElement(Condition::compile_inner(argument)),
+            "$keyMapMatch" => Test::SomeKey(Condition::compile_inner(argument)),
+            "$default" => Test::Text,
+            // Nothing else comes through normalisation, but for `$nor` in an array operator.
+            _ => return Condition::Broken,
+        };
+        Condition::Test(test)
+    }
+
+    fn passes(&self, value: Raw<'_>, by_bytes: bool) -> bool {
+        let order = if by_bytes { compare_terms } else { compare };
+        let equal = |value: Raw<'_>, text: &Vec<u8>| order(&value, text).is_eq();
+        match self {
+            Test::Less(than) => order(&value, than).is_lt(),
+            Test::LessOrEqual(to) => order(&value, to).is_le(),
+            Test::Equal(to) => equal(value, to),
+            Test::NotEqual(to) => !equal(value, to),
+            Test::GreaterOrEqual(to) => order(&value, to).is_ge(),
+            Test::Greater(than) => order(&value, than).is_gt(),
+            Test::In(list) => is_in(value, list, equal),
+            Test::NotIn(list) => !is_in(value, list, equal),
+            Test::HasAll(list) => has_all(value, list),
+            Test::Exists(should) => *should,
+            Test::Type(name) => type_of(value) == name,
+            Test::Remainder { divisor, rest } => remainder(value, *divisor) == Some(*rest),
+            Test::Regex(regex) => {
+                value.as_str().is_some_and(|text| regex.is_match(text.as_bytes()))
+            }
+            Test::BeginsWith(prefix) => {
+                value.as_str().is_some_and(|text| text.starts_with(prefix.as_str()))
+            }
+            Test::Size(size) => {
+                value.elements().is_some_and(|elements| elements.count() as u64 == *size)
+            }
+            Test::SomeElement(condition) => value.elements().is_some_and(|mut elements| {
+                elements.find_map(|element| decisive(condition, element, by_bytes)) == Some(true)
+            }),
+            Test::EveryElement(condition) => value.elements().is_some_and(|mut elements| {
+                let first = elements.clone().next();
+                first.is_some() && elements.all(|e| condition.matches(e, by_bytes).unwrap_or(false))
+            }),
+            Test::SomeKey(condition) => has_key(value, condition, by_bytes),
+            Test::Text => true,
+        }
+    }
+}
+
+/// What a search through elements ends with at this one, if it ends: an element that passes, or a
+/// mistake, after which CouchDB looks no further.
+fn decisive(condition: &Condition, element: Raw<'_>, by_bytes: bool) -> Option<bool> {
+    match condition.matches(element, by_bytes) {
+        Ok(passes) => passes.then_some(true),
+        Err(Mistake) => Some(false),
+    }
+}
+
+fn has_key(value: Raw<'_>, condition: &Condition, by_bytes: bool) -> bool {
+    let Some(mut members) = value.members() else { return false };
+    let key = |name: &str| Value::from(name).to_string();
+    let found =
+        members.find_map(|(name, _)| decisive(condition, Raw(key(&name).as_bytes()), by_bytes));
+    found == Some(true)
+}
+
+/// An array is in the list if one of its elements is.
+fn is_in(value: Raw<'_>, list: &[Vec<u8>], equal: impl Fn(Raw<'_>, &Vec<u8>) -> bool) -> bool {
+    match value.elements() {
+        Some(mut elements) => elements.any(|element| list.iter().any(|text| equal(element, text))),
+        None => list.iter().any(|text| equal(value, text)),
+    }
+}
+
+/// All of the list are elements of the array; or the list holds nothing but that very array.
+fn has_all(value: Raw<'_>, list: &[Vec<u8>]) -> bool {
+    let Some(elements) = value.elements().filter(|_| !list.is_empty()) else { return false };
+    let whole = match list {
+        [only] => only.starts_with(b"[") && compare_terms(&value, only).is_eq(),
+        _ => false,
+    };
+    whole || list.iter().all(|text| elements.clone().any(|element| same(&element, text)))
+}
+
+fn type_of(value: Raw<'_>) -> &'static str {
+    match value.first() {
+        Some(b'n') => "null",
+        Some(b't' | b'f') => "boolean",
+        Some(b'"') => "string",
+        Some(b'[') => "array",
+        Some(b'{') => "object",
+        _ => "number",
+    }
+}
+
+/// What is left of an integer; its sign is that of the integer. Nothing is left of other values,
+/// nor of a division by zero, which is an error in CouchDB.
+fn remainder(dividend: Raw<'_>, divisor: i64) -> Option<i64> {
+    match value(&dividend)? {
+        Number::Small(small) => small.checked_rem(divisor),
+        Number::Big { negative, digits } if divisor != 0 => {
+            let modulus = i128::from(divisor).abs();
+            let digit = |rest: i128, digit: &u8| (rest * 10 + i128::from(digit & 15)) % modulus;
+            let rest = digits.iter().fold(0, digit);
+            i64::try_from(if negative { -rest } else { rest }).ok()
+        }
+        _ => None,
+    }
+}
