@@ -1,5 +1,11 @@
-//! Compaction: a policy that chooses (pure), and a worker that copies what is live.
+//! Compaction: a policy that chooses (pure), a copy of what is live, and a worker that makes it and
+//! puts it in place.
 
+mod copy;
+mod live;
 mod policy;
+mod worker;
 
+pub(crate) use copy::Copy;
 pub use policy::Policy;
+pub(crate) use worker::compact;

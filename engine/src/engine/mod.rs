@@ -18,6 +18,7 @@ use parking_lot::Mutex;
 pub(crate) use env::Env;
 pub use env::Listener;
 pub use options::Options;
+pub(crate) use tasks::Progress;
 pub use tasks::Task;
 
 use crate::Error;

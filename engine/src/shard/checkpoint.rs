@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::state::{PerTree, State};
-use super::store::{Header, Store};
+use super::store::Store;
 use super::{NONE, Shard};
 use crate::Error;
 use crate::page::{PageWriter, Synced};
@@ -48,13 +48,7 @@ impl Shard {
         let checkpoints = state.trees.try_map(|tree| tree.checkpoint(&mut writer))?;
         let synced = writer.finish()?;
         let roots = checkpoints.try_map(|checkpoint| Ok::<_, Error>(checkpoint.root().clone()))?;
-        store.write_header(&Header {
-            generation: store.next_generation(),
-            tail: store.tail.load(Ordering::Acquire),
-            epoch: state.epoch,
-            counters: state.counters,
-            roots,
-        })?;
+        store.write_header(&store.header_of(state, roots))?;
         Ok((checkpoints, synced))
     }
 

@@ -12,6 +12,7 @@ mod queue;
 mod snapshot;
 pub(crate) mod state;
 pub(crate) mod store;
+mod swap;
 mod uploads;
 mod workspace;
 mod writer;
@@ -40,6 +41,7 @@ pub use uploads::ChunkWriter;
 use crate::Error;
 use crate::engine::Env;
 use queue::WriteQueue;
+pub(crate) use snapshot::CHUNK_KIND;
 use state::State;
 use uploads::Uploads;
 pub(crate) use workspace::replay_frames;
@@ -55,9 +57,14 @@ pub struct Shard {
     head: Mutex<State>,
     durable: Mutex<Durable>,
     durable_moved: Condvar,
-    /// Held by the one checkpoint or compaction at a time.
+    /// Held by one compaction at a time.
+    compaction: Mutex<()>,
+    /// Held by who changes the shard's file: a checkpoint, or the end of a compaction.
     upkeep: Mutex<()>,
+    /// A compaction is running or waits for its turn.
     compacting: AtomicBool,
+    /// Generation of the header after which it was judged last whether to compact.
+    judged: AtomicU64,
     uploads: Uploads,
     /// The log must keep frames from this one on; `NONE` if all is in the shard's file.
     oldest_lsn: AtomicU64,
@@ -110,8 +117,10 @@ impl Shard {
             }),
             head: Mutex::new(state),
             durable_moved: Condvar::new(),
+            compaction: Mutex::new(()),
             upkeep: Mutex::new(()),
             compacting: AtomicBool::new(false),
+            judged: AtomicU64::new(0),
             uploads: Uploads::default(),
             oldest_lsn: AtomicU64::new(oldest),
             dirty: AtomicU64::new(dirty),
@@ -131,12 +140,12 @@ impl Shard {
     /// The shard as it is now, as far as it is durable.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot::new(self.durable.lock().state.clone())
+        Snapshot::new(self.durable_state())
     }
 
     /// Bytes on disk and of content.
     pub fn sizes(&self) -> Result<Sizes, Error> {
-        let state = self.durable.lock().state.clone();
+        let state = self.durable_state();
         Ok(Sizes {
             file: state.store.pages.file().len()?,
             active: state.live_bytes()?,
@@ -175,7 +184,7 @@ impl Shard {
     }
 
     /// Why its file must not change any more, if so: it was dropped, or the log failed.
-    fn check_going(&self) -> Result<(), Error> {
+    pub(crate) fn check_going(&self) -> Result<(), Error> {
         match &*self.stopped.lock() {
             Some(error) => Err(error.clone()),
             None => Ok(()),
@@ -219,18 +228,9 @@ impl Shard {
         Ok((head.epoch, head.counters.number + 1))
     }
 
-    /// Asks for a compaction; it runs in the background.
-    pub fn compact(self: &Arc<Self>) {
-        if !self.compacting.swap(true, Ordering::Relaxed) {
-            self.env.compactions.push(self.clone());
-        }
+    pub(crate) fn durable_state(&self) -> Arc<State> {
+        self.durable.lock().state.clone()
     }
-
-    pub(crate) fn compact_requested(self: &Arc<Self>) {
-        self.compacting.store(false, Ordering::Relaxed);
-    }
-
-    pub(crate) fn compact_if_worth_it(self: &Arc<Self>) {}
 
     pub(crate) fn dirty_bytes(&self) -> u64 {
         self.dirty.load(Ordering::Relaxed)

@@ -4,13 +4,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::state::{Counters, PerTree};
+use super::state::{Counters, PerTree, State, Trees};
 use crate::Error;
 use crate::codec::Malformed;
 use crate::codec::bytes::Reader;
 use crate::io::{File, Storage};
 use crate::page::{Cache, Pages};
-use crate::tree::Root;
+use crate::tree::{Root, Tree};
 
 /// A shard's file, one for each file that a shard has in its life (compaction makes a new one). A
 /// shard that was never checkpointed has a store without a file.
@@ -77,7 +77,7 @@ impl Store {
     ) -> Result<(Store, Opened), Error> {
         let file = storage.open(path)?;
         let opened = read_slots(&*file)?;
-        let end = file.len()?;
+        let end = file.len()?.max(FIRST_EXTENT);
         if end < opened.header.tail {
             return Err(Error::corrupt(path, end, "the file ends before its last extent"));
         }
@@ -96,9 +96,9 @@ impl Store {
         self.has_file() && self.applied.load(Ordering::Acquire) >= number
     }
 
-    /// The generation of the header to write next.
-    pub(crate) fn next_generation(&self) -> u64 {
-        self.generation.load(Ordering::Acquire) + 1
+    /// Generation of the newest header.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
     }
 
     fn remember(&self, header: &Header) {
@@ -113,6 +113,23 @@ impl Store {
     /// Damage inside a page whose checksum holds.
     pub(crate) fn unreadable(&self, Malformed(what): Malformed) -> Error {
         Error::corrupt(&self.name, 0, what)
+    }
+
+    /// The header that leads to clean trees in this file.
+    pub(crate) fn header(&self, state: &State, trees: &Trees) -> Result<Header, Error> {
+        let root = |tree: &Tree| tree.root().ok_or(Error::Closed);
+        Ok(self.header_of(state, trees.try_map(root)?))
+    }
+
+    /// The header that leads to trees with these roots.
+    pub(crate) fn header_of(&self, state: &State, roots: PerTree<Root>) -> Header {
+        Header {
+            generation: self.generation.load(Ordering::Acquire) + 1,
+            tail: self.tail.load(Ordering::Acquire),
+            epoch: state.epoch,
+            counters: state.counters,
+            roots,
+        }
     }
 
     /// Writes the slot that is not the newest, and syncs.

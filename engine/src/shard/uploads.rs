@@ -113,7 +113,7 @@ impl Shard {
     }
 
     fn current_store(&self) -> Arc<Store> {
-        self.durable.lock().state.store.clone()
+        self.durable_state().store.clone()
     }
 }
 

@@ -250,11 +250,14 @@ impl<'a> Workspace<'a> {
 
 /// The same tree with new sequences for its leaves, and the last of them.
 fn renumber(tree: &RevTree<RevInfo>, mut seq: u64) -> (Option<RevTree<RevInfo>>, u64) {
-    let leaves: Vec<Rev> = tree.leaves_unordered().map(|leaf| leaf.rev()).collect();
     let mut nodes = tree.nodes().to_vec();
-    for node in nodes.iter_mut().filter(|node| leaves.contains(&node.rev())) {
-        seq += 1;
-        node.value.iter_mut().for_each(|value| value.seq = seq);
+    let next = tree.nodes().iter().skip(1).map(Some).chain([None]);
+    for (node, next) in nodes.iter_mut().zip(next) {
+        // Only a leaf has no child right behind it.
+        if next.is_none_or(|next| next.root || next.pos <= node.pos) {
+            seq += 1;
+            node.value.iter_mut().for_each(|value| value.seq = seq);
+        }
     }
     (RevTree::from_nodes(nodes).ok(), seq)
 }

@@ -2,3 +2,5 @@
 
 mod basics;
 mod kit;
+mod model;
+mod random;

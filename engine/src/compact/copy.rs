@@ -1,0 +1,293 @@
+//! What compaction keeps of a shard, and how it gets into another file: first everything that is
+//! live in one state, straight into packed pages; then, for as long as writers go on, what later
+//! states changed. Never swaps files, never touches a shard.
+
+use std::collections::HashSet;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use settee_model::docid::DocId;
+
+use super::live::NumberSet;
+use crate::Error;
+use crate::codec::{Malformed, change, chunk, docinfo, record};
+use crate::page::{PageWriter, Pages};
+use crate::shard::CHUNK_KIND;
+use crate::shard::state::{PerTree, SPECS, State, Trees};
+use crate::shard::store::Store;
+use crate::tree::{Builder, Change, Checkpoint, Direction, Entry, Spec, Tree};
+
+/// Told how much was done; may wait, and may end the work.
+pub(crate) type Pace<'a> = &'a dyn Fn(Step) -> Result<(), Error>;
+
+/// A part of the work.
+#[derive(Clone, Copy)]
+pub(crate) struct Step {
+    /// Entries looked at.
+    pub(crate) entries: u64,
+    /// Bytes written.
+    pub(crate) bytes: u64,
+}
+
+/// Entries between two looks at the pace.
+const STRIDE: u64 = 256;
+/// Changes that are applied to a tree at once, in number and bytes.
+const GROUP: usize = 1000;
+const GROUP_BYTES: usize = 4 << 20;
+/// Memory for pages of the copy that are not written yet.
+const DIRTY: u64 = 16 << 20;
+
+/// A copy in the making.
+pub(crate) struct Copy<'a> {
+    store: Arc<Store>,
+    pace: Pace<'a>,
+    trees: Trees,
+}
+
+/// Everything of one state that is copied in one go.
+struct Packing<'a, 'p> {
+    from: &'a State,
+    /// Reads the old file without filling the cache.
+    pages: Pages,
+    writer: PageWriter,
+    pace: Pace<'p>,
+    entries: u64,
+    bytes: u64,
+}
+
+impl<'a> Copy<'a> {
+    /// Packs what is live in `from` into the file of `store`.
+    pub(crate) fn of(from: &State, store: Arc<Store>, pace: Pace<'a>) -> Result<Copy<'a>, Error> {
+        let writer = PageWriter::new(&store.pages, store.tail.clone());
+        let pages = from.store.pages.uncached();
+        let mut packing = Packing { from, pages, writer, pace, entries: 0, bytes: 0 };
+        let checkpoints = packing.pack()?;
+        let synced = packing.writer.finish()?;
+        let trees = checkpoints.map(|checkpoint| checkpoint.publish(&synced));
+        Ok(Copy { store, pace, trees })
+    }
+
+    pub(crate) fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    pub(crate) fn trees(&self) -> &Trees {
+        &self.trees
+    }
+
+    /// Takes over what changed from one state to a later one. Both are in the old file.
+    pub(crate) fn catch_up(&mut self, from: &State, to: &State) -> Result<(), Error> {
+        let pages = &to.store.pages;
+        let (old, new) = (&from.trees, &to.trees);
+        // Bodies bring their chunks along, which may be older than `from` and not live there.
+        self.follow(
+            |t| &mut t.bodies,
+            old.bodies.diff(pages, &new.bodies),
+            |copy, change| {
+                copy.bring_chunks(to, change.new.as_deref().unwrap_or_default())?;
+                Ok(change.new)
+            },
+        )?;
+        self.follow(
+            |t| &mut t.by_id,
+            old.by_id.diff(pages, &new.by_id),
+            |_, change| {
+                let slim =
+                    |value: Bytes| slim(&to.store, &change.key, &value, |_| {}).map(Bytes::from);
+                change.new.map(slim).transpose()
+            },
+        )?;
+        let as_it_is = |_: &mut Self, change: Change| Ok(change.new);
+        self.follow(|t| &mut t.by_seq, old.by_seq.diff(pages, &new.by_seq), as_it_is)?;
+        self.follow(|t| &mut t.local, old.local.diff(pages, &new.local), as_it_is)?;
+        self.follow(|t| &mut t.purges, old.purges.diff(pages, &new.purges), as_it_is)?;
+        self.follow(|t| &mut t.purge_ids, old.purge_ids.diff(pages, &new.purge_ids), as_it_is)
+    }
+
+    /// Applies the differences of one tree, in groups.
+    fn follow(
+        &mut self,
+        tree: fn(&mut Trees) -> &mut Tree,
+        diff: impl Iterator<Item = Result<Change, Error>>,
+        mut value: impl FnMut(&mut Self, Change) -> Result<Option<Bytes>, Error>,
+    ) -> Result<(), Error> {
+        let mut ops: Vec<(Bytes, Option<Bytes>)> = Vec::new();
+        let mut bytes = 0;
+        for change in diff {
+            let change = change?;
+            let key = change.key.clone();
+            let new = value(self, change)?;
+            bytes += key.len() + new.as_ref().map_or(0, Bytes::len);
+            ops.push((key, new));
+            if ops.len() >= GROUP || bytes >= GROUP_BYTES {
+                self.put(tree, &std::mem::take(&mut ops))?;
+                bytes = 0;
+            }
+        }
+        self.put(tree, &ops)
+    }
+
+    fn put(
+        &mut self,
+        tree: fn(&mut Trees) -> &mut Tree,
+        ops: &[(Bytes, Option<Bytes>)],
+    ) -> Result<(), Error> {
+        if ops.is_empty() {
+            return Ok(());
+        }
+        let tree = tree(&mut self.trees);
+        *tree = tree.apply(&self.store.pages, ops)?;
+        (self.pace)(Step { entries: ops.len() as u64, bytes: 0 })?;
+        if self.trees.dirty_bytes() > DIRTY { self.save() } else { Ok(()) }
+    }
+
+    /// Copies those chunks of a record that the copy does not have.
+    fn bring_chunks(&mut self, from: &State, encoded: &[u8]) -> Result<(), Error> {
+        for hash in chunks_of(from, encoded)? {
+            if self.trees.chunks.get(&self.store.pages, &hash)?.is_some() {
+                continue;
+            }
+            let value = from.trees.chunks.get(&from.store.pages, &hash)?;
+            let value = value.ok_or_else(|| missing_chunk(from))?;
+            let mut writer = self.writer();
+            let value = copy_chunk(from, &value, &mut writer)?;
+            writer.finish()?;
+            let ops = [(Bytes::copy_from_slice(&hash), Some(value))];
+            self.put(|trees| &mut trees.chunks, &ops)?;
+        }
+        Ok(())
+    }
+
+    /// Appends to the copy's file.
+    pub(crate) fn writer(&self) -> PageWriter {
+        PageWriter::new(&self.store.pages, self.store.tail.clone())
+    }
+
+    /// Puts everything into the file and syncs it. Without a header it is still no shard.
+    pub(crate) fn save(&mut self) -> Result<(), Error> {
+        let mut writer = self.writer();
+        let checkpoints = self.trees.try_map(|tree| tree.checkpoint(&mut writer))?;
+        (self.pace)(Step { entries: 0, bytes: writer.written() })?;
+        let synced = writer.finish()?;
+        self.trees = checkpoints.map(|checkpoint| checkpoint.publish(&synced));
+        Ok(())
+    }
+}
+
+impl Packing<'_, '_> {
+    fn pack(&mut self) -> Result<PerTree<Checkpoint>, Error> {
+        let specs = &*SPECS;
+        let from = self.from;
+        let trees = &from.trees;
+        let mut live = NumberSet::default();
+        let by_id = self.pack_tree(&specs.by_id, &trees.by_id, None, |_, entry| {
+            let live = |body| live.insert(body);
+            slim(&from.store, entry.key(), entry.value(), live).map(|value| Some(value.into()))
+        })?;
+        let mut named = HashSet::new();
+        let bodies = self.pack_tree(&specs.bodies, &trees.bodies, None, |_, entry| {
+            let number =
+                change::decode_key(entry.key()).map_err(|what| from.store.unreadable(what))?;
+            if !live.contains(number) {
+                return Ok(None);
+            }
+            named.extend(chunks_of(from, entry.value())?);
+            Ok(Some(entry.value_bytes()))
+        })?;
+        let chunks = self.pack_tree(&specs.chunks, &trees.chunks, None, |packing, entry| {
+            if !named.contains(entry.key()) {
+                return Ok(None);
+            }
+            copy_chunk(from, &entry.value_bytes(), &mut packing.writer).map(Some)
+        })?;
+        let by_seq = self.pack_tree(&specs.by_seq, &trees.by_seq, None, as_it_is)?;
+        let local = self.pack_tree(&specs.local, &trees.local, None, as_it_is)?;
+        let oldest = self.oldest_purge()?;
+        let start = oldest.clone();
+        let purges = self.pack_tree(&specs.purges, &trees.purges, start, as_it_is)?;
+        let purge_ids = self.pack_tree(&specs.purge_ids, &trees.purge_ids, None, |_, entry| {
+            let kept = oldest.as_ref().is_none_or(|oldest| entry.value() >= &oldest[..]);
+            Ok(kept.then(|| entry.value_bytes()))
+        })?;
+        Ok(PerTree { by_id, by_seq, local, purges, purge_ids, bodies, chunks })
+    }
+
+    /// Key of the oldest purge that is still remembered; `None` if all are.
+    fn oldest_purge(&self) -> Result<Option<Bytes>, Error> {
+        let tree = &self.from.trees.purges;
+        let limit = self.from.counters.purge_infos_limit.max(1);
+        match tree.count().checked_sub(limit) {
+            Some(excess @ 1..) => tree.key_at(&self.pages, excess),
+            _ => Ok(None),
+        }
+    }
+
+    fn pack_tree(
+        &mut self,
+        spec: &Arc<Spec>,
+        tree: &Tree,
+        start: Option<Bytes>,
+        mut value: impl FnMut(&mut Self, &Entry) -> Result<Option<Bytes>, Error>,
+    ) -> Result<Checkpoint, Error> {
+        let mut builder = Builder::new(spec.clone());
+        let start = start.map_or(Bound::Unbounded, Bound::Included);
+        for entry in tree.range(&self.pages, (start, Bound::Unbounded), Direction::Forward) {
+            let entry = entry?;
+            if let Some(value) = value(self, &entry)? {
+                builder.push(&mut self.writer, entry.key(), &value)?;
+            }
+            self.entries += 1;
+            if self.entries == STRIDE {
+                self.report()?;
+            }
+        }
+        self.report()?;
+        builder.finish(&mut self.writer)
+    }
+
+    fn report(&mut self) -> Result<(), Error> {
+        let written = self.writer.written();
+        let entries = std::mem::take(&mut self.entries);
+        let bytes = written - std::mem::replace(&mut self.bytes, written);
+        (self.pace)(Step { entries, bytes })
+    }
+}
+
+fn as_it_is(_: &mut Packing<'_, '_>, entry: &Entry) -> Result<Option<Bytes>, Error> {
+    Ok(Some(entry.value_bytes()))
+}
+
+/// A document's info without what is kept for revisions that are no leaves. Tells the numbers of the
+/// bodies that stay.
+fn slim(store: &Store, key: &[u8], value: &[u8], stays: impl FnMut(u64)) -> Result<Vec<u8>, Error> {
+    let id =
+        std::str::from_utf8(key).map_err(|_| store.unreadable(Malformed("id is not UTF-8")))?;
+    let mut info =
+        docinfo::decode(DocId::trusted(id), value).map_err(|damage| store.unreadable(damage))?;
+    info.tree.leaves_unordered().filter_map(|leaf| leaf.value.body).for_each(stays);
+    info.tree.forget_ancestors(|_| false);
+    Ok(docinfo::encode(&info))
+}
+
+/// The chunks that a record names.
+fn chunks_of(state: &State, encoded: &[u8]) -> Result<Vec<[u8; 32]>, Error> {
+    let (atts, _) = record::split(encoded).map_err(|damage| state.store.unreadable(damage))?;
+    Ok(atts.iter().flat_map(|att| &att.content.chunks).map(|chunk| chunk.hash).collect())
+}
+
+/// Moves a chunk's bytes, if they lie in the file, and gives its value in the copy.
+fn copy_chunk(from: &State, value: &Bytes, writer: &mut PageWriter) -> Result<Bytes, Error> {
+    match chunk::decode(value).map_err(|damage| from.store.unreadable(damage))? {
+        chunk::Place::Inline(_) => Ok(value.clone()),
+        chunk::Place::Extent(ptr) => {
+            let bytes = from.store.pages.read(ptr, CHUNK_KIND)?;
+            let ptr = writer.put(CHUNK_KIND, &bytes)?;
+            Ok(chunk::encode(&chunk::Place::Extent(ptr)).into())
+        }
+    }
+}
+
+fn missing_chunk(state: &State) -> Error {
+    state.store.unreadable(Malformed("a chunk is missing"))
+}

@@ -1,0 +1,68 @@
+//! Compaction of one shard: copies what is live into a new file while everybody goes on, follows the
+//! changes that come meanwhile, and at last, with the writer standing still, puts the new file in the
+//! place of the old one. When it fails or is killed, nothing has happened.
+
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
+
+use super::copy::{Copy, Step};
+use crate::Error;
+use crate::engine::{Env, Progress};
+use crate::shard::Shard;
+use crate::shard::state::State;
+use crate::shard::store::Store;
+
+/// The writer is stopped for the rest when so few frames are left, or after so many rounds.
+const FEW_FRAMES: u64 = 64;
+const ROUNDS: usize = 20;
+
+/// Compacts a shard; writes only if nothing goes wrong.
+pub(crate) fn compact(shard: &Shard, env: &Env) -> Result<(), Error> {
+    shard.checkpoint()?;
+    let draft = env.draft_path();
+    let result = copy_and_swap(shard, env, &draft);
+    if result.is_err() {
+        env.discard(&draft);
+    }
+    result
+}
+
+fn copy_and_swap(shard: &Shard, env: &Env, draft: &str) -> Result<(), Error> {
+    let file = env.storage.create(draft)?;
+    let place = shard.id().file();
+    let store = Store::over(file, place.as_str().into(), &env.cache);
+    let mut seen = shard.durable_state();
+    let progress = env.tasks.begin(shard.id(), env.now_ms() / 1000, entries(&seen));
+    let pace = |step| keep_pace(shard, env, &progress, step);
+    let mut copy = Copy::of(&seen, store.into(), &pace)?;
+    for _ in 0..ROUNDS {
+        let now = shard.durable_state();
+        if now.counters.number - seen.counters.number <= FEW_FRAMES {
+            break;
+        }
+        progress.expect_more(now.counters.update_seq - seen.counters.update_seq);
+        copy.catch_up(&seen, &now)?;
+        copy.save()?;
+        seen = now;
+    }
+    shard.swap(copy, &seen, draft)
+}
+
+fn entries(state: &State) -> u64 {
+    state.trees.each().into_iter().map(crate::tree::Tree::count).sum()
+}
+
+/// Counts the work, ends it if the shard is gone, and rests so that others have the disk.
+fn keep_pace(shard: &Shard, env: &Env, progress: &Progress<'_>, step: Step) -> Result<(), Error> {
+    progress.advance(step.entries);
+    shard.check_going()?;
+    if env.closed.load(Ordering::Acquire) {
+        return Err(Error::Closed);
+    }
+    let rate = env.options.compaction.bytes_per_second;
+    if rate > 0 && step.bytes > 0 {
+        thread::sleep(Duration::from_secs_f64(step.bytes as f64 / rate as f64));
+    }
+    Ok(())
+}

@@ -1,0 +1,117 @@
+//! The last step of compaction: with the writer standing still, takes over the last changes and the
+//! uploads that no edit has named yet, and lets the shard go on in the new file. Readers of the old
+//! one are not disturbed.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+
+use super::state::State;
+use super::store::Store;
+use super::uploads::{Held, HeldChunks, Place};
+use super::{CHUNK_KIND, NONE, Shard};
+use crate::Error;
+use crate::codec::chunk;
+use crate::compact::{self, Copy};
+use crate::page::PageWriter;
+
+impl Shard {
+    /// Asks for a compaction; it runs in the background.
+    pub fn compact(self: &Arc<Self>) {
+        if !self.compacting.swap(true, Ordering::Relaxed) {
+            self.env.compactions.push(self.clone());
+        }
+    }
+
+    /// Compacts, in the background thread that was asked to.
+    pub(crate) fn compact_requested(&self) {
+        if let Err(error) = self.compact_now() {
+            tracing::warn!(shard = %self.id, %error, "compaction failed");
+        }
+        self.compacting.store(false, Ordering::Relaxed);
+    }
+
+    /// Compacts and waits for it.
+    pub(crate) fn compact_now(&self) -> Result<(), Error> {
+        let _turn = self.compaction.lock();
+        compact::compact(self, &self.env)
+    }
+
+    /// Asks for a compaction if the file holds too much garbage. Looks at each header once.
+    pub(crate) fn compact_if_worth_it(self: &Arc<Self>) {
+        let header = self.durable_state().store.generation();
+        if self.judged.swap(header, Ordering::Relaxed) == header {
+            return;
+        }
+        match self.sizes() {
+            Ok(sizes) if self.env.options.compaction.wants(&sizes) => self.compact(),
+            Ok(_) => {}
+            Err(error) => tracing::warn!(shard = %self.id, %error, "cannot tell the size"),
+        }
+    }
+
+    /// Puts a copy that is up to date with `seen` in the place of the shard's file.
+    pub(crate) fn swap(&self, mut copy: Copy<'_>, seen: &State, draft: &str) -> Result<(), Error> {
+        let _turn = self.upkeep.lock();
+        let mut head = self.head.lock();
+        self.check_going()?;
+        let last = self.wait_durable(&head)?;
+        copy.catch_up(seen, &last)?;
+        let held = self.uploads.freeze();
+        let moves = move_uploads(&held, &last, &copy)?;
+        copy.save()?;
+        let store = copy.store().clone();
+        store.write_header(&store.header(&last, copy.trees())?)?;
+        self.env.put_in_place(draft, &self.id.file())?;
+        for (held, place) in moves {
+            held.move_to(place);
+        }
+        *head = State { store, trees: copy.trees().clone(), ..(*last).clone() };
+        self.durable.lock().state = Arc::new(head.clone());
+        self.oldest_lsn.store(NONE, Ordering::Release);
+        self.account(&head);
+        Ok(())
+    }
+}
+
+/// Gives uploaded chunks a place that the copy does not have: they will be in no other file. They
+/// move when the copy is in place.
+fn move_uploads(
+    held: &HeldChunks<'_>,
+    last: &State,
+    copy: &Copy<'_>,
+) -> Result<Vec<(Arc<Held>, Place)>, Error> {
+    let mut writer = copy.writer();
+    let mut moves = Vec::new();
+    for (hash, weak) in held.iter() {
+        let Some(held) = weak.upgrade() else { continue };
+        if copy.trees().chunks.get(&copy.store().pages, hash)?.is_some() {
+            continue;
+        }
+        let bytes = match held.place() {
+            Place::Inline(_) => continue,
+            Place::Extent(store, ptr) => store.pages.read(ptr, CHUNK_KIND)?,
+            Place::Known => match known_chunk(last, hash)? {
+                Some(bytes) => bytes,
+                None => continue,
+            },
+        };
+        moves.push((held, append(copy.store(), &mut writer, &bytes)?));
+    }
+    writer.finish()?;
+    Ok(moves)
+}
+
+fn append(store: &Arc<Store>, writer: &mut PageWriter, bytes: &Bytes) -> Result<Place, Error> {
+    Ok(Place::Extent(store.clone(), writer.put(CHUNK_KIND, bytes)?))
+}
+
+fn known_chunk(state: &State, hash: &[u8; 32]) -> Result<Option<Bytes>, Error> {
+    let pages = &state.store.pages;
+    let Some(value) = state.trees.chunks.get(pages, hash)? else { return Ok(None) };
+    match chunk::decode(&value).map_err(|damage| state.store.unreadable(damage))? {
+        chunk::Place::Inline(bytes) => Ok(Some(bytes)),
+        chunk::Place::Extent(ptr) => pages.read(ptr, CHUNK_KIND).map(Some),
+    }
+}
