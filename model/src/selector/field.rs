@@ -7,7 +7,7 @@ use super::SelectorError;
 
 /// A path; the empty one is the value itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Path(Vec<String>);
+pub struct FieldPath(Vec<String>);
 
 /// Where a path leads.
 pub(super) enum Found<'a> {
@@ -19,11 +19,14 @@ pub(super) enum Found<'a> {
     Astray,
 }
 
-impl Path {
-    /// Reads a path as `a.b.c`.
-    pub fn parse(text: &str) -> Result<Path, SelectorError> {
+impl FieldPath {
+    /// Reads a path such as `a.b.c`.
+    ///
+    /// # Errors
+    /// [`SelectorError::InvalidFieldName`] if a part of it is empty.
+    pub fn parse(text: &str) -> Result<FieldPath, SelectorError> {
         if text.is_empty() {
-            return Ok(Path(Vec::new()));
+            return Ok(FieldPath(Vec::new()));
         }
         let mut names = vec![String::new()];
         let mut escaped = false;
@@ -37,17 +40,23 @@ impl Path {
         }
         match names.iter().any(String::is_empty) {
             true => Err(SelectorError::InvalidFieldName(text.into())),
-            false => Ok(Path(names)),
+            false => Ok(FieldPath(names)),
         }
     }
 
+    /// The names on the way, outermost first.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        &self.0
+    }
+
     /// Whether it is the field of that name, at the top.
-    pub fn is(&self, name: &str) -> bool {
+    pub(super) fn is(&self, name: &str) -> bool {
         matches!(self.0.as_slice(), [only] if only == name)
     }
 
     /// Follows the path from a value. Numbers lead into arrays.
-    pub fn follow<'a>(&self, value: Raw<'a>) -> Found<'a> {
+    pub(super) fn follow<'a>(&self, value: Raw<'a>) -> Found<'a> {
         let mut value = value;
         for name in &self.0 {
             let next = if value.is_object() {

@@ -9,7 +9,7 @@ use crate::json::Raw;
 use crate::json::number::{Number, value};
 
 use super::SelectorError;
-use super::field::{Found, Path};
+use super::field::{FieldPath, Found};
 use super::normal::single;
 
 /// Part of a selector.
@@ -19,7 +19,7 @@ pub(super) enum Condition {
     Any(Vec<Condition>),
     Not(Box<Condition>),
     Field {
-        path: Path,
+        path: FieldPath,
         test: Box<Condition>,
     },
     Test(Test),
@@ -79,7 +79,7 @@ impl Condition {
             "$not" => Condition::Not(Box::new(Condition::compile(argument)?)),
             _ if name.starts_with('$') => Test::compile(name, argument, parts()),
             _ => {
-                let path = Path::parse(name)?;
+                let path = FieldPath::parse(name)?;
                 Condition::Field { path, test: Box::new(Condition::compile(argument)?) }
             }
         })

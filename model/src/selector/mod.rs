@@ -9,6 +9,8 @@ mod term;
 #[cfg(test)]
 mod tests;
 
+pub use field::FieldPath;
+
 use serde_json::Value;
 
 use crate::json::Raw;
