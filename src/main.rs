@@ -1,3 +1,25 @@
 //! The settee program: command line, configuration, wiring, signals. No logic.
 
-fn main() {}
+mod admins;
+mod args;
+mod check;
+mod files;
+mod serve;
+
+use std::process::ExitCode;
+
+use args::{Command, parse};
+
+fn main() -> ExitCode {
+    let outcome = match parse() {
+        Command::Serve(options) => serve::run(options),
+        Command::Check { data } => check::run(&data),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(reason) => {
+            eprintln!("settee: {reason}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The command line and the environment, as values.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// A document database that any CouchDB client can be pointed at.
+#[derive(Parser)]
+#[command(name = "settee", version, args_conflicts_with_subcommands = true)]
+struct Line {
+    #[command(subcommand)]
+    command: Option<Named>,
+    #[command(flatten)]
+    serve: Serve,
+}
+
+#[derive(Subcommand)]
+enum Named {
+    /// Serve a data directory (what settee does without a command)
+    Serve(Serve),
+    /// Verify every checksum of a data directory that no server has open
+    Check {
+        /// The data directory
+        data: PathBuf,
+    },
+}
+
+/// What to do.
+pub enum Command {
+    /// Serve.
+    Serve(Serve),
+    /// Verify a data directory.
+    Check {
+        /// Where it is.
+        data: PathBuf,
+    },
+}
+
+/// How to serve. What is not given comes from the configuration.
+#[derive(Args, Clone, Debug)]
+pub struct Serve {
+    /// Data directory; made if it is missing
+    #[arg(long, value_name = "DIR", default_value = "data", env = "SETTEE_DATA")]
+    pub data: PathBuf,
+    /// Address to listen at [default: chttpd/bind_address, or 127.0.0.1]
+    #[arg(long, value_name = "ADDR")]
+    pub bind: Option<String>,
+    /// Port to listen at; 0 for any that is free [default: chttpd/port, or 5984]
+    #[arg(long, value_name = "N")]
+    pub port: Option<u16>,
+    /// Configuration files, or directories of *.ini files; later ones win, and the last one is
+    /// where changes are kept [default: local.ini and local.d in the data directory]
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub config: Vec<PathBuf>,
+    /// First administrator's name
+    #[arg(long, env = "COUCHDB_USER", hide = true)]
+    pub user: Option<String>,
+    /// First administrator's password
+    #[arg(long, env = "COUCHDB_PASSWORD", hide = true, hide_env_values = true)]
+    pub password: Option<String>,
+    /// Key of session cookies
+    #[arg(long, env = "COUCHDB_SECRET", hide = true, hide_env_values = true)]
+    pub secret: Option<String>,
+    /// This node's name
+    #[arg(long, env = "NODENAME", hide = true)]
+    pub node_name: Option<String>,
+}
+
+/// Reads the command line; ends the program for `--help`, `--version` and mistakes.
+pub fn parse() -> Command {
+    let line = Line::parse();
+    match line.command {
+        None => Command::Serve(line.serve),
+        Some(Named::Serve(serve)) => Command::Serve(serve),
+        Some(Named::Check { data }) => Command::Check { data },
+    }
+}
+
+impl Serve {
+    /// The node's name in CouchDB's form, `name@host`.
+    pub fn full_node_name(&self) -> Option<String> {
+        let name = self.node_name.as_deref().filter(|name| !name.is_empty())?;
+        Some(if name.contains('@') { name.to_owned() } else { format!("couchdb@{name}") })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(words: &[&str]) -> Line {
+        Line::try_parse_from([&["settee"], words].concat()).unwrap()
+    }
+
+    #[test]
+    fn serve_is_what_settee_alone_does() {
+        let alone = line(&["--port", "1", "--config", "a.ini", "b"]);
+        assert!(alone.command.is_none());
+        assert_eq!(alone.serve.port, Some(1));
+        assert_eq!(alone.serve.config, [PathBuf::from("a.ini"), PathBuf::from("b")]);
+        let named = line(&["serve", "--data", "x", "--bind", "::1"]);
+        let Some(Named::Serve(serve)) = named.command else { panic!("serve") };
+        assert_eq!((serve.data, serve.bind), (PathBuf::from("x"), Some("::1".to_owned())));
+        assert!(matches!(line(&["check", "x"]).command, Some(Named::Check { .. })));
+        assert!(Line::try_parse_from(["settee", "check"]).is_err());
+    }
+
+    #[test]
+    fn node_names_have_a_host() {
+        let mut serve = line(&[]).serve;
+        for (given, full) in [("a.example", "couchdb@a.example"), ("x@y", "x@y")] {
+            serve.node_name = Some(given.to_owned());
+            assert_eq!(serve.full_node_name().as_deref(), Some(full));
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! `settee serve`: from a data directory to a server that listens, and back again at a signal.
+
+use std::fs::{self, File, TryLockError};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use settee_cluster::{Cluster, CreateOptions};
+use settee_engine::io::RealStorage;
+use settee_engine::{Engine, Options};
+use settee_http::{App, ConfigFiles, random};
+use settee_model::config::Config;
+use settee_model::docid::DbName;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use crate::admins;
+use crate::args::Serve;
+use crate::files::Chain;
+
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+/// Databases that every server has.
+const SYSTEM: [&str; 3] = ["_users", "_replicator", "_global_changes"];
+
+/// Serves until a signal says stop.
+pub fn run(options: Serve) -> Outcome<ExitCode> {
+    fs::create_dir_all(&options.data)
+        .map_err(|error| format!("cannot make {}: {error}", options.data.display()))?;
+    let _lock = lock(&options.data)?;
+    let chain = Chain::find(&options.config, &options.data)?;
+    let mut config = chain.load()?;
+    start_log(&config);
+    admins::complete(&mut config, &options, &chain);
+    if config.section("admins").next().is_none() {
+        eprintln!("settee: {}", admins::NO_ADMIN);
+        return Ok(ExitCode::FAILURE);
+    }
+    let runtime = Runtime::new()?;
+    runtime.block_on(serve(options, config, chain))?;
+    runtime.shutdown_background();
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Two servers over one directory would destroy it.
+pub fn lock(data: &Path) -> Outcome<File> {
+    let path = data.join("settee.lock");
+    let file = File::create(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(format!("another settee has {} open", data.display()).into())
+        }
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+fn start_log(config: &Config) {
+    let level = match config.get("log", "level").unwrap_or("info") {
+        "debug" => "debug",
+        "info" | "notice" => "info",
+        "warning" | "warn" => "warn",
+        "none" => "off",
+        _ => "error",
+    };
+    let filter = EnvFilter::try_from_env("SETTEE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Fails only if there is one already, which is then as good.
+    let _ = log.with_target(false).try_init();
+}
+
+async fn serve(options: Serve, config: Config, chain: Chain) -> Outcome<()> {
+    let stop = stop_signal()?;
+    let address = address(&options, &config)?;
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|error| format!("cannot listen at {address}: {error}"))?;
+    let (data, engine_options) = (options.data.clone(), engine_options(&config));
+    let engine = tokio::task::spawn_blocking(move || {
+        Engine::open(Arc::new(RealStorage::open(data)?), engine_options)
+    });
+    let engine = engine.await??;
+    let settings = cluster_settings(&options, &config);
+    let cluster = Cluster::open(engine, settings, Arc::new(random::hex_32)).await?;
+    make_system_databases(&cluster).await?;
+    let limit = config.parsed("chttpd", "max_connections", 16_384);
+    let app = App::new(cluster.clone(), config, Box::new(chain), random::bytes());
+    let app = Arc::new(app);
+    let watcher = tokio::spawn(settee_http::auth::watch(app.clone()));
+    eprintln!("settee is ready at http://{}", listener.local_addr()?);
+    settee_http::serve(app, listener, limit, stop).await?;
+    watcher.abort();
+    tracing::info!("closing");
+    cluster.close().await?;
+    Ok(())
+}
+
+/// Done when the system, or whoever sits before it, wants the program to end.
+fn stop_signal() -> Outcome<impl Future<Output = ()>> {
+    let (mut terminate, mut interrupt) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+fn address(options: &Serve, config: &Config) -> Outcome<SocketAddr> {
+    let bind = options.bind.as_deref().or(config.get("chttpd", "bind_address"));
+    let bind = match bind.unwrap_or("127.0.0.1") {
+        "any" => "0.0.0.0",
+        "localhost" => "127.0.0.1",
+        bind => bind.trim_matches(['[', ']']),
+    };
+    let ip = bind.parse().map_err(|_| format!("`{bind}` is no address to listen at"))?;
+    let port = options.port.unwrap_or_else(|| config.parsed("chttpd", "port", 5984));
+    Ok(SocketAddr::new(ip, port))
+}
+
+fn engine_options(config: &Config) -> Options {
+    let defaults = Options::default();
+    let bytes = |key: &str, default: u64| {
+        let megabytes = config.limit("settee", key, None);
+        megabytes.map_or(default, |megabytes| megabytes.saturating_mul(1 << 20))
+    };
+    Options {
+        cache_bytes: bytes("cache_mb", defaults.cache_bytes),
+        dirty_bytes: bytes("dirty_mb", defaults.dirty_bytes),
+        log_bytes: bytes("log_mb", defaults.log_bytes),
+        open_shards: config.parsed("settee", "open_shards", defaults.open_shards),
+        ..defaults
+    }
+}
+
+fn cluster_settings(options: &Serve, config: &Config) -> settee_cluster::Settings {
+    let defaults = settee_cluster::Settings::default();
+    let timeout = defaults.request_timeout_ms;
+    settee_cluster::Settings {
+        node_name: options.full_node_name().unwrap_or(defaults.node_name),
+        q: config.parsed("cluster", "q", defaults.q).max(1),
+        n: config.parsed("cluster", "n", defaults.n).max(1),
+        request_timeout_ms: config
+            .limit("fabric", "request_timeout", Some(timeout))
+            .unwrap_or(u64::MAX),
+        ..defaults
+    }
+}
+
+async fn make_system_databases(cluster: &Cluster) -> Outcome<()> {
+    for name in SYSTEM.map(DbName::trusted) {
+        match cluster.create_db(&name, CreateOptions::default()).await {
+            Ok(_) | Err(settee_cluster::Error::DatabaseExists) => {}
+            Err(error) => return Err(format!("cannot make {}: {error}", name.as_str()).into()),
+        }
+    }
+    Ok(())
+}
