@@ -135,6 +135,10 @@ pub fn split_doc(stored: &[u8], limits: &Limits) -> Result<ParsedDoc, DocError> 
         return Err(DocError::DocumentTooLarge(id.unwrap_or_default()));
     }
     doc.atts.iter().try_for_each(|att| check_attachment_name(&att.name))?;
+    // What attachments took up in the text isn't carried along with the body.
+    if body.capacity() / 2 > body.len() {
+        body.shrink_to_fit();
+    }
     doc.body = body.into();
     Ok(doc)
 }
