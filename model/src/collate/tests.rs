@@ -1,3 +1,5 @@
+//! The orders against what CouchDB and ICU have.
+
 use std::cmp::Ordering;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Edits of one document after another, decided and applied to a shard in memory.
+
 use std::convert::Infallible;
 
 use bytes::Bytes;

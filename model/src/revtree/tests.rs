@@ -1,3 +1,5 @@
+//! The tree against recorded histories of CouchDB's, and against sets of paths.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Selectors against recorded outcomes of CouchDB's, and corner by corner.
+
 use serde_json::json;
 
 use super::*;
