@@ -4,6 +4,9 @@
 mod real;
 mod sim;
 
+#[cfg(test)]
+mod tests;
+
 use std::{sync::Arc, time::SystemTime};
 
 pub use real::RealStorage;

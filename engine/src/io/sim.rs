@@ -22,8 +22,9 @@ pub struct SimStorage {
 /// What happens at the chosen operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// That one operation fails; a failed sync leaves its writes visible but never durable, as an
-    /// operating system does that marks pages clean whose writing failed.
+    /// That one operation fails. A failed write has written its first half. A failed sync leaves
+    /// its writes visible but never durable, as an operating system does that marks pages clean
+    /// whose writing failed.
     Fail,
     /// The power goes: that operation and all later ones fail until [`SimStorage::crash`].
     PowerCut,
@@ -405,15 +406,18 @@ struct SimFile {
 
 impl SimFile {
     /// Makes a change visible to everybody and leaves it pending until the next sync.
-    fn change(&self, op: &'static str, end: usize, change: Change) -> Result<(), Error> {
+    fn change(&self, op: &'static str, end: usize, mut change: Change) -> Result<(), Error> {
         let mut disk = self.disk.lock();
         let meets = disk.step(self.boot, op, &self.path)?;
-        if meets != Meets::Failure {
-            disk.room_for(self.id, end, &self.path)?;
-            let file = disk.file(self.id)?;
-            change.apply(&mut file.now);
-            file.pending.push(change);
+        disk.room_for(self.id, end, &self.path)?;
+        match &mut change {
+            Change::Write { data, .. } if meets == Meets::Failure => data.truncate(data.len() / 2),
+            Change::Length(_) if meets == Meets::Failure => return failed(meets, op, &self.path),
+            _ => {}
         }
+        let file = disk.file(self.id)?;
+        change.apply(&mut file.now);
+        file.pending.push(change);
         failed(meets, op, &self.path)
     }
 }

@@ -88,6 +88,30 @@ fn resident_only_never_reads_the_disk() {
     assert!(matches!(resident.page(ptr, 0), Err(Error::NotResident)));
 }
 
+#[test]
+fn the_cache_stays_within_its_budget() {
+    let disk = SimStorage::new();
+    let cache = Cache::new(100_000);
+    for name in ["a", "b", "c"] {
+        let pages = Pages::new(disk.create(name).unwrap(), cache.clone());
+        let mut writer = PageWriter::new(&pages, Arc::new(AtomicU64::new(0)));
+        let ptrs: Vec<_> = (0..100_u8)
+            .map(|i| {
+                let page = build(&[(vec![i], vec![i; 1000])]);
+                writer.put(LEAF, page.bytes()).unwrap()
+            })
+            .collect();
+        writer.finish().unwrap();
+        for (i, ptr) in ptrs.iter().enumerate() {
+            assert_eq!(pages.page(*ptr, 0).unwrap().value(0), [i as u8; 1000]);
+            assert!(cache.used() <= 100_000);
+        }
+    }
+    assert!(cache.used() > 50_000);
+    cache.set_budget(10_000);
+    assert!(cache.used() <= 10_000);
+}
+
 proptest! {
     #[test]
     fn a_page_gives_back_what_was_pushed(

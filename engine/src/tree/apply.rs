@@ -8,12 +8,13 @@ use bytes::Bytes;
 use super::{
     Spec, Top,
     inner::{Inner, page_size},
+    merge::Merge,
     node::{Body, Child, Link, Node},
     split::{cuts, separator},
 };
 use crate::{
     Error,
-    page::{Page, PageBuilder, Pages, entry_size},
+    page::{Page, PageBuilder, Pages},
 };
 
 /// Inner nodes are smaller than leaves of documents: every write copies a path of them.
@@ -282,16 +283,8 @@ impl Batch<'_> {
     /// Applies operations to a leaf, or makes leaves where there was none.
     fn leaf(&self, page: Option<&Page>, low: &Bytes, ops: &[Op<'_>]) -> Option<Applied> {
         let merge = Merge::plan(page, ops)?;
-        if merge.entries == 0 {
-            return Some(Applied { links: Vec::new(), shrunk: true, packed: false });
-        }
-        let old_size = page.map_or(0, |page| page.size_of(0, page.len()));
-        let (shrunk, packed) = (merge.size < old_size, merge.packed);
-        let pages = if merge.size <= self.room(0) || merge.entries == 1 {
-            vec![merge.build(&merge.pieces, merge.entries, merge.size)]
-        } else {
-            merge.build_many(self.room(0))
-        };
+        let (shrunk, packed) = (merge.is_smaller(), merge.is_packed());
+        let pages = merge.build(self.room(0));
         let mut links: Vec<Link> = Vec::with_capacity(pages.len());
         let mut last: Option<Page> = None;
         for page in pages {
@@ -305,101 +298,5 @@ impl Batch<'_> {
             links.push(Link { low, child: Child::Dirty(Arc::new(Node::leaf(page))) });
         }
         Some(Applied { links, shrunk, packed })
-    }
-}
-
-/// Consecutive entries of a merged leaf.
-#[derive(Clone, Copy)]
-enum Piece<'a> {
-    /// These of the old page.
-    Old(usize, usize),
-    /// A new one.
-    New(&'a [u8], &'a [u8]),
-}
-
-/// An old page and operations on it, merged into one sequence.
-struct Merge<'a> {
-    page: Option<&'a Page>,
-    pieces: Vec<Piece<'a>>,
-    entries: usize,
-    size: usize,
-    packed: bool,
-}
-
-impl<'a> Merge<'a> {
-    /// `None` if the operations change nothing.
-    fn plan(page: Option<&'a Page>, ops: &[Op<'a>]) -> Option<Merge<'a>> {
-        let len = page.map_or(0, Page::len);
-        let mut merge = Merge { page, pieces: Vec::new(), entries: 0, size: 0, packed: true };
-        let (mut next, mut changed) = (0, false);
-        for (key, value) in ops {
-            let place = page.map_or(Err(0), |page| page.search_from(next, key));
-            let at = place.unwrap_or_else(|at| at);
-            merge.push(Piece::Old(next, at));
-            next = if place.is_ok() { at + 1 } else { at };
-            if let Some(value) = value {
-                merge.packed &= place.is_ok() || at == len;
-                merge.push(Piece::New(key, value));
-            }
-            changed |= value.is_some() || place.is_ok();
-        }
-        merge.push(Piece::Old(next, len));
-        changed.then_some(merge)
-    }
-
-    fn push(&mut self, piece: Piece<'a>) {
-        match piece {
-            Piece::Old(from, to) if from == to => return,
-            Piece::Old(from, to) => {
-                self.entries += to - from;
-                self.size += self.page.map_or(0, |page| page.size_of(from, to));
-            }
-            Piece::New(key, value) => {
-                self.entries += 1;
-                self.size += entry_size(key, value);
-            }
-        }
-        self.pieces.push(piece);
-    }
-
-    fn build(&self, pieces: &[Piece<'a>], entries: usize, size: usize) -> Page {
-        let mut builder = PageBuilder::new(0, entries, size);
-        for piece in pieces {
-            match (*piece, self.page) {
-                (Piece::New(key, value), _) => builder.push(key, value),
-                (Piece::Old(from, to), Some(page)) => builder.push_run(page, from, to),
-                (Piece::Old(..), None) => {}
-            }
-        }
-        builder.finish()
-    }
-
-    /// Splits what does not fit into one page.
-    fn build_many(&self, room: usize) -> Vec<Page> {
-        let single = self.pieces.iter().flat_map(|piece| {
-            let (old, new) = match *piece {
-                Piece::Old(from, to) => (from..to, None),
-                Piece::New(..) => (0..0, Some(*piece)),
-            };
-            old.map(|i| Piece::Old(i, i + 1)).chain(new)
-        });
-        let single: Vec<Piece<'a>> = single.collect();
-        let sizes: Vec<usize> = single
-            .iter()
-            .map(|piece| match (*piece, self.page) {
-                (Piece::New(key, value), _) => entry_size(key, value),
-                (Piece::Old(from, to), Some(page)) => page.size_of(from, to),
-                (Piece::Old(..), None) => 0,
-            })
-            .collect();
-        let mut from = 0;
-        let mut pages = Vec::new();
-        for count in cuts(&sizes, room, self.packed, 1) {
-            let to = from + count;
-            let size = sizes.get(from..to).unwrap_or_default().iter().sum();
-            pages.push(self.build(single.get(from..to).unwrap_or_default(), count, size));
-            from = to;
-        }
-        pages
     }
 }

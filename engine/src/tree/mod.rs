@@ -8,6 +8,7 @@ mod checkpoint;
 mod cursor;
 mod diff;
 mod inner;
+mod merge;
 mod node;
 mod read;
 mod reducer;
