@@ -201,6 +201,12 @@ impl From<settee_model::json::DocError> for Error {
     }
 }
 
+impl From<settee_model::selector::SelectorError> for Error {
+    fn from(error: settee_model::selector::SelectorError) -> Self {
+        Error::BadRequest(error.to_string().into())
+    }
+}
+
 impl From<settee_model::partition::PartitionError> for Error {
     fn from(error: settee_model::partition::PartitionError) -> Self {
         Error::BadRequestNamed(error.error(), error.to_string().into())

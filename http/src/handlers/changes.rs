@@ -7,6 +7,7 @@ use settee_cluster::Db;
 use settee_cluster::changes::Change;
 use settee_cluster::docs::Facts;
 use settee_model::json as stored;
+use settee_model::selector::FieldPath;
 
 use crate::body::Length;
 use crate::context::Ctx;
@@ -43,7 +44,7 @@ async fn answer(ctx: &Ctx, db: Db, body: &serde_json::Value) -> Result<Reply, Er
 /// How `_changes` shows a change.
 struct ChangeRows {
     view: View,
-    fields: Option<Vec<Vec<String>>>,
+    fields: Option<Vec<FieldPath>>,
     include_docs: bool,
 }
 

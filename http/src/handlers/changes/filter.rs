@@ -5,10 +5,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use settee_cluster::Db;
-use settee_cluster::changes::Filter;
+use settee_cluster::changes::{DocFilter, Filter};
+use settee_cluster::{Db, Error as ClusterError};
 use settee_model::doc::StoredDoc;
 use settee_model::docid::DocId;
+use settee_model::selector::{FieldPath, Selector};
 
 use crate::context::Ctx;
 use crate::error::Error;
@@ -22,7 +23,7 @@ pub struct Chosen {
     /// For the coordinator.
     pub filter: Filter,
     /// With `_selector`: members to show, as paths.
-    pub fields: Option<Vec<Vec<String>>>,
+    pub fields: Option<Vec<FieldPath>>,
 }
 
 /// Reads the parameter `filter` and what belongs to it.
@@ -72,37 +73,35 @@ fn doc_ids(ctx: &Ctx, body: &Value) -> Result<HashSet<DocId>, Error> {
     ids.iter().map(|id| id.as_str().map(DocId::trusted).ok_or_else(refused)).collect()
 }
 
-fn by_selector(_body: &Value) -> Result<Chosen, Error> {
-    Err(Error::NotImplemented)
+fn by_selector(body: &Value) -> Result<Chosen, Error> {
+    let Some(selector @ Value::Object(_)) = body.get("selector") else {
+        return Err(Error::bad_request("Selector error: expected a JSON object"));
+    };
+    let selector = Selector::parse(selector)?;
+    let fields = match body.get("fields") {
+        None | Some(Value::Null) => None,
+        Some(Value::Array(fields)) if fields.is_empty() => None,
+        Some(Value::Array(fields)) => Some(fields.iter().map(path).collect::<Result<_, _>>()?),
+        Some(_) => return Err(Error::bad_request("Selector error: fields must be JSON array")),
+    };
+    Ok(Chosen { filter: Filter::Docs(Arc::new(BySelector(selector))), fields })
 }
 
-/// A member's name; dots lead into nested objects unless a backslash stands before them.
-#[cfg(test)]
-fn path(field: &Value) -> Result<Vec<String>, Error> {
+fn path(field: &Value) -> Result<FieldPath, Error> {
     let text = field
         .as_str()
         .ok_or_else(|| Error::BadRequest(format!("Invalid field name: {field}").into()))?;
-    let mut path = vec![String::new()];
-    let mut letters = text.chars();
-    while let Some(letter) = letters.next() {
-        match (letter, path.last_mut()) {
-            ('\\', Some(last)) => last.extend(letters.next()),
-            ('.', _) => path.push(String::new()),
-            (letter, Some(last)) => last.push(letter),
-            (_, None) => {}
-        }
-    }
-    Ok(path)
+    Ok(FieldPath::parse(text)?)
 }
 
 /// The given members of a document, as `fields` asks for them.
 #[must_use]
-pub fn project(document: &Value, fields: &[Vec<String>]) -> Value {
+pub fn project(document: &Value, fields: &[FieldPath]) -> Value {
     let mut shown = Value::Object(Map::new());
     for path in fields {
-        let found = path.iter().try_fold(document, |value, name| value.get(name.as_str()));
+        let found = path.names().iter().try_fold(document, |value, name| value.get(name.as_str()));
         let Some(found) = found else { continue };
-        place(&mut shown, path, found.clone());
+        place(&mut shown, path.names(), found.clone());
     }
     shown
 }
@@ -120,13 +119,25 @@ fn place(into: &mut Value, path: &[String], value: Value) {
     }
 }
 
+struct BySelector(Selector);
+
+impl DocFilter for BySelector {
+    fn passes(&self, stored: &StoredDoc) -> Result<bool, ClusterError> {
+        Ok(self.0.matches(&as_text(stored)))
+    }
+}
+
+/// A document as JSON text, attachments as stubs.
+fn as_text(stored: &StoredDoc) -> Vec<u8> {
+    let mut script = Script::default();
+    doc::write(&mut script, stored, &View::default(), None);
+    script.into_text().unwrap_or_default()
+}
+
 /// A document as a JSON value, attachments as stubs.
 #[must_use]
 pub fn as_value(stored: &StoredDoc) -> Value {
-    let mut script = Script::default();
-    doc::write(&mut script, stored, &View::default(), None);
-    let text = script.into_text().unwrap_or_default();
-    serde_json::from_slice(&text).unwrap_or_default()
+    serde_json::from_slice(&as_text(stored)).unwrap_or_default()
 }
 
 /// Why a filter of a design document cannot be used.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use settee_cluster::Db;
 use settee_cluster::changes::{ChangesQuery, Since, Style};
+use settee_model::selector::FieldPath;
 
 use super::filter;
 use crate::context::Ctx;
@@ -23,7 +24,7 @@ pub struct Question {
     /// How documents are shown.
     pub view: View,
     /// Paths of the members to show of a document, for `_selector` with `fields`.
-    pub fields: Option<Vec<Vec<String>>>,
+    pub fields: Option<Vec<FieldPath>>,
     /// What to do while there is nothing to give.
     pub waiting: Waiting,
 }
