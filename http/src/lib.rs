@@ -22,6 +22,8 @@ mod server;
 pub mod settings;
 pub mod uuids;
 
+mod wire;
+
 pub use config::ConfigFiles;
 pub use context::App;
 pub use server::serve;

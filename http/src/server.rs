@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use crate::context::{App, Peer};
 use crate::reply::ReplyBody;
 use crate::respond::respond;
+use crate::wire::Lenient;
 
 /// How long a connection may be idle, or take to send the head of a request.
 const HEAD_PATIENCE: Duration = Duration::from_secs(300);
@@ -97,7 +98,7 @@ async fn connection(
         .header_read_timeout(HEAD_PATIENCE)
         .title_case_headers(true);
     builder.http2().timer(TokioTimer::new()).max_concurrent_streams(1000);
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    let connection = builder.serve_connection(TokioIo::new(Lenient::new(stream)), service);
     tokio::pin!(connection);
     let told = async move { drop(closing.wait_for(|closing| *closing).await) };
     let ended = tokio::select! {

@@ -256,6 +256,17 @@ async fn configuration_is_read_and_changed() {
 }
 
 #[tokio::test]
+async fn quotes_may_come_as_they_are() {
+    let server = Server::start().await;
+    let pipelined = "GET /_all_dbs?startkey=\"_r\"&endkey=\"_z\" HTTP/1.1\r\nHost: x\r\n";
+    let answer = server
+        .exchange(&format!("{pipelined}Authorization: {ADMIN}\r\nConnection: close\r\n\r\n"))
+        .await;
+    assert_eq!((answer.status, answer.body.contains("[]")), (200, true), "{answer:?}");
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn bodies_have_limits() {
     let server = Server::start().await;
     let limit = "PUT /_node/_local/_config/chttpd/max_http_request_size";

@@ -35,7 +35,7 @@ fn of_server(endpoint: &ServerEndpoint, method: Method, lists_open: bool) -> Acc
     use ServerEndpoint as S;
     match endpoint {
         S::Welcome | S::Favicon | S::Up | S::Uuids | S::Session => Access::Anyone,
-        S::ActiveTasks => Access::Anyone,
+        S::ActiveTasks if method != Method::Get => Access::Anyone,
         S::AllDbs | S::DbsInfo if lists_open => Access::Anyone,
         S::Utils(_) if method == Method::Get => Access::Anyone,
         S::Node(parts) => match parts.get(1).map(String::as_str) {
@@ -55,6 +55,8 @@ fn of_db(name: &str, endpoint: &DbEndpoint, method: Method) -> Access {
     match endpoint {
         D::Root if matches!(method, Method::Put | Method::Delete) => Access::ServerAdmin,
         D::AllDocs(_) | D::AllDocsQueries(_) | D::Changes if system => Access::ServerAdmin,
+        // CouchDB lets strangers change these where everybody is a member; here they may not.
+        D::Security | D::RevsLimit if method == Method::Put => Access::DbAdmin,
         D::Compact | D::CompactViews(_) | D::ViewCleanup if !system => Access::DbAdmin,
         D::SyncShards | D::Purge | D::PurgedInfosLimit if !system => Access::ServerAdmin,
         _ => Access::DbMember,
@@ -75,4 +77,55 @@ pub fn check(access: Access, user: &User) -> Result<(), Error> {
         _ => return Ok(()),
     };
     Err(Error::Unauthorized(refused.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::route::route;
+
+    #[test]
+    fn who_may_ask_for_what() {
+        use Access as A;
+        use Method as M;
+        let table = [
+            (M::Get, "/", A::Anyone),
+            (M::Get, "/_up", A::Anyone),
+            (M::Post, "/_session", A::Anyone),
+            (M::Get, "/_uuids", A::Anyone),
+            (M::Get, "/_all_dbs", A::ServerAdmin),
+            (M::Get, "/_dbs_info", A::ServerAdmin),
+            (M::Get, "/_active_tasks", A::ServerAdmin),
+            (M::Get, "/_membership", A::ServerAdmin),
+            (M::Get, "/_node/_local/_config", A::ServerAdmin),
+            (M::Get, "/_node/_local/_stats/x", A::Metrics),
+            (M::Get, "/_utils/", A::Anyone),
+            (M::Post, "/_utils/", A::ServerAdmin),
+            (M::Get, "/_nothing", A::ServerAdmin),
+            (M::Put, "/db", A::ServerAdmin),
+            (M::Delete, "/db", A::ServerAdmin),
+            (M::Get, "/db", A::DbMember),
+            (M::Post, "/db", A::DbMember),
+            (M::Put, "/db/doc", A::DbMember),
+            (M::Get, "/db/_security", A::DbMember),
+            (M::Put, "/db/_security", A::DbAdmin),
+            (M::Put, "/db/_revs_limit", A::DbAdmin),
+            (M::Post, "/db/_compact", A::DbAdmin),
+            (M::Post, "/db/_view_cleanup", A::DbAdmin),
+            (M::Post, "/db/_purge", A::ServerAdmin),
+            (M::Get, "/db/_purged_infos_limit", A::ServerAdmin),
+            (M::Post, "/db/_sync_shards", A::ServerAdmin),
+            (M::Put, "/_users", A::ServerAdmin),
+            (M::Get, "/_users/_all_docs", A::ServerAdmin),
+            (M::Get, "/_replicator/_changes", A::ServerAdmin),
+            (M::Get, "/_users/org.couchdb.user:ann", A::DbMember),
+            (M::Get, "/_global_changes/x", A::ServerAdmin),
+        ];
+        for (method, path, wanted) in table {
+            let endpoint = route(method, path).unwrap();
+            assert_eq!(required(&endpoint, method, false), wanted, "{method:?} {path}");
+        }
+        let lists = route(M::Get, "/_all_dbs").unwrap();
+        assert_eq!(required(&lists, M::Get, true), A::Anyone);
+    }
 }
