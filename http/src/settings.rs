@@ -30,6 +30,8 @@ pub struct Settings {
     pub compressible_types: Vec<String>,
     /// `[attachments] compression_level`, 0 for none.
     pub compression_level: u32,
+    /// `[csp] attachments_header_value`, unless `attachments_enable` is false.
+    pub attachments_csp: Option<String>,
     /// `[chttpd] changes_timeout`.
     pub changes_timeout: Duration,
     /// `[chttpd] admin_only_all_dbs`.
@@ -96,6 +98,9 @@ impl Settings {
                 .map(|media| media.to_ascii_lowercase())
                 .collect(),
             compression_level: config.parsed("attachments", "compression_level", 8).min(9),
+            attachments_csp: config.boolean("csp", "attachments_enable", true).then(|| {
+                config.get("csp", "attachments_header_value").unwrap_or("sandbox").to_owned()
+            }),
             changes_timeout: Duration::from_millis(size("chttpd", "changes_timeout", 60_000)),
             admin_only_all_dbs: config.boolean("chttpd", "admin_only_all_dbs", true),
             server_header: server_header(config),

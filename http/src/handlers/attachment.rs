@@ -57,19 +57,19 @@ fn send(ctx: &Ctx, db: &Db, id: &DocId, att: &Attachment, tag: &str) -> Result<R
     if content.encoding == Encoding::Gzip {
         let packed = accepts_gzip(ctx.header(&ACCEPT_ENCODING));
         script.att(id, content, if packed { Form::Stored } else { Form::Decoded });
-        let reply = with_headers(stream_reply(db, StatusCode::OK, script), att, tag, "none");
+        let reply = with_headers(ctx, stream_reply(db, StatusCode::OK, script), att, (tag, "none"));
         return Ok(if packed { reply.header(CONTENT_ENCODING, "gzip") } else { reply });
     }
     match range::parse(ctx.header(&RANGE), content.length)? {
         Ranges::Whole => {
             script.att(id, content, Form::Stored);
-            Ok(with_headers(stream_reply(db, StatusCode::OK, script), att, tag, "bytes"))
+            Ok(with_headers(ctx, stream_reply(db, StatusCode::OK, script), att, (tag, "bytes")))
         }
         Ranges::One(from, to) => {
             script.att(id, content, Form::Range(from, to + 1));
             let reply = stream_reply(db, StatusCode::PARTIAL_CONTENT, script);
             let range = format!("bytes {from}-{to}/{}", content.length);
-            Ok(with_headers(reply, att, tag, "bytes").header(CONTENT_RANGE, &range))
+            Ok(with_headers(ctx, reply, att, (tag, "bytes")).header(CONTENT_RANGE, &range))
         }
         Ranges::Many(ranges) => {
             let boundary = hex_32();
@@ -83,11 +83,14 @@ fn send(ctx: &Ctx, db: &Db, id: &DocId, att: &Attachment, tag: &str) -> Result<R
 }
 
 /// What a stranger uploaded must not run as a page of this server: hence the sandbox.
-fn with_headers(reply: Reply, att: &Attachment, tag: &str, ranges: &str) -> Reply {
-    reply
+fn with_headers(ctx: &Ctx, reply: Reply, att: &Attachment, (tag, ranges): (&str, &str)) -> Reply {
+    let reply = reply
         .etag(tag)
         .header(CACHE_CONTROL, "must-revalidate")
         .header(CONTENT_TYPE, &att.content_type)
-        .header(ACCEPT_RANGES, ranges)
-        .header(CONTENT_SECURITY_POLICY, "sandbox")
+        .header(ACCEPT_RANGES, ranges);
+    match &ctx.settings.attachments_csp {
+        Some(policy) => reply.header(CONTENT_SECURITY_POLICY, policy),
+        None => reply,
+    }
 }

@@ -112,7 +112,8 @@ pub async fn from_request(
     build(ctx, db, id, doc, mode).await
 }
 
-/// A document as an edit; what it has of attachments goes to the shard ahead of it.
+/// A document as an edit; what it has of attachments goes to the shard ahead of it. Local
+/// documents have none, whatever they say.
 ///
 /// # Errors
 /// Attachments that cannot be stored, or that are said to follow where nothing follows.
@@ -124,7 +125,7 @@ pub async fn build(
     mode: EditMode,
 ) -> Result<DocEdit, Error> {
     let mut atts = Vec::with_capacity(doc.atts.len());
-    for att in doc.atts {
+    for att in doc.atts.into_iter().filter(|_| !id.is_local()) {
         atts.push(inline_or_stub(ctx, db, &id, att, mode).await?);
     }
     let revs = match mode {
