@@ -25,7 +25,7 @@ use crate::reply::Reply;
 /// `GET /{db}/{docid}/{attname}`
 pub async fn get(ctx: &mut Ctx, db: Db, id: DocId, name: String) -> Result<Reply, Error> {
     let query = DocQuery::parse(&ctx.query)?;
-    edit::check_place(ctx, &db, &id)?;
+    edit::check_place(&db, &id)?;
     let options = OpenOptions {
         rev: query.rev,
         latest: query.latest,

@@ -48,7 +48,7 @@ pub async fn put(ctx: &mut Ctx, db: Db, id: DocId, name: String) -> Result<Reply
 /// `DELETE /{db}/{docid}/{attname}`
 pub async fn delete(ctx: &mut Ctx, db: Db, id: DocId, name: String) -> Result<Reply, Error> {
     check_name(&name)?;
-    edit::check_place(ctx, &db, &id)?;
+    edit::check_place(&db, &id)?;
     let mut edit = match named_rev(ctx)? {
         Some(rev) => {
             let doc = open_rev(&db, &id, &rev).await?;

@@ -86,7 +86,7 @@ async fn read(
         let mut doc = split_doc(&raw, &limits)?;
         edit::check_revs(&doc.revs, mode)?;
         let id = doc.id.take().unwrap_or_else(|| DocId::trusted(&ctx.new_uuid()));
-        edit::check_place(ctx, db, &id)?;
+        edit::check_id(ctx, db, &id)?;
         parsed.push((id, doc));
     }
     let mut edits = Vec::with_capacity(parsed.len());

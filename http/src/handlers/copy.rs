@@ -23,7 +23,7 @@ pub async fn copy(ctx: &mut Ctx, db: Db, id: DocId) -> Result<Reply, Error> {
     let (target, target_rev) = destination(header)?;
     let target = DocId::trusted(&target);
     edit::check_id(ctx, &db, &target)?;
-    edit::check_place(ctx, &db, &id)?;
+    edit::check_place(&db, &id)?;
     if id.is_local() && rev.is_some() {
         return Err(Error::missing());
     }

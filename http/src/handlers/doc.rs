@@ -22,7 +22,7 @@ use crate::reply::Reply;
 /// `GET /{db}/{docid}`
 pub async fn get(ctx: &mut Ctx, db: Db, id: DocId) -> Result<Reply, Error> {
     let query = DocQuery::parse(&ctx.query)?;
-    edit::check_place(ctx, &db, &id)?;
+    edit::check_place(&db, &id)?;
     match &query.open_revs {
         Some(revs) => open_revs(ctx, &db, &id, revs.clone(), &query).await,
         None => {

@@ -36,15 +36,18 @@ pub async fn put(ctx: &mut Ctx, db: Db, id: DocId) -> Result<Reply, Error> {
 
 async fn save(ctx: &Ctx, db: &Db, edit: DocEdit, mode: EditMode) -> Result<Reply, Error> {
     let (id, body) = (edit.id.clone(), edit.body.clone());
+    let given = edit.revs.tip().filter(|_| mode == EditMode::Replicated);
     let done = if edit.deleted { StatusCode::OK } else { StatusCode::CREATED };
-    let saved = edit::submit_one(ctx, db, edit, mode).await?;
+    let mut saved = edit::submit_one(ctx, db, edit, mode).await?;
+    // A replicated edit says itself what it is, even where a local document counts on.
+    saved.rev = given.unwrap_or(saved.rev);
     let reply = saved.reply(&id, done).etag(&etag::of_rev(&id, &saved.rev, &body));
     Ok(edit::with_location(reply, ctx, db, &id))
 }
 
 /// `DELETE /{db}/{docid}`. What is not there, or is gone already, is missed before anything else.
 pub async fn delete(ctx: &mut Ctx, db: Db, id: DocId) -> Result<Reply, Error> {
-    edit::check_place(ctx, &db, &id)?;
+    edit::check_place(&db, &id)?;
     db.open_doc(&id, OpenOptions::default()).await?;
     let rev = ctx.query.get("rev").map(str::parse::<Rev>).transpose()?;
     let rev = edit::named_rev(rev.as_ref(), ctx.header(&IF_MATCH))?;

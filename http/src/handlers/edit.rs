@@ -10,7 +10,7 @@ use settee_model::ddoc;
 use settee_model::doc::{AttEdit, AttSource, DocEdit, Encoding, Uploaded};
 use settee_model::docid::{self, DocId};
 use settee_model::json::{AttData, ParsedAtt, ParsedDoc, escape_into};
-use settee_model::partition;
+use settee_model::partition::{self, PartitionError};
 use settee_model::rev::{Rev, RevPath};
 
 use super::doc_query::copies;
@@ -23,13 +23,15 @@ use crate::settings::Settings;
 #[cfg(test)]
 mod tests;
 
-/// Checks an id that is only looked for: a partitioned database has no place for some.
+/// Checks an id that is only looked for: a partitioned database has no place for one without a
+/// partition.
 ///
 /// # Errors
-/// 400 `illegal_docid`, `illegal_partition`.
-pub fn check_place(ctx: &Ctx, db: &Db, id: &DocId) -> Result<(), Error> {
-    if db.meta().partitioned {
-        partition::check_doc_id(id, ctx.settings.max_document_id_length)?;
+/// 400 `illegal_docid`.
+pub fn check_place(db: &Db, id: &DocId) -> Result<(), Error> {
+    let placed = id.is_design() || id.is_local() || partition::split(id.as_str()).is_some();
+    if !placed && db.meta().partitioned {
+        return Err(PartitionError::NoPartition.into());
     }
     Ok(())
 }
@@ -39,8 +41,12 @@ pub fn check_place(ctx: &Ctx, db: &Db, id: &DocId) -> Result<(), Error> {
 /// # Errors
 /// 400 `illegal_docid`, `illegal_partition`.
 pub fn check_id(ctx: &Ctx, db: &Db, id: &DocId) -> Result<(), Error> {
-    docid::check(id.as_str(), ctx.settings.max_document_id_length)?;
-    check_place(ctx, db, id)
+    let longest = ctx.settings.max_document_id_length;
+    docid::check(id.as_str(), longest)?;
+    if db.meta().partitioned {
+        partition::check_doc_id(id, longest)?;
+    }
+    Ok(())
 }
 
 /// The revision that a request names beside its body: by the parameter `rev`, by `If-Match`, or by
