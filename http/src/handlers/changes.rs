@@ -12,10 +12,11 @@ use settee_model::selector::FieldPath;
 use crate::body::Length;
 use crate::context::Ctx;
 use crate::error::Error;
+use crate::feed::Feed;
 use crate::handlers::follow::{Follower, Rows};
 use crate::listing;
-use crate::render::Script;
 use crate::render::doc::{self, Shown, View};
+use crate::render::{Script, etag};
 use crate::reply::Reply;
 use question::Question;
 
@@ -37,8 +38,28 @@ pub async fn post(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
 async fn answer(ctx: &Ctx, db: Db, body: &serde_json::Value) -> Result<Reply, Error> {
     let Question { feed, query, view, fields, waiting } = Question::read(ctx, &db, body).await?;
     let rows = ChangeRows { view, fields, include_docs: query.include_docs };
+    // A feed that ends by itself is the same as long as the database is.
+    let tag = match feed {
+        Feed::Normal => Some(state_tag(&db).await?),
+        _ => None,
+    };
+    if let Some(tag) = tag.as_deref().filter(|tag| ctx.etag_matches(tag)) {
+        return Ok(Reply::not_modified(tag));
+    }
     let changes = db.changes(query).await?;
-    Ok(Follower { db, changes, feed, waiting, rows, limit: None, tells_pending: true }.reply())
+    let follower = Follower { db, changes, feed, waiting, rows, limit: None, tells_pending: true };
+    Ok(match tag {
+        Some(tag) => follower.reply().etag(&tag),
+        None => follower.reply(),
+    })
+}
+
+/// Tag of all that a database is at present.
+async fn state_tag(db: &Db) -> Result<String, Error> {
+    let info = db.info().await?;
+    let created = db.meta().created.to_string();
+    let parts = [db.name().as_str(), &created, &info.update_seq, &info.purge_seq];
+    Ok(etag::of_state(&parts.map(str::as_bytes)))
 }
 
 /// How `_changes` shows a change.

@@ -13,6 +13,7 @@ use crate::context::Ctx;
 use crate::error::Error;
 use crate::handlers::database;
 use crate::listing::{self, Listing};
+use crate::render::etag;
 use crate::reply::{Reply, push_string};
 
 /// Pieces of an answer are handed over when they have grown to this many bytes.
@@ -30,7 +31,11 @@ pub async fn all_dbs(ctx: &mut Ctx) -> Result<Reply, Error> {
         push_string(&mut out, db.name.as_str());
     }
     out.push(b']');
-    Ok(Reply::json(StatusCode::OK, out))
+    let tag = etag::of_state(&[&out]);
+    if ctx.etag_matches(&tag) {
+        return Ok(Reply::not_modified(&tag));
+    }
+    Ok(Reply::json(StatusCode::OK, out).etag(&tag))
 }
 
 /// `GET /_dbs_info`
@@ -154,9 +159,11 @@ pub async fn uuids(ctx: &mut Ctx) -> Result<Reply, Error> {
         return Err(Error::bad_request("count parameter too large"));
     }
     let uuids: Vec<String> = (0..count).map(|_| ctx.new_uuid()).collect();
-    let reply = Reply::json(StatusCode::OK, json!({ "uuids": uuids }).to_string());
+    let body = json!({ "uuids": uuids }).to_string();
+    let tag = etag::of_state(&[body.as_bytes()]);
     // Nobody may get the same ones again from a cache.
-    Ok(reply
+    Ok(Reply::json(StatusCode::OK, body)
+        .etag(&tag)
         .header(CACHE_CONTROL, "no-cache")
         .header(EXPIRES, "Mon, 01 Jan 1990 00:00:00 GMT")
         .header(PRAGMA, "no-cache"))

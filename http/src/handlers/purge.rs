@@ -49,7 +49,9 @@ pub async fn post(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
 
 /// `GET /{db}/_purged_infos`
 pub async fn infos(_ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
-    let infos = db.purged_infos().await?;
+    let mut infos = db.purged_infos().await?;
+    infos.sort_by(|a, b| (&a.id, &a.revs).cmp(&(&b.id, &b.revs)));
+    infos.dedup();
     let rows: Vec<_> = infos
         .iter()
         .map(|info| json!({"id": info.id.as_str(), "revs": texts(&info.revs)}))

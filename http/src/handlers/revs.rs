@@ -56,7 +56,8 @@ pub fn id_revs(body: &Value) -> Result<Vec<IdRevs>, Error> {
     let members = body.as_object().into_iter().flatten();
     members
         .map(|(id, revs)| {
-            let revs = revs.as_array().ok_or_else(bad_rev)?;
+            let revs =
+                revs.as_array().ok_or_else(|| Error::bad_request("Invalid list of revisions"))?;
             let revs = revs.iter().map(|rev| {
                 rev.as_str().and_then(|text| text.parse::<Rev>().ok()).ok_or_else(bad_rev)
             });

@@ -21,7 +21,14 @@ pub fn of_rev(id: &DocId, rev: &Rev, body: &[u8]) -> String {
     if !id.is_local() {
         return format!("\"{rev}\"");
     }
-    let digest = Sha1::new().chain_update(rev.to_string()).chain_update(body).finalize();
+    of_state(&[rev.to_string().as_bytes(), body])
+}
+
+/// Tag of what is made from these values alone.
+#[must_use]
+pub fn of_state(parts: &[&[u8]]) -> String {
+    let hash = parts.iter().fold(Sha1::new(), |hash, part| hash.chain_update(part));
+    let digest = hash.finalize();
     let short = digest.iter().take(16).fold(0, |sum: u128, byte| sum << 8 | u128::from(*byte));
     format!("\"{short:X}\"")
 }
