@@ -5,7 +5,9 @@
 //! Reads are tried on the async thread as long as everything is in memory, and go to a thread that
 //! may block otherwise. No thread is held while somebody is slow to take an answer.
 
+use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use settee_engine::shard::{Batch, Outcome};
 use settee_engine::{Engine, Shard, ShardId, Snapshot};
@@ -15,34 +17,40 @@ use tokio::sync::oneshot;
 use crate::Error;
 use crate::docs::{BulkGet, IdRevs, OpenOptions, OpenedDoc, RevResult, Revs, RevsDiff};
 use crate::rows::{DocRow, Namespace};
-use crate::shard::changes::{ChangeScan, ChangeScanner, ShardStep};
-use crate::shard::rows::{RowScan, RowScanner, ShardHead};
+use crate::shard::changes::ChangeScan;
+use crate::shard::rows::RowScan;
 use crate::shard::state::{self, ShardState};
 use crate::shard::{Fault, open, revs, rows};
-use crate::steps::{Steps, blocking};
+use crate::steps::blocking;
+use crate::streams::{ChangeStream, RowStream};
+
+/// Documents that an async thread may look at in one go.
+pub(crate) const QUICK: usize = 64;
 
 /// A copy of a shard.
 #[derive(Clone)]
 pub(crate) struct ShardCopy {
     engine: Engine,
     id: ShardId,
+    /// How long an answer may take.
+    patience: Duration,
 }
 
 impl ShardCopy {
-    pub(crate) fn new(engine: Engine, id: ShardId) -> ShardCopy {
-        ShardCopy { engine, id }
+    pub(crate) fn new(engine: Engine, id: ShardId, patience: Duration) -> ShardCopy {
+        ShardCopy { engine, id, patience }
     }
 
     /// Makes the shard; durable when it returns.
     pub(crate) async fn create(&self) -> Result<(), Error> {
-        let ShardCopy { engine, id } = self.clone();
-        blocking(move || Ok(engine.create_shard(&id).map(drop)?)).await
+        let copy = self.clone();
+        blocking(move || Ok(copy.engine.create_shard(&copy.id).map(drop)?)).await
     }
 
     /// Removes the shard and its files, if it is there.
     pub(crate) async fn remove(&self) -> Result<(), Error> {
-        let ShardCopy { engine, id } = self.clone();
-        blocking(move || match engine.drop_shard(&id) {
+        let copy = self.clone();
+        blocking(move || match copy.engine.drop_shard(&copy.id) {
             Err(settee_engine::Error::ShardMissing { .. }) => Ok(()),
             other => Ok(other?),
         })
@@ -55,11 +63,11 @@ impl ShardCopy {
         let (tell, told) = oneshot::channel();
         // Nobody listens any more if the request was given up; the write stands all the same.
         shard.submit(batch, Box::new(move |outcome| drop(tell.send(outcome))));
-        Ok(told.await.map_err(|_| Error::Closing)??)
+        self.in_time(async { Ok(told.await.map_err(|_| Error::Closing)??) }).await
     }
 
     pub(crate) async fn open(&self, id: DocId, options: OpenOptions) -> Result<OpenedDoc, Error> {
-        self.read(move |snapshot| open::open(snapshot, &id, &options)).await
+        self.read(1, move |snapshot| open::open(snapshot, &id, &options)).await
     }
 
     pub(crate) async fn revisions(
@@ -68,7 +76,7 @@ impl ShardCopy {
         asked: Revs,
         latest: bool,
     ) -> Result<Vec<RevResult>, Error> {
-        self.read(move |snapshot| open::revisions(snapshot, &id, &asked, latest)).await
+        self.read(1, move |snapshot| open::revisions(snapshot, &id, &asked, latest)).await
     }
 
     pub(crate) async fn revisions_of_many(
@@ -76,7 +84,8 @@ impl ShardCopy {
         lines: Vec<BulkGet>,
         latest: bool,
     ) -> Result<Vec<Vec<RevResult>>, Error> {
-        self.read(move |snapshot| {
+        let count = lines.len();
+        self.read(count, move |snapshot| {
             let open = |line: &BulkGet| open::revisions(snapshot, &line.id, &line.revs, latest);
             lines.iter().map(open).collect()
         })
@@ -84,11 +93,12 @@ impl ShardCopy {
     }
 
     pub(crate) async fn revs_diff(&self, asked: Vec<IdRevs>) -> Result<Vec<RevsDiff>, Error> {
-        self.read(move |snapshot| revs::diff(snapshot, &asked)).await
+        let count = asked.len();
+        self.read(count, move |snapshot| revs::diff(snapshot, &asked)).await
     }
 
     pub(crate) async fn purged(&self) -> Result<Vec<IdRevs>, Error> {
-        self.read(revs::purged).await
+        self.read(usize::MAX, revs::purged).await
     }
 
     /// Rows of given keys, in their order; `None` where there is no such document.
@@ -98,33 +108,33 @@ impl ShardCopy {
         include_docs: bool,
         conflicts: bool,
     ) -> Result<Vec<Option<DocRow>>, Error> {
-        self.read(move |snapshot| rows::of_keys(snapshot, &keys, include_docs, conflicts)).await
+        let count = keys.len();
+        let ask =
+            move |snapshot: &Snapshot| rows::of_keys(snapshot, &keys, include_docs, conflicts);
+        self.read(count, ask).await
     }
 
     /// How many rows a namespace has.
     pub(crate) async fn total(&self, namespace: Namespace) -> Result<u64, Error> {
-        self.read(move |snapshot| rows::total(snapshot, namespace)).await
+        self.read(1, move |snapshot| rows::total(snapshot, namespace)).await
     }
 
     /// Begins to scan rows; `first` of them come with the head, if there are so many.
     pub(crate) async fn rows(&self, scan: RowScan, first: usize) -> Result<RowStream, Error> {
+        if let Some(snapshot) = self.resident(first) {
+            match RowStream::begin_resident(self, snapshot, &scan, first) {
+                Err(fault) if fault.is_absence() => {}
+                done => return Ok(done?),
+            }
+        }
         let copy = self.clone();
-        blocking(move || {
-            let snapshot = copy.engine.shard(&copy.id)?.snapshot();
-            let head = rows::head(&snapshot, &scan)?;
-            let mut scanner = RowScanner::new(snapshot, scan);
-            let first = scanner.step(first)?;
-            Ok(RowStream { head, first, asked: 0, steps: Steps::new(scanner) })
-        })
-        .await
+        let begin = blocking(move || Ok(RowStream::begin_blocking(&copy, scan, first)?));
+        self.in_time(begin).await
     }
 
-    /// Begins to scan changes, with the first step on its way; `Err` of its steps if that fails.
+    /// Begins to scan changes; what fails is told by the stream.
     pub(crate) fn changes(&self, scan: ChangeScan, first: usize) -> ChangeStream {
-        let work = ChangeWork { copy: self.clone(), scan, scanner: None };
-        let mut steps = Steps::new(work);
-        steps.begin(move |work: &mut ChangeWork| work.step(first));
-        ChangeStream { steps }
+        ChangeStream::begin(self, scan, first)
     }
 
     /// Whether there is nothing after a position, as far as can be said without blocking.
@@ -135,18 +145,19 @@ impl ShardCopy {
 
     /// Counts, sizes and sequences.
     pub(crate) async fn state(&self) -> Result<ShardState, Error> {
-        let copy = self.clone();
-        blocking(move || Ok(state::of_shard(&*copy.engine.shard(&copy.id)?)?)).await
+        // Nothing of this reads a page, so it waits for the disk only if the shard is closed.
+        let shard = self.shard().await?;
+        Ok(state::of_shard(&shard)?)
     }
 
     /// Sequence of the last change.
     pub(crate) async fn update_seq(&self) -> Result<u64, Error> {
-        self.read(|snapshot| Ok(snapshot.update_seq())).await
+        self.read(1, |snapshot| Ok(snapshot.update_seq())).await
     }
 
     /// Counts and sizes of a partition.
     pub(crate) async fn partition(&self, partition: String) -> Result<ShardState, Error> {
-        self.read(move |snapshot| state::of_partition(snapshot, &partition)).await
+        self.read(1, move |snapshot| state::of_partition(snapshot, &partition)).await
     }
 
     /// Begins to compact.
@@ -160,94 +171,41 @@ impl ShardCopy {
         if let Some(shard) = self.engine.shard_if_open(&self.id) {
             return Ok(shard);
         }
-        let ShardCopy { engine, id } = self.clone();
-        blocking(move || Ok(engine.shard(&id)?)).await
+        let copy = self.clone();
+        self.in_time(blocking(move || Ok(copy.engine.shard(&copy.id)?))).await
     }
 
-    /// The same, on a thread that may block.
-    pub(crate) fn shard_now(&self) -> Result<Arc<Shard>, Error> {
-        Ok(self.engine.shard(&self.id)?)
+    /// The shard as it is now. Blocks if it is not open.
+    pub(crate) fn snapshot_now(&self) -> Result<Snapshot, settee_engine::Error> {
+        Ok(self.engine.shard(&self.id)?.snapshot())
     }
 
+    /// A snapshot that never waits for the disk, for work on so many documents; none if that would
+    /// keep the thread busy for too long.
+    pub(crate) fn resident(&self, documents: usize) -> Option<Snapshot> {
+        let shard = (documents <= QUICK).then(|| self.engine.shard_if_open(&self.id))?;
+        Some(shard?.snapshot().resident_only())
+    }
+
+    /// Asks about so many documents: at once if everything needed is in memory, otherwise on a
+    /// thread that may block.
     async fn read<R: Send + 'static>(
         &self,
+        documents: usize,
         ask: impl Fn(&Snapshot) -> Result<R, Fault> + Send + 'static,
     ) -> Result<R, Error> {
-        if let Some(shard) = self.engine.shard_if_open(&self.id) {
-            match ask(&shard.snapshot().resident_only()) {
+        if let Some(snapshot) = self.resident(documents) {
+            match ask(&snapshot) {
                 Err(fault) if fault.is_absence() => {}
                 done => return Ok(done?),
             }
         }
-        let ShardCopy { engine, id } = self.clone();
-        blocking(move || Ok(ask(&engine.shard(&id)?.snapshot())?)).await
-    }
-}
-
-/// Rows of a copy, batch by batch.
-pub(crate) struct RowStream {
-    pub(crate) head: ShardHead,
-    first: Option<Vec<DocRow>>,
-    asked: u32,
-    steps: Steps<RowScanner, Result<Option<Vec<DocRow>>, Fault>>,
-}
-
-impl RowStream {
-    /// Begins to read what [`RowStream::next`] will give, so that several streams read at once.
-    pub(crate) fn begin(&mut self) {
-        if self.asked > 0 {
-            self.steps.begin(|scanner| scanner.step(usize::MAX));
-        }
+        let copy = self.clone();
+        self.in_time(blocking(move || Ok(ask(&copy.snapshot_now()?)?))).await
     }
 
-    /// The next rows; `None` after the last. Cancel safe.
-    pub(crate) async fn next(&mut self) -> Result<Option<Vec<DocRow>>, Error> {
-        self.begin();
-        let batch = match self.steps.result().await? {
-            Some(batch) => batch?,
-            None => self.first.take(),
-        };
-        self.asked += 1;
-        // Whoever wants more than a second batch is likely to want all: read ahead.
-        if self.asked > 1 && batch.is_some() {
-            self.begin();
-        }
-        Ok(batch)
-    }
-}
-
-/// Changes of a copy, step by step.
-pub(crate) struct ChangeStream {
-    steps: Steps<ChangeWork, Result<ShardStep, Fault>>,
-}
-
-struct ChangeWork {
-    copy: ShardCopy,
-    scan: ChangeScan,
-    scanner: Option<ChangeScanner>,
-}
-
-impl ChangeWork {
-    fn step(&mut self, most: usize) -> Result<ShardStep, Fault> {
-        let scanner = match &mut self.scanner {
-            Some(scanner) => scanner,
-            none => {
-                let snapshot = self.copy.engine.shard(&self.copy.id)?.snapshot();
-                none.insert(ChangeScanner::new(snapshot, self.scan.clone())?)
-            }
-        };
-        scanner.step(most)
-    }
-}
-
-impl ChangeStream {
-    /// Begins a step of at most so many changes, unless one is running.
-    pub(crate) fn begin(&mut self, most: usize) {
-        self.steps.begin(move |work| work.step(most));
-    }
-
-    /// The result of the step that was begun. Cancel safe.
-    pub(crate) async fn result(&mut self) -> Result<Option<ShardStep>, Error> {
-        Ok(self.steps.result().await?.transpose()?)
+    /// Gives up waiting for what takes too long; it may still happen.
+    async fn in_time<R>(&self, work: impl Future<Output = Result<R, Error>>) -> Result<R, Error> {
+        tokio::time::timeout(self.patience, work).await.unwrap_or(Err(Error::Timeout))
     }
 }

@@ -23,6 +23,7 @@ pub mod rows;
 mod settings;
 mod shard;
 mod steps;
+mod streams;
 #[cfg(test)]
 mod tests;
 mod updates;

@@ -2,6 +2,7 @@
 //! one day; so far as properties of the engine's reserved shard `_meta`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -122,9 +123,12 @@ const DATABASES: &str = "db/";
 
 impl MetaStore {
     /// Opens the store, or makes it.
-    pub(crate) async fn open(engine: &Engine) -> Result<(MetaStore, Stored), Error> {
+    pub(crate) async fn open(
+        engine: &Engine,
+        patience: Duration,
+    ) -> Result<(MetaStore, Stored), Error> {
         let id = ShardId::parse(SHARD).map_err(|error| Error::Storage(error.to_string()))?;
-        let copy = ShardCopy::new(engine.clone(), id);
+        let copy = ShardCopy::new(engine.clone(), id, patience);
         match copy.shard().await {
             Err(Error::DatabaseMissing) => copy.create().await?,
             other => drop(other?),
@@ -166,7 +170,7 @@ fn key_of(meta: &DbMeta) -> String {
 
 fn load(store: &ShardCopy) -> Result<Stored, Error> {
     let mut stored = Stored::default();
-    for (key, text) in store.shard_now()?.snapshot().properties()? {
+    for (key, text) in store.snapshot_now()?.properties()? {
         let key = String::from_utf8_lossy(&key);
         let value: Value = serde_json::from_slice(&text).map_err(|_| damaged(&key))?;
         if key == UUID {

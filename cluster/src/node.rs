@@ -68,7 +68,7 @@ impl Node {
         settings: Settings,
         new_id: NewId,
     ) -> Result<Arc<Node>, Error> {
-        let (store, stored) = MetaStore::open(&engine).await?;
+        let (store, stored) = MetaStore::open(&engine, settings.request_timeout).await?;
         let uuid = match stored.uuid {
             Some(uuid) => uuid,
             None => {
@@ -169,8 +169,8 @@ impl Node {
 
     /// The copies of all shards of a database, by range and owner.
     pub(crate) fn copies(&self, meta: &DbMeta) -> Result<Vec<Vec<ShardCopy>>, Error> {
-        let ids = meta.shard_ids()?.into_iter();
-        Ok(ids.map(|id| vec![ShardCopy::new(self.engine.clone(), id)]).collect())
+        let copy = |id| ShardCopy::new(self.engine.clone(), id, self.settings.request_timeout);
+        Ok(meta.shard_ids()?.into_iter().map(|id| vec![copy(id)]).collect())
     }
 
     /// Names this node's copies of a database's shards in sequences.

@@ -1,5 +1,7 @@
 //! What an operator decides about the coordinator. Values only; reading files is not its business.
 
+use std::time::Duration;
+
 /// Settings of the coordinator, with CouchDB's defaults.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -9,8 +11,8 @@ pub struct Settings {
     pub q: u32,
     /// `[cluster] n`: copies of each shard, capped by the number of members.
     pub n: u32,
-    /// `[fabric] request_timeout`: how long a request waits for shard copies, in milliseconds.
-    pub request_timeout_ms: u64,
+    /// `[fabric] request_timeout`: how long a request waits for a shard copy.
+    pub request_timeout: Duration,
     /// Edits that may wait in the background for `batch=ok`, over all databases.
     pub background_edits: usize,
 }
@@ -21,7 +23,7 @@ impl Default for Settings {
             node_name: "couchdb@127.0.0.1".into(),
             q: 2,
             n: 3,
-            request_timeout_ms: 60_000,
+            request_timeout: Duration::from_secs(60),
             background_edits: 10_000,
         }
     }

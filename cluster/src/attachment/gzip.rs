@@ -100,6 +100,9 @@ fn rest(input: &[u8], read: u64) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
+    use base64::prelude::*;
+    use md5::Digest;
+
     use super::*;
 
     fn encode(level: u32, pieces: &[&[u8]]) -> Vec<u8> {
@@ -143,6 +146,24 @@ mod tests {
     #[test]
     fn the_header_is_zlibs() {
         assert_eq!(encode(8, &[b""])[..10], [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3]);
+    }
+
+    #[test]
+    fn digests_are_couchdbs() {
+        // What CouchDB 3.4.2 calls these attachments, of type text/plain.
+        let text: Vec<u8> = (0..300_000u32).flat_map(|n| (n / 7).to_le_bytes()).collect();
+        let words: Vec<String> = (0..20_000).map(|n| format!("word{}", n * 7919 % 977)).collect();
+        let words = words.join(" ");
+        let known: [(&[u8], &str); 4] = [
+            (b"", "cCkGbCesb17xjWYNV0GXmg=="),
+            (b"x", "BQ12Y6Pl9vOURwmqG1HaIA=="),
+            (words.as_bytes(), "6qmAKtW3X38zkr2afHioog=="),
+            (&text, "0ROo7F50AH/m8RvmdjCt9A=="),
+        ];
+        for (content, digest) in known {
+            let md5 = md5::Md5::digest(encode(8, &[content]));
+            assert_eq!(BASE64_STANDARD.encode(md5), digest);
+        }
     }
 
     #[test]

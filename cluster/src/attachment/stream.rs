@@ -105,7 +105,7 @@ impl Work {
             }
             let snapshot = match &mut self.snapshot {
                 Some(snapshot) => snapshot,
-                none => none.insert(self.copy.clone()?.shard_now()?.snapshot()),
+                none => none.insert(self.copy.clone()?.snapshot_now()?),
             };
             self.stored = snapshot.chunk(&chunk)?;
             return Ok(true);

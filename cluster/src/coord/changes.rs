@@ -10,10 +10,10 @@ use tokio::sync::watch;
 use super::join::try_join_all;
 use crate::Error;
 use crate::changes::{Change, ChangesBatch, ChangesQuery, Since};
-use crate::copy::ChangeStream;
 use crate::database::Database;
 use crate::quorum::feed::{Feed, ShardFeed};
 use crate::shard::changes::{ChangeScan, ShardStep};
+use crate::streams::ChangeStream;
 
 /// Changes that a shard looks for at first, where the limit does not say less.
 const FIRST: usize = 128;
@@ -108,7 +108,7 @@ impl Changes {
         let mut streams = Vec::with_capacity(self.database.ring().ranges().len());
         for (shard, copy) in self.database.owners()?.into_iter().enumerate() {
             let since = self.feed.at(shard);
-            if !self.query.descending && self.feed.heard(shard) && copy.ends_at(since) {
+            if !self.query.descending && copy.ends_at(since) {
                 self.feed.settle(shard);
                 streams.push(None);
                 continue;
@@ -133,7 +133,7 @@ impl Changes {
         let most = self.most();
         match self.streams.get_mut(shard) {
             Some(Some(stream)) => {
-                stream.begin(most);
+                stream.go_on(most);
                 stream.result().await
             }
             _ => Ok(None),
@@ -148,7 +148,7 @@ impl Changes {
         let (full, most) = (self.feed.full(), self.most());
         match self.streams.get_mut(shard) {
             Some(slot) if done => *slot = None,
-            Some(Some(stream)) if !full => stream.begin(most),
+            Some(Some(stream)) if !full => stream.go_on(most),
             _ => {}
         }
         changes

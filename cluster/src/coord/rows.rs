@@ -12,12 +12,12 @@ use settee_model::range::HashRange;
 use settee_model::seq::{Position, Seq};
 
 use super::join::try_join_all;
-use crate::copy::RowStream;
 use crate::database::Database;
 use crate::quorum::merge::Merge;
 use crate::rows::{AllDocsQuery, DocRow, Key, Namespace, Row, RowsHead, Select};
-use crate::shard::rows::{RowScan, design_range};
+use crate::shard::rows::{RowBatch, RowScan, design_range};
 use crate::shard::state::range_of_partition;
+use crate::streams::RowStream;
 use crate::{Error, ring};
 
 /// Keys that are looked up at once.
@@ -93,8 +93,8 @@ impl Merged {
             }
             for number in hungry {
                 if let Some(stream) = self.streams.get_mut(number) {
-                    let batch = stream.next().await?;
-                    self.merge.feed(number, batch);
+                    let RowBatch { rows, ended } = stream.next().await?;
+                    self.merge.feed(number, rows, ended);
                 }
             }
         }

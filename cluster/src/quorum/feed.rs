@@ -40,11 +40,6 @@ impl Feed {
         self.shards.get(shard).map_or(0, |shard| shard.at)
     }
 
-    /// Whether a shard has said how much is pending.
-    pub(crate) fn heard(&self, shard: usize) -> bool {
-        self.shards.get(shard).is_some_and(|shard| shard.pending.is_some())
-    }
-
     /// A shard has nothing after the feed's position.
     pub(crate) fn settle(&mut self, shard: usize) {
         if let Some(shard) = self.shards.get_mut(shard) {

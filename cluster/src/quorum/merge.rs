@@ -25,14 +25,15 @@ impl<T: Keyed> Merge<T> {
         Merge { streams: (0..streams).map(|_| stream()).collect(), descending }
     }
 
-    /// A stream's next rows, in order; `None` after its last.
-    pub(crate) fn feed(&mut self, stream: usize, batch: Option<Vec<T>>) {
+    /// A stream's next rows, in order, and whether they are its last.
+    pub(crate) fn feed(&mut self, stream: usize, rows: Vec<T>, ended: bool) {
         let Some(stream) = self.streams.get_mut(stream) else { return };
-        match batch {
-            Some(rows) if stream.rows.is_empty() => stream.rows = rows.into(),
-            Some(rows) => stream.rows.extend(rows),
-            None => stream.ended = true,
+        if stream.rows.is_empty() {
+            stream.rows = rows.into();
+        } else {
+            stream.rows.extend(rows);
         }
+        stream.ended |= ended;
     }
 
     /// The streams without which nothing more can be said.
@@ -83,40 +84,40 @@ mod tests {
         }
     }
 
-    fn rows(text: &str) -> Option<Vec<String>> {
-        Some(text.split_whitespace().map(str::to_owned).collect())
+    fn rows(text: &str) -> Vec<String> {
+        text.split_whitespace().map(str::to_owned).collect()
     }
 
     #[test]
     fn nothing_leaves_before_every_stream_has_spoken() {
         let mut merge = Merge::new(2, false);
-        merge.feed(0, rows("a c"));
+        merge.feed(0, rows("a c"), false);
         assert_eq!(merge.drain(), Vec::<String>::new());
         assert_eq!(merge.hungry(), [1]);
-        merge.feed(1, rows("b d"));
+        merge.feed(1, rows("b d"), false);
         assert_eq!(merge.drain(), ["a", "b", "c"]);
         assert_eq!(merge.hungry(), [0]);
-        merge.feed(0, None);
+        merge.feed(0, Vec::new(), true);
         assert_eq!(merge.drain(), ["d"]);
-        merge.feed(1, None);
+        assert_eq!(merge.hungry(), [1]);
+        merge.feed(1, rows("e"), true);
+        assert_eq!(merge.drain(), ["e"]);
         assert!(merge.hungry().is_empty() && merge.drain().is_empty());
     }
 
     #[test]
     fn descending_streams_merge_from_the_end() {
         let mut merge = Merge::new(3, true);
-        merge.feed(0, rows("z b"));
-        merge.feed(1, rows("y c a"));
-        merge.feed(2, None);
-        merge.feed(0, None);
-        merge.feed(1, None);
+        merge.feed(0, rows("z b"), true);
+        merge.feed(1, rows("y c a"), true);
+        merge.feed(2, Vec::new(), true);
         assert_eq!(merge.drain(), ["z", "y", "c", "b", "a"]);
     }
 
     #[test]
     fn one_stream_passes_through() {
         let mut merge = Merge::new(1, false);
-        merge.feed(0, rows("a b"));
+        merge.feed(0, rows("a b"), false);
         assert_eq!(merge.drain(), ["a", "b"]);
         assert_eq!(merge.hungry(), [0]);
     }

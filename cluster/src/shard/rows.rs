@@ -37,6 +37,14 @@ pub(crate) struct ShardHead {
     pub(crate) update_seq: u64,
 }
 
+/// Some rows of a scan.
+#[derive(Debug, Default)]
+pub(crate) struct RowBatch {
+    pub(crate) rows: Vec<DocRow>,
+    /// There are no more.
+    pub(crate) ended: bool,
+}
+
 /// A scan under way.
 pub(crate) struct RowScanner {
     snapshot: Snapshot,
@@ -67,17 +75,17 @@ impl RowScanner {
         RowScanner { snapshot, cursor, scan }
     }
 
-    /// The next rows, `most` of them at most; `None` after the last.
-    pub(crate) fn step(&mut self, most: usize) -> Result<Option<Vec<DocRow>>, Fault> {
+    /// The next rows, `most` of them at most, at least one if there is one.
+    pub(crate) fn step(&mut self, most: usize) -> Result<RowBatch, Fault> {
         let most = most.clamp(1, BATCH_ROWS);
         let mut rows = Vec::with_capacity(most);
         let mut bytes = 0;
         while rows.len() < most && bytes < BATCH_BYTES {
-            let Some(row) = self.next_row()? else { break };
+            let Some(row) = self.next_row()? else { return Ok(RowBatch { rows, ended: true }) };
             bytes += row.doc.as_ref().map_or(0, |doc| doc.record.body.len());
             rows.push(row);
         }
-        Ok(if rows.is_empty() { None } else { Some(rows) })
+        Ok(RowBatch { rows, ended: false })
     }
 
     fn next_row(&mut self) -> Result<Option<DocRow>, Fault> {

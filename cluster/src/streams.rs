@@ -1,0 +1,171 @@
+//! Rows and changes of a copy, batch by batch. A short answer is given at once where everything is
+//! in memory; a long one is read on threads that may block, one batch ahead of whoever takes it.
+
+use std::ops::Bound;
+
+use settee_engine::Snapshot;
+
+use crate::Error;
+use crate::changes::Filter;
+use crate::copy::{QUICK, ShardCopy};
+use crate::shard::Fault;
+use crate::shard::changes::{ChangeScan, ChangeScanner, ShardStep};
+use crate::shard::rows::{self, RowBatch, RowScan, RowScanner, ShardHead};
+use crate::steps::Steps;
+
+/// Rows of a copy.
+pub(crate) struct RowStream {
+    pub(crate) head: ShardHead,
+    /// What came with the head.
+    first: Option<RowBatch>,
+    reads_ahead: bool,
+    steps: Steps<RowWork, Result<RowBatch, Fault>>,
+}
+
+struct RowWork {
+    copy: ShardCopy,
+    scan: RowScan,
+    /// Made by the first step that needs it.
+    scanner: Option<RowScanner>,
+}
+
+impl RowStream {
+    /// Head and first rows from memory alone; what comes after them is read anew.
+    pub(crate) fn begin_resident(
+        copy: &ShardCopy,
+        snapshot: Snapshot,
+        scan: &RowScan,
+        first: usize,
+    ) -> Result<RowStream, Fault> {
+        let head = rows::head(&snapshot, scan)?;
+        let first = RowScanner::new(snapshot, scan.clone()).step(first)?;
+        let mut scan = scan.clone();
+        if let Some(last) = first.rows.last() {
+            let start = if scan.descending { &mut scan.range.1 } else { &mut scan.range.0 };
+            *start = Bound::Excluded(last.id.clone());
+        }
+        let work = RowWork { copy: copy.clone(), scan, scanner: None };
+        Ok(RowStream::new(head, first, work))
+    }
+
+    /// Head and first rows, wherever they are. Blocks.
+    pub(crate) fn begin_blocking(
+        copy: &ShardCopy,
+        scan: RowScan,
+        first: usize,
+    ) -> Result<RowStream, Fault> {
+        let snapshot = copy.snapshot_now()?;
+        let head = rows::head(&snapshot, &scan)?;
+        let mut scanner = RowScanner::new(snapshot, scan.clone());
+        let first = scanner.step(first)?;
+        let work = RowWork { copy: copy.clone(), scan, scanner: Some(scanner) };
+        Ok(RowStream::new(head, first, work))
+    }
+
+    fn new(head: ShardHead, first: RowBatch, work: RowWork) -> RowStream {
+        RowStream { head, first: Some(first), reads_ahead: false, steps: Steps::new(work) }
+    }
+
+    /// Begins to read what [`RowStream::next`] will give, so that several streams read at once.
+    pub(crate) fn begin(&mut self) {
+        if self.first.is_none() {
+            self.steps.begin(RowWork::step);
+        }
+    }
+
+    /// The next rows. Not to be called after the last. Cancel safe.
+    pub(crate) async fn next(&mut self) -> Result<RowBatch, Error> {
+        if let Some(first) = self.first.take() {
+            return Ok(first);
+        }
+        self.begin();
+        let batch = self.steps.result().await?.unwrap_or_else(|| Ok(RowBatch::default()))?;
+        // Whoever wants more than a second batch is likely to want all.
+        if self.reads_ahead && !batch.ended {
+            self.begin();
+        }
+        self.reads_ahead = true;
+        Ok(batch)
+    }
+}
+
+impl RowWork {
+    fn step(&mut self) -> Result<RowBatch, Fault> {
+        let scanner = match &mut self.scanner {
+            Some(scanner) => scanner,
+            none => none.insert(RowScanner::new(self.copy.snapshot_now()?, self.scan.clone())),
+        };
+        scanner.step(usize::MAX)
+    }
+}
+
+/// Changes of a copy.
+pub(crate) struct ChangeStream {
+    /// A step that was done at once.
+    first: Option<ShardStep>,
+    steps: Steps<ChangeWork, Result<ShardStep, Fault>>,
+}
+
+struct ChangeWork {
+    copy: ShardCopy,
+    scan: ChangeScan,
+    /// Made by the first step that needs it.
+    scanner: Option<ChangeScanner>,
+}
+
+impl ChangeStream {
+    /// Begins to scan; the first step, of so many changes at most, is done or on its way.
+    pub(crate) fn begin(copy: &ShardCopy, scan: ChangeScan, most: usize) -> ChangeStream {
+        let mut work = ChangeWork { copy: copy.clone(), scan, scanner: None };
+        let first = work.at_once(most);
+        let mut stream = ChangeStream { first, steps: Steps::new(work) };
+        if stream.first.is_none() {
+            stream.go_on(most);
+        }
+        stream
+    }
+
+    /// Begins a step of at most so many changes, unless one is done or running.
+    pub(crate) fn go_on(&mut self, most: usize) {
+        if self.first.is_none() {
+            self.steps.begin(move |work| work.step(most));
+        }
+    }
+
+    /// The result of the step that was begun. Cancel safe.
+    pub(crate) async fn result(&mut self) -> Result<Option<ShardStep>, Error> {
+        match self.first.take() {
+            Some(first) => Ok(Some(first)),
+            None => Ok(self.steps.result().await?.transpose()?),
+        }
+    }
+}
+
+impl ChangeWork {
+    /// The first step, if it is a small one, all is in memory, and nobody's code decides. Whatever
+    /// speaks against it, even an error, is left to the step on another thread.
+    fn at_once(&mut self, most: usize) -> Option<ShardStep> {
+        if self.scan.descending || !matches!(self.scan.filter, Filter::All) {
+            return None;
+        }
+        let snapshot = self.copy.resident(1)?;
+        let pending = snapshot.count_changes_since(self.scan.since).ok()?;
+        if pending.min(most as u64) > QUICK as u64 {
+            return None;
+        }
+        let step = ChangeScanner::new(snapshot, self.scan.clone()).ok()?.step(most).ok()?;
+        self.scan.since = step.at;
+        Some(step)
+    }
+
+    fn step(&mut self, most: usize) -> Result<ShardStep, Fault> {
+        let scanner = match &mut self.scanner {
+            Some(scanner) => scanner,
+            none => {
+                let snapshot = self.copy.snapshot_now()?;
+                none.insert(ChangeScanner::new(snapshot, self.scan.clone())?)
+            }
+        };
+        scanner.step(most)
+    }
+}
