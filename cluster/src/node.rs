@@ -68,7 +68,7 @@ impl Node {
         settings: Settings,
         new_id: NewId,
     ) -> Result<Arc<Node>, Error> {
-        let (store, stored) = MetaStore::open(&engine, settings.request_timeout).await?;
+        let (store, stored) = MetaStore::open(&engine, settings.patience()).await?;
         let uuid = match stored.uuid {
             Some(uuid) => uuid,
             None => {
@@ -169,7 +169,7 @@ impl Node {
 
     /// The copies of all shards of a database, by range and owner.
     pub(crate) fn copies(&self, meta: &DbMeta) -> Result<Vec<Vec<ShardCopy>>, Error> {
-        let copy = |id| ShardCopy::new(self.engine.clone(), id, self.settings.request_timeout);
+        let copy = |id| ShardCopy::new(self.engine.clone(), id, self.settings.patience());
         Ok(meta.shard_ids()?.into_iter().map(|id| vec![copy(id)]).collect())
     }
 

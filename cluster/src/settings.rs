@@ -1,7 +1,5 @@
 //! What an operator decides about the coordinator. Values only; reading files is not its business.
 
-use std::time::Duration;
-
 /// Settings of the coordinator, with CouchDB's defaults.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -11,10 +9,16 @@ pub struct Settings {
     pub q: u32,
     /// `[cluster] n`: copies of each shard, capped by the number of members.
     pub n: u32,
-    /// `[fabric] request_timeout`: how long a request waits for a shard copy.
-    pub request_timeout: Duration,
+    /// `[fabric] request_timeout`: how long a request waits for a shard copy, in milliseconds.
+    pub request_timeout_ms: u64,
     /// Edits that may wait in the background for `batch=ok`, over all databases.
     pub background_edits: usize,
+}
+
+impl Settings {
+    pub(crate) fn patience(&self) -> std::time::Duration {
+        std::time::Duration::from_millis(self.request_timeout_ms)
+    }
 }
 
 impl Default for Settings {
@@ -23,7 +27,7 @@ impl Default for Settings {
             node_name: "couchdb@127.0.0.1".into(),
             q: 2,
             n: 3,
-            request_timeout: Duration::from_secs(60),
+            request_timeout_ms: 60_000,
             background_edits: 10_000,
         }
     }

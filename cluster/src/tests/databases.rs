@@ -5,6 +5,7 @@ use settee_model::docid::DbName;
 
 use super::{Node, edit, id, put};
 use crate::docs::{EditMode, OpenOptions, UpdateOptions};
+use crate::meta::Stage;
 use crate::rows::AllDocsQuery;
 use crate::{CreateOptions, Error};
 
@@ -97,18 +98,18 @@ async fn what_was_half_made_is_cleared_away() {
     let db = node.db("whole", 2).await;
     let mut half = crate::DbMeta::clone(&db.meta());
     half.name = DbName::trusted("half");
-    let inner = db.node.clone();
-    inner.store().put_database(&half, crate::meta::Stage::Creating).await.unwrap();
-    for copy in inner.copies(&half).unwrap().concat() {
+    db.node.store().put_database(&half, Stage::Creating).await.unwrap();
+    for copy in db.node.copies(&half).unwrap().concat() {
         copy.create().await.unwrap();
     }
-    let copy = inner.copies(&half).unwrap().concat().remove(0);
     drop(db);
     let node = node.restart().await;
     assert_eq!(node.cluster.all_dbs().len(), 1);
     let db = node.db("half", 2).await;
     assert_eq!(db.info().await.unwrap().doc_count, 0);
-    assert!(copy.shard().await.is_err());
+    for copy in db.node.copies(&half).unwrap().concat() {
+        assert_eq!(copy.shard().await.map(drop), Err(Error::DatabaseMissing));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
