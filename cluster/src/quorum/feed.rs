@@ -102,6 +102,6 @@ impl Feed {
 
     fn due(&self) -> bool {
         let left = self.limit.unwrap_or(NO_LIMIT).saturating_sub(self.given);
-        self.interval.is_none_or(|interval| left % interval == 0)
+        self.interval.is_none_or(|interval| left.is_multiple_of(interval))
     }
 }
