@@ -90,8 +90,13 @@ impl Engine {
         inner.stop();
         let saved = saved
             .and_then(|()| inner.registry.shards().iter().try_for_each(|shard| shard.checkpoint()));
-        let trimmed = saved.and_then(|()| inner.registry.trim(&inner.env));
+        let trimmed = saved.and_then(|()| self.trim());
         inner.env.log.close().and(trimmed)
+    }
+
+    /// Cuts off what of the log nobody needs.
+    pub(crate) fn trim(&self) -> Result<(), Error> {
+        self.0.registry.trim(&self.0.env)
     }
 }
 

@@ -54,7 +54,7 @@ pub(super) fn open(
     for (id, found) in shards {
         let slot = match found {
             Found::Live { state, lsns } => {
-                Slot::Open(Arc::new(Shard::new(id.clone(), env.clone(), state, Some(lsns))))
+                Slot::Open(Arc::new(Shard::new(id.clone(), env.clone(), *state, Some(lsns))))
             }
             Found::Lost { error, lsn } => {
                 tracing::error!(shard = %id, %error, "a shard could not be recovered");
@@ -68,7 +68,7 @@ pub(super) fn open(
 
 /// A shard that has frames in the log that are not in its file.
 enum Found {
-    Live { state: State, lsns: (u64, u64) },
+    Live { state: Box<State>, lsns: (u64, u64) },
     Lost { error: Error, lsn: u64 },
 }
 
@@ -80,7 +80,7 @@ struct Replay<'a> {
 
 /// How far a shard has come.
 enum Replayed {
-    Live(Live),
+    Live(Box<Live>),
     /// It was dropped.
     Gone,
     /// Its frames cannot be applied; maybe they are from a life that a later frame ends.
@@ -136,7 +136,7 @@ impl Replay<'_> {
             }
             Err(error) => return Err(error),
         };
-        self.shards.insert(id, Replayed::Live(live));
+        self.shards.insert(id, Replayed::Live(Box::new(live)));
         Ok(())
     }
 
@@ -159,7 +159,7 @@ impl Replay<'_> {
         let lsn = frame.lsn;
         let shard = self.shards.entry(id.clone()).or_insert_with(|| {
             match load_from(self.storage, self.cache, &id) {
-                Ok((state, torn)) => Replayed::Live(Live::new(state, torn)),
+                Ok((state, torn)) => Replayed::Live(Box::new(Live::new(state, torn))),
                 Err(error) => Replayed::Lost { error, lsn },
             }
         });
@@ -223,7 +223,7 @@ impl Live {
         }
         let lsns = self.lsns?;
         match self.apply() {
-            Ok(()) => Some(Found::Live { state: self.state, lsns }),
+            Ok(()) => Some(Found::Live { state: Box::new(self.state), lsns }),
             Err(error) => Some(Found::Lost { error, lsn }),
         }
     }

@@ -24,7 +24,7 @@ impl Task {
     /// How far it is, in percent.
     #[must_use]
     pub fn progress(&self) -> u64 {
-        if self.total == 0 { 0 } else { self.done.min(self.total) * 100 / self.total }
+        (self.done.min(self.total) * 100).checked_div(self.total).unwrap_or(0)
     }
 }
 

@@ -77,12 +77,14 @@ impl Store {
     ) -> Result<(Store, Opened), Error> {
         let file = storage.open(path)?;
         let opened = read_slots(&*file)?;
-        let end = file.len()?.max(FIRST_EXTENT);
-        if end < opened.header.tail {
-            return Err(Error::corrupt(path, end, "the file ends before its last extent"));
+        // What uploads had reserved behind the last page when the header was written may be missing;
+        // pages may not.
+        let end = file.len()?;
+        if opened.header.last_page() > end {
+            return Err(Error::corrupt(path, end, "the file ends before its last page"));
         }
         let store = Store::over(file, path.into(), cache);
-        store.tail.store(end, Ordering::Release);
+        store.tail.store(end.max(opened.header.tail), Ordering::Release);
         store.remember(&opened.header);
         Ok((store, opened))
     }
@@ -215,6 +217,12 @@ impl Header {
         slot.resize(CRC_AT, 0);
         slot.extend_from_slice(&crc32fast::hash(&slot).to_le_bytes());
         Some(slot)
+    }
+
+    /// Where the last of the roots' pages ends; it is written after all others.
+    fn last_page(&self) -> u64 {
+        let end = |root: &Root| root.page.map_or(0, |p| p.offset.saturating_add(u64::from(p.len)));
+        self.roots.each().into_iter().map(end).max().unwrap_or(0)
     }
 
     fn decode(slot: &[u8]) -> Option<Header> {

@@ -20,6 +20,7 @@ pub(crate) fn options() -> Options {
         workers: 0,
         checkpoint_idle: Duration::from_secs(3600),
         inline_chunk: 64,
+        log: crate::log::Options { segment_bytes: 500, ..Default::default() },
         compaction: crate::compact::Policy { bytes_per_second: 0, ..Default::default() },
         ..Options::default()
     }
@@ -80,13 +81,21 @@ pub(crate) fn put(shard: &Arc<Shard>, edit: DocEdit) -> Rev {
 
 /// Uploads an attachment and makes an edit's part of it.
 pub(crate) fn upload(shard: &Arc<Shard>, name: &str, bytes: &[u8]) -> AttEdit {
+    try_upload(shard, name, bytes).unwrap()
+}
+
+pub(crate) fn try_upload(
+    shard: &Arc<Shard>,
+    name: &str,
+    bytes: &[u8],
+) -> Result<AttEdit, crate::Error> {
     let mut writer = shard.chunk_writer();
-    writer.write(bytes).unwrap();
-    let (chunks, hold) = writer.finish().unwrap();
+    writer.write(bytes)?;
+    let (chunks, hold) = writer.finish()?;
     let length = bytes.len() as u64;
     let encoding = Encoding::Identity;
     let content = AttContent { encoding, length, stored_length: length, md5: [0; 16], chunks };
-    attachment(name, content, hold)
+    Ok(attachment(name, content, hold))
 }
 
 pub(crate) fn attachment(name: &str, content: AttContent, hold: Hold) -> AttEdit {

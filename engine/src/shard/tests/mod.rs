@@ -1,6 +1,8 @@
 //! The shard as a whole, over the simulated disk.
 
 mod basics;
+mod busy;
+mod crash;
 mod kit;
 mod model;
 mod random;

@@ -1,0 +1,218 @@
+//! A small piece of work that goes everywhere (create, write, upload, checkpoint, compact, drop), run
+//! again and again with a fault at each operation of the disk in turn. Afterwards the shard must hold
+//! exactly what was acknowledged, and at most the one batch that was under way.
+
+use std::sync::Arc;
+
+use settee_model::doc::DocEdit;
+use settee_model::rev::RevPath;
+
+use super::kit::*;
+use super::model::{Contents, Model, contents};
+use super::random::batch;
+use crate::io::{Crash, Fault, SimStorage};
+use crate::shard::{Shard, Write};
+use crate::{Engine, Error};
+
+/// What the shard may hold: `None` is that it is not there.
+type Allowed = Vec<Option<Contents>>;
+
+#[derive(Clone, Copy)]
+enum Step {
+    Create,
+    /// A new revision of each of these documents, some of them with an attachment.
+    Write(&'static [&'static str]),
+    Local,
+    Purge(&'static str),
+    Checkpoint,
+    Compact,
+    /// Cuts off what of the log nobody needs.
+    Trim,
+    Drop,
+    Restart,
+}
+
+const WORK: &[Step] = &[
+    Step::Create,
+    Step::Write(&["a", "b"]),
+    Step::Checkpoint,
+    Step::Trim,
+    Step::Write(&["b", "att-small"]),
+    Step::Local,
+    Step::Checkpoint,
+    Step::Write(&["c", "att-large"]),
+    Step::Purge("a"),
+    Step::Restart,
+    Step::Write(&["b"]),
+    Step::Compact,
+    Step::Write(&["d", "att-large"]),
+    Step::Checkpoint,
+    Step::Write(&["b"]),
+    Step::Compact,
+    Step::Trim,
+    Step::Restart,
+    Step::Write(&["e"]),
+    Step::Drop,
+    Step::Trim,
+    Step::Create,
+    Step::Write(&["f"]),
+    Step::Checkpoint,
+    Step::Write(&["g"]),
+];
+
+struct Run {
+    disk: SimStorage,
+    engine: Engine,
+    model: Option<Model>,
+}
+
+impl Run {
+    /// Does the work until something that must not fail fails. Answers with what the shard may hold.
+    fn go(&mut self) -> Allowed {
+        for step in WORK {
+            let before = self.model.clone();
+            if self.take(*step).is_err() {
+                let mut allowed = vec![before.map(|model| model.contents())];
+                allowed.push(self.model.as_ref().map(Model::contents));
+                return allowed;
+            }
+        }
+        vec![self.model.as_ref().map(Model::contents)]
+    }
+
+    /// One step. The model is changed first: a step that fails may have happened.
+    fn take(&mut self, step: Step) -> Result<(), Error> {
+        match step {
+            Step::Create => {
+                self.model = Some(Model::default());
+                self.engine.create_shard(&shard_id()).map(|_| ())
+            }
+            Step::Drop => {
+                self.model = None;
+                self.engine.drop_shard(&shard_id())
+            }
+            Step::Restart => {
+                self.engine = Engine::open(Arc::new(self.disk.clone()), options())?;
+                Ok(())
+            }
+            Step::Write(ids) => {
+                let shard = self.engine.shard(&shard_id())?;
+                let writes = ids.iter().map(|id| self.edit(id, &shard));
+                let writes = writes.collect::<Result<Vec<_>, Error>>()?;
+                self.write(&shard, writes)
+            }
+            Step::Local => self.write_one(local("_local/x", None, Some("{}"))),
+            Step::Purge(id) => {
+                let leaf = self.model.as_ref().and_then(|model| model.leaf(id, 0));
+                self.write_one(purge("uuid", id, leaf.as_slice()))
+            }
+            // These happen in the background: whether they fail, nobody is told.
+            Step::Checkpoint => self.look_after(|shard| shard.checkpoint()),
+            Step::Compact => self.look_after(|shard| shard.compact_now()),
+            Step::Trim => {
+                let _ = self.engine.trim();
+                Ok(())
+            }
+        }
+    }
+
+    fn look_after(&self, work: fn(&Shard) -> Result<(), Error>) -> Result<(), Error> {
+        let shard = self.engine.shard(&shard_id())?;
+        let _ = work(&shard);
+        Ok(())
+    }
+
+    fn edit(&self, id: &str, shard: &Arc<Shard>) -> Result<Write, Error> {
+        let leaf = self.model.as_ref().and_then(|model| model.leaf(id, 0));
+        let revs = leaf.as_ref().map_or_else(RevPath::default, path);
+        let size = match id {
+            "att-small" => 10,
+            "att-large" => 3000,
+            _ => 0,
+        };
+        let mut made = edit(id, revs, "{\"text\":\"some text to fill the pages\"}");
+        if size > 0 {
+            made.atts = vec![try_upload(shard, "att", &vec![7; size])?];
+        }
+        Ok(Write::Interactive(DocEdit { ..made }))
+    }
+
+    fn write_one(&mut self, write: Write) -> Result<(), Error> {
+        let shard = self.engine.shard(&shard_id())?;
+        self.write(&shard, vec![write])
+    }
+
+    fn write(&mut self, shard: &Arc<Shard>, writes: Vec<Write>) -> Result<(), Error> {
+        let expected = self.model.as_mut().unwrap().write(&writes);
+        assert_eq!(shard.write(batch(writes))?, expected);
+        Ok(())
+    }
+}
+
+fn found(engine: &Engine) -> Option<Contents> {
+    match engine.shard(&shard_id()) {
+        Ok(shard) => Some(contents(&shard.snapshot())),
+        Err(Error::ShardMissing { .. }) => None,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Runs the work on a disk with a fault, restarts the machine and looks.
+fn suffer(disk: &SimStorage, crash: Crash) {
+    let engine = match Engine::open(Arc::new(disk.clone()), options()) {
+        Ok(engine) => engine,
+        Err(_) => {
+            disk.crash(crash);
+            assert_eq!(found(&open(disk)), None);
+            return;
+        }
+    };
+    let mut run = Run { disk: disk.clone(), engine, model: None };
+    let allowed = run.go();
+    disk.crash(crash);
+    let engine = open(disk);
+    let shown = found(&engine);
+    assert!(allowed.contains(&shown), "{shown:#?} is none of {allowed:#?}");
+    // It can be worked with, and comes back again.
+    if shown.is_none() {
+        engine.create_shard(&shard_id()).unwrap();
+    }
+    let shard = engine.shard(&shard_id()).unwrap();
+    put(&shard, edit("later", RevPath::default(), "{}"));
+    shard.compact_now().unwrap();
+    let shown = found(&engine);
+    disk.crash(Crash::LoseAll);
+    assert_eq!(found(&open(disk)), shown);
+    let drafts = crate::io::Storage::list(disk, "tmp").unwrap();
+    assert_eq!(drafts, [], "unfinished files are left");
+}
+
+/// How many operations of the disk the work takes.
+fn operations() -> u64 {
+    let disk = SimStorage::new();
+    let mut run = Run { engine: open(&disk), disk: disk.clone(), model: None };
+    assert_eq!(run.go().len(), 1);
+    disk.operations()
+}
+
+#[test]
+fn power_cuts_at_every_operation_lose_nothing_that_was_acknowledged() {
+    for operation in 0..operations() {
+        let sector = if operation % 2 == 0 { 512 } else { 4096 };
+        let torn = Crash::Tear { sector, seed: operation };
+        for crash in [Crash::LoseAll, Crash::KeepAll, torn] {
+            let disk = SimStorage::new();
+            disk.fail_at(operation, Fault::PowerCut);
+            suffer(&disk, crash);
+        }
+    }
+}
+
+#[test]
+fn a_failure_of_any_operation_loses_nothing_that_was_acknowledged() {
+    for operation in 0..operations() {
+        let disk = SimStorage::new();
+        disk.fail_at(operation, Fault::Fail);
+        suffer(&disk, Crash::LoseAll);
+    }
+}
