@@ -20,7 +20,7 @@ impl Query {
         let mut pairs = Vec::new();
         for pair in text.split(['&', ';']).filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let utf8 = |text| decode(text).map_err(|_| Error::invalid_json());
+            let utf8 = |text| decode(text).map(Cow::into_owned).map_err(|_| Error::invalid_json());
             pairs.push((utf8(name)?, utf8(value)?));
         }
         Ok(Query(pairs))

@@ -2,7 +2,9 @@
 //! databases or bodies, and never decides whether a method is allowed before the database is
 //! known to exist (CouchDB answers 401 and 404 before 405).
 
-use settee_model::docid::DocId;
+use std::borrow::Cow;
+
+use settee_model::docid::{DbName, DocId};
 
 use crate::error::Error;
 
@@ -49,7 +51,7 @@ pub enum Endpoint {
     /// A database; the name is decoded but not checked.
     Db {
         /// The database's name.
-        name: String,
+        name: DbName,
         /// What of it.
         of: DbEndpoint,
     },
@@ -181,24 +183,25 @@ pub enum DbEndpoint {
 /// # Errors
 /// A path that is not UTF-8 once it is decoded.
 pub fn route(method: Method, path: &str) -> Result<Endpoint, Error> {
-    let mut parts = Vec::with_capacity(4);
+    let mut parts = Vec::with_capacity(6);
     for part in path.split('/').filter(|part| !part.is_empty()) {
         parts.push(decode(part)?);
     }
-    let mut parts = parts.into_iter();
-    let Some(first) = parts.next() else {
+    let words: Vec<&str> = parts.iter().map(AsRef::as_ref).collect();
+    let [first, rest @ ..] = words.as_slice() else {
         return Ok(Endpoint::Server(ServerEndpoint::Welcome));
     };
-    let rest: Vec<String> = parts.collect();
-    if let Some(server) = server_endpoint(&first, &rest, path.ends_with('/')) {
+    if let Some(server) = server_endpoint(first, rest, path.ends_with('/')) {
         return Ok(Endpoint::Server(server));
     }
-    let of = db_endpoint(method, &rest);
-    Ok(Endpoint::Db { name: first, of })
+    Ok(Endpoint::Db { name: DbName::trusted(first), of: db_endpoint(method, rest) })
 }
 
-fn server_endpoint(first: &str, rest: &[String], closed: bool) -> Option<ServerEndpoint> {
+fn server_endpoint(first: &str, rest: &[&str], closed: bool) -> Option<ServerEndpoint> {
     use ServerEndpoint as S;
+    if !first.starts_with('_') && first != "favicon.ico" {
+        return None;
+    }
     let exact = rest.is_empty();
     Some(match first {
         "favicon.ico" => S::Favicon,
@@ -211,7 +214,7 @@ fn server_endpoint(first: &str, rest: &[String], closed: bool) -> Option<ServerE
         "_session" if exact => S::Session,
         "_db_updates" if exact => S::DbUpdates,
         "_membership" if exact => S::Membership,
-        "_node" => S::Node(rest.to_vec()),
+        "_node" => S::Node(rest.iter().map(|&part| part.to_owned()).collect()),
         "_replicate"
         | "_scheduler"
         | "_cluster_setup"
@@ -223,10 +226,9 @@ fn server_endpoint(first: &str, rest: &[String], closed: bool) -> Option<ServerE
     })
 }
 
-fn db_endpoint(method: Method, rest: &[String]) -> DbEndpoint {
+fn db_endpoint(method: Method, words: &[&str]) -> DbEndpoint {
     use DbEndpoint as D;
-    let words: Vec<&str> = rest.iter().map(String::as_str).collect();
-    match words.as_slice() {
+    match words {
         [] => D::Root,
         ["_all_docs"] => D::AllDocs(Namespace::All),
         ["_design_docs"] => D::AllDocs(Namespace::Design),
@@ -352,9 +354,9 @@ pub fn encoding_is_sound(target: &str) -> bool {
 ///
 /// # Errors
 /// What comes out is not UTF-8.
-pub fn decode(text: &str) -> Result<String, Error> {
+pub fn decode(text: &str) -> Result<Cow<'_, str>, Error> {
     if !text.bytes().any(|byte| byte == b'%' || byte == b'+') {
-        return Ok(text.to_owned());
+        return Ok(Cow::Borrowed(text));
     }
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
@@ -375,6 +377,7 @@ pub fn decode(text: &str) -> Result<String, Error> {
         }
     }
     String::from_utf8(out)
+        .map(Cow::Owned)
         .map_err(|_| Error::IllegalDocId("Document id must be valid UTF-8".into()))
 }
 

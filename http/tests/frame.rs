@@ -1,6 +1,8 @@
 //! The frame around all handlers, over real connections: heads, users, limits, configuration,
 //! shutting down. The server runs in the process, over a disk in memory.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

@@ -44,11 +44,10 @@ impl Config {
                 {
                     section = name;
                 }
-            } else if !section.is_empty() {
-                if let Some((key, value)) = key_and_value(line) {
+            } else if !section.is_empty()
+                && let Some((key, value)) = key_and_value(line) {
                     self.insert(section, key, value);
                 }
-            }
         }
     }
 

@@ -27,7 +27,7 @@ pub enum Access {
 pub fn required(endpoint: &Endpoint, method: Method, lists_open: bool) -> Access {
     match endpoint {
         Endpoint::Server(server) => of_server(server, method, lists_open),
-        Endpoint::Db { name, of } => of_db(name, of, method),
+        Endpoint::Db { name, of } => of_db(name.as_str(), of, method),
     }
 }
 

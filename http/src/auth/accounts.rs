@@ -132,11 +132,10 @@ impl Accounts {
         if let Some(account) = self.try_once(settings, name, password, peer).await? {
             return Ok(account);
         }
-        if self.changed_meanwhile(settings, name).await? {
-            if let Some(account) = self.try_once(settings, name, password, peer).await? {
+        if self.changed_meanwhile(settings, name).await?
+            && let Some(account) = self.try_once(settings, name, password, peer).await? {
                 return Ok(account);
             }
-        }
         self.lockout.failed(peer.ip(), name);
         tracing::warn!(name, %peer, "authentication failed");
         Err(Error::Unauthorized("Name or password is incorrect.".into()))
@@ -158,12 +157,11 @@ impl Accounts {
         if iterations > most {
             return Err(Error::Forbidden("Iteration count is too high for this server".into()));
         }
-        if let Some(threshold) = settings.auth.lockout_threshold {
-            if self.lockout.failures(peer.ip(), name) >= threshold {
+        if let Some(threshold) = settings.auth.lockout_threshold
+            && self.lockout.failures(peer.ip(), name) >= threshold {
                 tracing::warn!(name, %peer, "login refused after many failures");
                 return Err(Error::Forbidden(LOCKED_OUT.into()));
             }
-        }
         let matches = self.verified.check(name, password, &account.verifier).await?;
         Ok(matches.then_some(account))
     }

@@ -54,7 +54,7 @@ fn destination(header: Option<&str>) -> Result<(String, Option<Rev>), Error> {
             (id, Some(rev.parse()?))
         }
     };
-    Ok((decode(id)?, rev))
+    Ok((decode(id)?.into_owned(), rev))
 }
 
 /// The target may lie in another shard, so bytes go there as they are stored; in the same shard

@@ -9,7 +9,7 @@ use http::StatusCode;
 use http::header::LOCATION;
 use settee_cluster::Db;
 use settee_cluster::docs::OpenOptions;
-use settee_model::docid::{DbName, DocId};
+use settee_model::docid::DocId;
 
 use crate::auth::access;
 use crate::context::Ctx;
@@ -53,13 +53,13 @@ pub async fn dispatch(ctx: &mut Ctx, endpoint: Endpoint) -> Result<Reply, Error>
     match endpoint {
         Endpoint::Server(server) => on_server(ctx, server, allow).await,
         Endpoint::Db { name, of: DbEndpoint::Root } if ctx.method == Method::Put => {
-            database::create(ctx, name).await
+            database::create(ctx, name.as_str().to_owned()).await
         }
         Endpoint::Db { name, of: DbEndpoint::Root } if ctx.method == Method::Delete => {
-            database::remove(ctx, name).await
+            database::remove(ctx, name.as_str().to_owned()).await
         }
         Endpoint::Db { name, of } => {
-            let db = ctx.app.cluster.db(&DbName::trusted(&name))?;
+            let db = ctx.app.cluster.db(&name)?;
             ctx.check_access(&db, access)?;
             on_db(ctx, db, of, allow).await
         }

@@ -3,7 +3,7 @@
 use super::*;
 
 fn db(of: DbEndpoint) -> Endpoint {
-    Endpoint::Db { name: "db".to_owned(), of }
+    Endpoint::Db { name: DbName::trusted("db"), of }
 }
 
 fn doc(id: &str) -> Endpoint {
@@ -43,7 +43,7 @@ fn server_routes() {
     for (path, expected) in table {
         assert_eq!(get(path), Endpoint::Server(expected), "{path}");
     }
-    let unknown = Endpoint::Db { name: "_nothing".to_owned(), of: DbEndpoint::Root };
+    let unknown = Endpoint::Db { name: DbName::trusted("_nothing"), of: DbEndpoint::Root };
     assert_eq!(get("/_nothing"), unknown);
 }
 
@@ -129,7 +129,7 @@ fn documents_and_attachments() {
         rest: vec!["y z".to_owned()],
     });
     assert_eq!(get("/db/_design/x/_view/y+z"), expected);
-    assert_eq!(get("/a%2Fb"), Endpoint::Db { name: "a/b".to_owned(), of: DbEndpoint::Root });
+    assert_eq!(get("/a%2Fb"), Endpoint::Db { name: DbName::trusted("a/b"), of: DbEndpoint::Root });
     assert!(route(Method::Get, "/db/%ff").is_err());
 }
 
