@@ -154,7 +154,8 @@ impl Ctx {
         let secure = self.header_named("x-forwarded-ssl") == Some("on")
             || self.header_named("x-forwarded-proto") == Some("https");
         let scheme = if secure { "https" } else { "http" };
-        let host = self.header_named("x-forwarded-host").or_else(|| self.header(&HOST));
+        let host =
+            self.header_named(&self.settings.x_forwarded_host).or_else(|| self.header(&HOST));
         let host = host.or_else(|| self.uri.authority().map(http::uri::Authority::as_str));
         format!("{scheme}://{}{path}", host.unwrap_or("localhost"))
     }

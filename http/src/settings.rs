@@ -58,6 +58,10 @@ pub struct Settings {
     pub max_uuids: u64,
     /// `[chttpd] max_db_number_for_dbs_info_req`.
     pub max_dbs_info: usize,
+    /// `[chttpd] x_forwarded_host`: the header in which a proxy says what host was asked.
+    pub x_forwarded_host: String,
+    /// `[query_server_config] partition_query_limit`: most rows of one partition in an answer.
+    pub partition_query_limit: Option<u64>,
     /// `[purge] max_document_id_number`.
     pub max_purge_ids: usize,
     /// `[purge] max_revisions_number`.
@@ -119,6 +123,13 @@ impl Settings {
             utc_id_suffix: text("uuids", "utc_id_suffix").unwrap_or_default(),
             max_uuids: size("uuids", "max_count", 1000),
             max_dbs_info: count("chttpd", "max_db_number_for_dbs_info_req", 100),
+            x_forwarded_host: text("chttpd", "x_forwarded_host")
+                .unwrap_or_else(|| "x-forwarded-host".to_owned()),
+            partition_query_limit: config.limit(
+                "query_server_config",
+                "partition_query_limit",
+                None,
+            ),
             max_purge_ids: count("purge", "max_document_id_number", 100),
             max_purge_revs: count("purge", "max_revisions_number", 1000),
             bulk_get_batch: 64,

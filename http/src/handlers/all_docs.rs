@@ -26,7 +26,7 @@ pub async fn get(
     partition: Option<String>,
 ) -> Result<Reply, Error> {
     let listing = Listing::from_query(&ctx.query)?;
-    answer(db, of, partition, listing).await
+    answer(ctx, db, of, partition, listing).await
 }
 
 /// `POST`
@@ -39,7 +39,7 @@ pub async fn post(
     ctx.require_json()?;
     let body = listing::object(&ctx.body.json().await?)?;
     let listing = Listing::from_body_and_query(&body, &ctx.query)?;
-    answer(db, of, partition, listing).await
+    answer(ctx, db, of, partition, listing).await
 }
 
 /// `POST …/queries`
@@ -55,7 +55,7 @@ pub async fn queries(
     let mut asked = Vec::new();
     for body in listing::body_queries(&body)? {
         let listing = common.with_body(body)?;
-        asked.push((shape(&listing), query(&db, of, partition.clone(), listing)?));
+        asked.push((shape(&listing), query(ctx, &db, of, partition.clone(), listing)?));
     }
     Ok(Reply::json_stream(StatusCode::OK, |mut sink| async move {
         let mut script = Script::default();
@@ -72,6 +72,7 @@ pub async fn queries(
 }
 
 async fn answer(
+    ctx: &Ctx,
     db: Db,
     of: Namespace,
     partition: Option<String>,
@@ -79,7 +80,7 @@ async fn answer(
 ) -> Result<Reply, Error> {
     listing.check()?;
     let shape = shape(&listing);
-    let rows = db.all_docs(query(&db, of, partition, listing)?).await?;
+    let rows = db.all_docs(query(ctx, &db, of, partition, listing)?).await?;
     Ok(Reply::json_stream(StatusCode::OK, |mut sink| async move {
         let mut script = write_rows(&db, rows, &shape, Script::default(), &mut sink).await?;
         script.push("\n");
@@ -100,12 +101,17 @@ fn shape(listing: &Listing) -> Shape {
 }
 
 fn query(
+    ctx: &Ctx,
     db: &Db,
     of: Namespace,
     partition: Option<String>,
     listing: Listing,
 ) -> Result<AllDocsQuery, Error> {
     let partition = partition_of(db, partition, &listing)?;
+    let limit = match &partition {
+        Some(_) => capped(listing.limit, ctx.settings.partition_query_limit)?,
+        None => listing.limit,
+    };
     let select = match listing.keys {
         Some(keys) => Select::Keys(keys.into_iter().map(key).collect()),
         None => Select::Range {
@@ -124,7 +130,7 @@ fn query(
         partition,
         descending: listing.descending,
         skip: listing.skip,
-        limit: listing.limit,
+        limit,
         include_docs: listing.include_docs,
         conflicts: listing.conflicts,
         update_seq: listing.update_seq,
@@ -147,6 +153,16 @@ fn partition_of(db: &Db, path: Option<String>, listing: &Listing) -> Result<Opti
     }
     partition::check(&partition)?;
     Ok(Some(partition))
+}
+
+/// The limit that was asked for, or the most there may be.
+fn capped(asked: Option<u64>, most: Option<u64>) -> Result<Option<u64>, Error> {
+    match (asked, most) {
+        (Some(asked), Some(most)) if asked > most => {
+            Err(Error::QueryParse(format!("Limit is too large, must not exceed {most}").into()))
+        }
+        (asked, most) => Ok(asked.or(most)),
+    }
 }
 
 /// Anything that is no string sorts before all ids.

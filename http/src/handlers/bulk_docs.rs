@@ -31,6 +31,9 @@ pub async fn post(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
     }
     let mode = mode(request)?;
     let edits = read(ctx, &db, docs, mode).await?;
+    if request.get("all_or_nothing").and_then(Raw::as_bool) == Some(true) {
+        return Ok(all_or_nothing(&edits));
+    }
     drop(stored);
     match mode {
         EditMode::Interactive => {
@@ -63,6 +66,18 @@ fn documents<'a>(request: Raw<'a>) -> Result<Elements<'a>, Error> {
         .get("docs")
         .ok_or_else(|| Error::bad_request("POST body must include `docs` parameter."))?;
     docs.elements().ok_or_else(|| Error::bad_request("`docs` parameter must be an array."))
+}
+
+/// Long gone from CouchDB, which refuses each document by itself.
+fn all_or_nothing(edits: &[DocEdit]) -> Reply {
+    let mut out = b"[".to_vec();
+    for edit in edits {
+        start_row(&mut out, &edit.id);
+        out.extend_from_slice(b",\"rev\":\"0-\",\"error\":\"not_implemented\",");
+        out.extend_from_slice(b"\"reason\":\"all_or_nothing is not supported\"}");
+    }
+    out.push(b']');
+    Reply::json(StatusCode::EXPECTATION_FAILED, out)
 }
 
 fn mode(request: Raw<'_>) -> Result<EditMode, Error> {

@@ -18,6 +18,9 @@ use crate::reply::Reply;
 pub async fn create(ctx: &mut Ctx, name: String) -> Result<Reply, Error> {
     let options = create_options(&ctx.query)?;
     let name = DbName::parse(&name).map_err(|_| Error::IllegalDbName(name))?;
+    if options.partitioned && name.as_str().starts_with('_') {
+        return Err(Error::bad_request("Cannot partition a system database"));
+    }
     let written = ctx.app.cluster.create_db(&name, options).await?;
     let mut path = String::from("/");
     push_encoded(&mut path, name.as_str());

@@ -4,6 +4,7 @@ use http::StatusCode;
 use serde_json::{Map, Value, json};
 use settee_cluster::Db;
 use settee_cluster::docs::UpdateOptions;
+use settee_model::partition;
 
 use crate::context::Ctx;
 use crate::error::Error;
@@ -22,6 +23,10 @@ pub async fn post(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
         > ctx.settings.max_purge_revs
     {
         return Err(Error::bad_request("Exceeded maximum number of revisions."));
+    }
+    if db.meta().partitioned {
+        let longest = ctx.settings.max_document_id_length;
+        requests.iter().try_for_each(|r| partition::check_doc_id(&r.id, longest))?;
     }
     let ids: Vec<_> = requests.iter().map(|request| request.id.as_str().to_owned()).collect();
     let w = ctx.query.get("w").and_then(|w| w.parse().ok());
