@@ -1,6 +1,7 @@
 //! One shard copy on one disk: write-ahead log, copy-on-write trees, attachments, compaction,
 //! snapshots. Synchronous; never sees an async runtime, HTTP, the cluster or JavaScript.
 
+pub mod check;
 mod codec;
 pub mod compact;
 pub mod engine;

@@ -3,6 +3,6 @@
 mod basics;
 mod busy;
 mod crash;
-mod kit;
+pub(crate) mod kit;
 mod model;
 mod random;
