@@ -14,7 +14,18 @@ use crate::copy::ShardCopy;
 use crate::steps::Steps;
 
 /// Bytes of an attachment, in pieces.
-pub struct AttStream(Steps<Work, Result<Option<Bytes>, Error>>);
+pub struct AttStream {
+    work: Steps<Work, Result<Piece, Error>>,
+    ended: bool,
+}
+
+/// What a step brought.
+#[derive(Default)]
+struct Piece {
+    bytes: Bytes,
+    /// There is no more.
+    ended: bool,
+}
 
 /// What is done on threads that may block.
 struct Work {
@@ -37,51 +48,61 @@ impl AttStream {
         decode: bool,
     ) -> AttStream {
         let range = range.unwrap_or(0..u64::MAX);
+        let decode = decode && content.encoding == Encoding::Gzip;
+        let length = if decode { u64::MAX } else { content.stored_length };
         let work = Work {
             copy,
             snapshot: None,
             chunks: content.chunks.clone().into_iter(),
             stored: Bytes::new(),
             skip: range.start,
-            left: range.end.saturating_sub(range.start),
-            decoder: (decode && content.encoding == Encoding::Gzip).then(Decoder::new),
+            left: range.end.min(length).saturating_sub(range.start),
+            decoder: decode.then(Decoder::new),
         };
-        AttStream(Steps::new(work))
+        AttStream { work: Steps::new(work), ended: false }
     }
 
     /// The next piece; `None` after the last. Cancel safe.
     pub async fn next(&mut self) -> Option<Result<Bytes, Error>> {
-        self.0.begin(Work::piece);
-        let piece = match self.0.result().await {
-            Ok(piece) => piece.unwrap_or(Ok(None)),
+        if self.ended {
+            return None;
+        }
+        self.work.begin(Work::piece);
+        let piece = match self.work.result().await {
+            Ok(piece) => piece.unwrap_or_else(|| Ok(Piece::default())),
             Err(error) => Err(error),
         };
+        self.ended = piece.as_ref().map_or(true, |piece| piece.ended);
         // While the client takes this piece the next one is read.
-        if matches!(piece, Ok(Some(_))) {
-            self.0.begin(Work::piece);
+        if !self.ended {
+            self.work.begin(Work::piece);
         }
-        piece.transpose()
+        match piece {
+            Ok(piece) if piece.bytes.is_empty() => None,
+            other => Some(other.map(|piece| piece.bytes)),
+        }
     }
 }
 
 impl Work {
-    fn piece(&mut self) -> Result<Option<Bytes>, Error> {
+    /// The next bytes that were asked for; none only at the end.
+    fn piece(&mut self) -> Result<Piece, Error> {
         while self.left > 0 {
             let more = self.decoder.as_ref().is_some_and(Decoder::has_more);
             if self.stored.is_empty() && !more && !self.next_chunk()? {
-                let cut = self.decoder.as_ref().is_some_and(|decoder| !decoder.ended());
-                return if cut { Err(Error::BadEncoding) } else { Ok(None) };
+                break;
             }
-            let piece = match &mut self.decoder {
+            let bytes = match &mut self.decoder {
                 Some(decoder) => decoder.piece(&mut self.stored)?,
                 None => mem::take(&mut self.stored),
             };
-            let piece = self.cut(piece);
-            if !piece.is_empty() {
-                return Ok(Some(piece));
+            let bytes = self.cut(bytes);
+            if !bytes.is_empty() {
+                return Ok(Piece { bytes, ended: self.left == 0 });
             }
         }
-        Ok(None)
+        let cut = self.decoder.as_ref().is_some_and(|decoder| self.left > 0 && !decoder.ended());
+        if cut { Err(Error::BadEncoding) } else { Ok(Piece { bytes: Bytes::new(), ended: true }) }
     }
 
     /// Leaves of a piece what was asked for.

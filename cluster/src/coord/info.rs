@@ -10,8 +10,8 @@ use crate::info::{DbInfo, PartitionInfo, Sizes};
 use crate::quorum::acks::majority;
 use crate::shard::state::ShardState;
 
-/// Version of the shard files, as clients are told.
-const DISK_FORMAT: u32 = 1;
+/// What clients are told of the shard files: the number that every CouchDB 3 says.
+const DISK_FORMAT: u32 = 8;
 
 /// Counts, sizes and sequences of a database.
 pub(crate) async fn info(database: &Database) -> Result<DbInfo, Error> {

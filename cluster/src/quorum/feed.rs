@@ -105,3 +105,64 @@ impl Feed {
         self.interval.is_none_or(|interval| left.is_multiple_of(interval))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use settee_model::docid::DocId;
+
+    use super::*;
+
+    fn feed(limit: Option<u64>, shards: usize) -> Feed {
+        let range = |n: u32| HashRange { start: n * 10, end: n * 10 + 9 };
+        let shard = |n| ShardFeed { range: range(n), copy: 1, at: 0, pending: None };
+        Feed::new((0..shards as u32).map(shard).collect(), limit, None)
+    }
+
+    /// A step that found the changes `first..=last` of `total`.
+    fn step(first: u64, last: u64, total: u64) -> ShardStep {
+        let row = |at: u64| {
+            let id = DocId::trusted(&at.to_string());
+            let (seq, doc) = (None, None);
+            let change =
+                Change { id, seq, revs: Vec::new(), deleted: false, doc, conflicts: Vec::new() };
+            ShardChange { change, at, pending: total - at }
+        };
+        let rows = (first..=last).map(row).collect();
+        ShardStep { rows, at: last, pending: total - last, done: last == total }
+    }
+
+    fn positions(seq: &str) -> Vec<u64> {
+        let seq: Seq = seq.parse().unwrap();
+        seq.positions.iter().map(|position| position.seq).collect()
+    }
+
+    #[test]
+    fn every_change_carries_all_positions() {
+        let mut feed = feed(None, 2);
+        let first = feed.take(1, step(1, 2, 5));
+        let second = feed.take(0, step(1, 1, 1));
+        let seqs = first.iter().chain(&second).map(|change| change.seq.as_deref().unwrap());
+        let seqs: Vec<_> = seqs.map(positions).collect();
+        assert_eq!(seqs, [[0, 1], [0, 2], [1, 2]]);
+        assert_eq!((feed.pending(), positions(&feed.seq())), (3, vec![1, 2]));
+    }
+
+    #[test]
+    fn the_limit_keeps_the_position_before_what_it_cuts_off() {
+        let mut feed = feed(Some(3), 2);
+        assert_eq!(feed.take(0, step(1, 5, 9)).len(), 3);
+        assert!(feed.full());
+        assert_eq!(feed.silent(), [1]);
+        assert!(feed.take(1, step(1, 4, 4)).is_empty());
+        assert_eq!((feed.pending(), positions(&feed.seq())), (6 + 4, vec![3, 0]));
+    }
+
+    #[test]
+    fn what_did_not_pass_moves_the_position_too() {
+        let mut feed = feed(Some(3), 1);
+        let nothing = ShardStep { rows: Vec::new(), at: 40, pending: 2, done: false };
+        assert!(feed.take(0, nothing).is_empty());
+        assert_eq!((feed.pending(), positions(&feed.seq())), (2, vec![40]));
+        assert_eq!(feed.remaining(), Some(3));
+    }
+}
