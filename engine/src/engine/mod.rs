@@ -94,6 +94,12 @@ impl Engine {
         inner.env.log.close().and(trimmed)
     }
 
+    /// One round of what happens by itself.
+    #[cfg(test)]
+    pub(crate) fn look_after(&self) {
+        upkeep::look_after(&self.0.env, &self.0.registry);
+    }
+
     /// Cuts off what of the log nobody needs.
     pub(crate) fn trim(&self) -> Result<(), Error> {
         self.0.registry.trim(&self.0.env)

@@ -30,6 +30,9 @@ type Stripe = HashMap<ShardId, Slot>;
 
 const STRIPES: usize = 64;
 
+/// Epoch of a shard that is dropped unread.
+pub(super) const UNKNOWN: u64 = 0;
+
 /// The open shards. Whoever holds the lock of a shard's stripe decides about it alone.
 pub(super) struct Registry {
     stripes: Vec<Mutex<Stripe>>,
@@ -87,11 +90,32 @@ impl Registry {
 
     pub(super) fn remove(&self, env: &Arc<Env>, id: &ShardId) -> Result<(), Error> {
         let mut stripe = self.lock(id)?;
-        let shard = open_in(&mut stripe, env, id)?;
-        let (epoch, number) = shard.end()?;
-        append(env, id, epoch, number, &Record::Drop)?;
+        match open_in(&mut stripe, env, id) {
+            Ok(shard) => {
+                let (epoch, number) = shard.end();
+                append(env, id, epoch, number, &Record::Drop).inspect_err(|_| shard.go_on())?;
+            }
+            // A damaged shard can be dropped, too.
+            Err(Error::Corrupt { .. }) => {
+                let epoch = load(env, id).map_or(UNKNOWN, |(state, _)| state.epoch);
+                append(env, id, epoch, 0, &Record::Drop)?;
+            }
+            Err(error) => return Err(error),
+        };
         stripe.remove(id);
         remove_file(env, id)
+    }
+
+    /// After the log has failed: all shards go back to what is durable, and when the log is in order
+    /// again they go on.
+    pub(super) fn recover(&self, env: &Env) -> Result<(), Error> {
+        let Some(error) = env.log.poisoned() else { return Ok(()) };
+        let shards = self.shards();
+        for shard in &shards {
+            shard.fail(error.clone());
+            shard.rewind();
+        }
+        env.log.recover()
     }
 
     /// All shards that are open.

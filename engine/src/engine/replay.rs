@@ -10,7 +10,7 @@ use bytes::Bytes;
 use parking_lot::RwLock;
 
 use super::env::{Alarm, DRAFTS, Queue, folder};
-use super::registry::{Registry, Slot, load_from};
+use super::registry::{Registry, Slot, UNKNOWN, load_from};
 use super::tasks::Tasks;
 use super::{Env, Options};
 use crate::Error;
@@ -145,6 +145,10 @@ impl Replay<'_> {
         // A file of another epoch is from a later life, whose creation stands further on.
         match load_from(self.storage, self.cache, &id) {
             Ok((state, _)) if state.epoch == head.epoch => {
+                self.storage.remove(&path)?;
+                self.storage.sync_dir(folder(&path))?;
+            }
+            Err(Error::Corrupt { .. }) if head.epoch == UNKNOWN => {
                 self.storage.remove(&path)?;
                 self.storage.sync_dir(folder(&path))?;
             }

@@ -58,7 +58,12 @@ fn start(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<(
 
 /// One round over all open shards.
 pub(super) fn look_after(env: &Env, registry: &Registry) {
+    if let Err(error) = registry.recover(env) {
+        tracing::warn!(%error, "the log cannot be written");
+        return;
+    }
     let mut shards = registry.shards();
+    shards.iter().for_each(|shard| shard.resume());
     save_memory(env, &shards);
     save_log(env, &mut shards);
     save_idle(env, &shards);

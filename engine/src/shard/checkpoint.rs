@@ -14,12 +14,11 @@ use crate::tree::Checkpoint;
 impl Shard {
     /// Puts everything that is durable by now into the file.
     pub(crate) fn checkpoint(&self) -> Result<(), Error> {
+        if self.durable_state().store.has_failed() {
+            // After a failed sync nothing is tried again on that file: the shard gets another one.
+            return self.compact_now();
+        }
         let _turn = self.upkeep.lock();
-        self.checkpoint_in_turn()
-    }
-
-    /// The same for one who holds `upkeep`.
-    pub(super) fn checkpoint_in_turn(&self) -> Result<(), Error> {
         self.check_going()?;
         let (state, lsn_bound) = {
             let durable = self.durable.lock();
@@ -46,9 +45,13 @@ impl Shard {
     ) -> Result<(PerTree<Checkpoint>, Synced), Error> {
         let mut writer = PageWriter::new(&store.pages, store.tail.clone());
         let checkpoints = state.trees.try_map(|tree| tree.checkpoint(&mut writer))?;
-        let synced = writer.finish()?;
         let roots = checkpoints.try_map(|checkpoint| Ok::<_, Error>(checkpoint.root().clone()))?;
-        store.write_header(&store.header_of(state, roots))?;
+        let finish = || {
+            let synced = writer.finish()?;
+            store.write_header(&store.header_of(state, roots))?;
+            Ok(synced)
+        };
+        let synced = finish().inspect_err(|_| store.fail())?;
         Ok((checkpoints, synced))
     }
 

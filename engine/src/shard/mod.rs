@@ -7,6 +7,7 @@ mod batch;
 mod checkpoint;
 mod cursor;
 mod decide;
+mod going;
 mod id;
 mod queue;
 mod snapshot;
@@ -22,10 +23,9 @@ pub(crate) mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
 use bytes::Bytes;
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::{Condvar, Mutex};
 
 pub use crate::codec::change::{Change, ChangeLeaf};
 pub use crate::codec::docinfo::DocHead;
@@ -40,6 +40,7 @@ pub use uploads::ChunkWriter;
 
 use crate::Error;
 use crate::engine::Env;
+use going::Stop;
 use queue::WriteQueue;
 pub(crate) use snapshot::CHUNK_KIND;
 use state::State;
@@ -74,7 +75,7 @@ pub struct Shard {
     used_ms: AtomicU64,
     written_ms: AtomicU64,
     /// Why it takes no writes any more.
-    stopped: Mutex<Option<Error>>,
+    stopped: Mutex<Option<Stop>>,
 }
 
 /// The newest durable state, and what waits for the next ones.
@@ -177,26 +178,6 @@ impl Shard {
         told.recv().unwrap_or(Err(Error::Closed))
     }
 
-    /// Why it takes no writes, if so.
-    pub(crate) fn check_writable(&self) -> Result<(), Error> {
-        self.env.check_open()?;
-        self.check_going()
-    }
-
-    /// Why its file must not change any more, if so: it was dropped, or the log failed.
-    pub(crate) fn check_going(&self) -> Result<(), Error> {
-        match &*self.stopped.lock() {
-            Some(error) => Err(error.clone()),
-            None => Ok(()),
-        }
-    }
-
-    /// Takes no writes from now on.
-    pub(crate) fn stop(&self, error: Error) {
-        self.stopped.lock().get_or_insert(error);
-        self.durable_moved.notify_all();
-    }
-
     pub(crate) fn touch(&self) {
         self.used_ms.store(self.env.now_ms(), Ordering::Relaxed);
     }
@@ -219,33 +200,12 @@ impl Shard {
         self.oldest_lsn().is_none()
     }
 
-    /// Takes no writes from now on, for the shard is dropped; waits for those under way and for a
-    /// checkpoint or compaction. Answers with the epoch and the number for the last frame.
-    pub(crate) fn end(&self) -> Result<(u64, u64), Error> {
-        self.stop(Error::ShardMissing { shard: self.id.shared().clone() });
-        let _turn = self.upkeep.lock();
-        let head = self.head.lock();
-        Ok((head.epoch, head.counters.number + 1))
-    }
-
     pub(crate) fn durable_state(&self) -> Arc<State> {
         self.durable.lock().state.clone()
     }
 
     pub(crate) fn dirty_bytes(&self) -> u64 {
         self.dirty.load(Ordering::Relaxed)
-    }
-
-    /// Waits until all that `head` holds is durable, or never will be.
-    pub(crate) fn wait_durable(&self, head: &MutexGuard<'_, State>) -> Result<Arc<State>, Error> {
-        let mut durable = self.durable.lock();
-        while durable.state.counters.number < head.counters.number {
-            if let Some(error) = self.stopped.lock().clone() {
-                return Err(error);
-            }
-            self.durable_moved.wait_for(&mut durable, Duration::from_millis(100));
-        }
-        Ok(durable.state.clone())
     }
 
     /// Keeps account of the memory that a new head holds.

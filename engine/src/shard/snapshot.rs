@@ -204,7 +204,7 @@ impl Snapshot {
         Ok(self.state.trees.purge_ids.get(&self.pages, uuid)?.is_some())
     }
 
-    /// The bytes of an attachment's chunk, checked against its name.
+    /// The bytes of an attachment's chunk.
     pub fn chunk(&self, chunk: &Chunk) -> Result<Bytes, Error> {
         let value = self.state.trees.chunks.get(&self.pages, &chunk.hash)?;
         let value = value.ok_or_else(|| self.unreadable(Malformed("a chunk is missing")))?;

@@ -2,7 +2,7 @@
 //! what is in the trees.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::state::{Counters, PerTree, State, Trees};
 use crate::Error;
@@ -22,8 +22,17 @@ pub(crate) struct Store {
     generation: AtomicU64,
     /// Number of the last frame that the newest slot leads to.
     applied: AtomicU64,
+    /// A write or sync of what must be durable failed: what the file holds from then on is unknown,
+    /// and nothing more is written there.
+    failed: AtomicBool,
     /// The file as reports name it.
     name: Arc<str>,
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.pages.evict();
+    }
 }
 
 /// What a header slot says.
@@ -65,6 +74,7 @@ impl Store {
             tail: Arc::new(AtomicU64::new(FIRST_EXTENT)),
             generation: AtomicU64::new(0),
             applied: AtomicU64::new(0),
+            failed: AtomicBool::new(false),
             name,
         }
     }
@@ -101,6 +111,16 @@ impl Store {
     /// Generation of the newest header.
     pub(crate) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
+    }
+
+    /// Whether it must be replaced, because nothing can be written there any more.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+
+    /// Writes nothing there any more.
+    pub(crate) fn fail(&self) {
+        self.failed.store(true, Ordering::Release);
     }
 
     fn remember(&self, header: &Header) {

@@ -196,7 +196,7 @@ impl ChunkWriter {
 
     fn sync(&mut self) -> Result<(), Error> {
         match self.file.take() {
-            Some((_, writer)) => writer.finish().map(|_| ()),
+            Some((store, writer)) => writer.finish().map(|_| ()).inspect_err(|_| store.fail()),
             None => Ok(()),
         }
     }

@@ -111,8 +111,20 @@ impl Shard {
                 *head = next;
                 self.account(head);
             }
+            Err(error @ Error::TooLarge { .. }) => self.give_up(number, &error),
             Err(error) => self.fail(error),
         }
+    }
+
+    /// The log did not take the frame with that number.
+    fn give_up(&self, number: u64, error: &Error) {
+        let mut durable = self.durable.lock();
+        let waiting = std::mem::take(&mut durable.waiting);
+        let (refused, others): (Vec<_>, _) =
+            waiting.into_iter().partition(|(wanted, _)| *wanted == number);
+        durable.waiting = others;
+        drop(durable);
+        refused.into_iter().for_each(|(_, call)| call(Err(error.clone())));
     }
 
     /// Calls back when the frame with that number is durable, or never will be.
@@ -143,13 +155,6 @@ impl Shard {
             self.env.notify(&self.id, update_seq);
         }
         reached.into_iter().for_each(|(_, call)| call(Ok(())));
-    }
-
-    /// The log failed: what is not durable never will be, and no more writes are taken.
-    fn fail(&self, error: Error) {
-        self.stop(error.clone());
-        let waiting = std::mem::take(&mut self.durable.lock().waiting);
-        waiting.into_iter().for_each(|(_, call)| call(Err(error.clone())));
     }
 }
 

@@ -6,3 +6,4 @@ mod crash;
 pub(crate) mod kit;
 mod model;
 mod random;
+mod trouble;
