@@ -13,7 +13,8 @@ pub struct Listing {
     pub start: Option<Value>,
     /// `endkey`.
     pub end: Option<Value>,
-    /// `keys`, unless it is a single one, which is a range of one key.
+    /// `keys`. A single one among `queries` is a range of one key instead; elsewhere a single one
+    /// stays a list, beside which a range means nothing.
     pub keys: Option<Vec<Value>>,
     /// `limit`.
     pub limit: Option<u64>,
@@ -76,6 +77,10 @@ impl Listing {
     pub fn from_query(query: &Query) -> Result<Self, Error> {
         let mut listing = Listing::default();
         listing.read_query(query)?;
+        if let Some(keys) = query.get("keys") {
+            let keys = Given::Text(keys).json()?;
+            listing.keys = Some(keys.as_array().cloned().ok_or_else(keys_not_array)?);
+        }
         Ok(listing)
     }
 
@@ -116,7 +121,7 @@ impl Listing {
         if self.group {
             return refuse("Invalid use of grouping on a map view.");
         }
-        let many = self.keys.as_ref().is_some_and(|keys| !keys.is_empty());
+        let many = self.keys.as_ref().is_some_and(|keys| keys.len() > 1);
         if many && (self.start.is_some() || self.end.is_some()) {
             return refuse("`keys` is incompatible with `key`, `start_key` and `end_key`");
         }
@@ -272,9 +277,11 @@ mod tests {
     }
 
     #[test]
-    fn one_key_is_a_range_and_many_are_a_list() {
-        let one = query(r#"keys=["a"]"#).unwrap();
+    fn one_key_is_a_range_among_queries_and_a_list_elsewhere() {
+        let one = Listing::default().with_body(&json!({"keys": ["a"]})).unwrap();
         assert_eq!((one.start, one.end, one.keys), (Some(json!("a")), Some(json!("a")), None));
+        let one = query(r#"keys=["a"]&key="b""#).unwrap();
+        assert_eq!(one.keys, Some(vec![json!("a")]));
         let two = query(r#"keys=["a",5]"#).unwrap();
         assert_eq!(two.keys, Some(vec![json!("a"), json!(5)]));
         let none = query("keys=[]").unwrap();

@@ -155,9 +155,10 @@ fn dress(ctx: &Ctx, reply: &mut Reply, refresh: Option<String>) {
     let waited = ctx.body.time_spent().as_millis();
     headers.insert(BODY_TIME, HeaderValue::from(u64::try_from(waited).unwrap_or(u64::MAX)));
     if let Some(cookie) = refresh.filter(|_| !headers.contains_key(SET_COOKIE))
-        && let Ok(cookie) = HeaderValue::from_str(&cookie) {
-            headers.insert(SET_COOKIE, cookie);
-        }
+        && let Ok(cookie) = HeaderValue::from_str(&cookie)
+    {
+        headers.insert(SET_COOKIE, cookie);
+    }
     if ctx.header_named("prefer") == Some("return=minimal") {
         keep_few(headers);
     }

@@ -133,9 +133,10 @@ impl Accounts {
             return Ok(account);
         }
         if self.changed_meanwhile(settings, name).await?
-            && let Some(account) = self.try_once(settings, name, password, peer).await? {
-                return Ok(account);
-            }
+            && let Some(account) = self.try_once(settings, name, password, peer).await?
+        {
+            return Ok(account);
+        }
         self.lockout.failed(peer.ip(), name);
         tracing::warn!(name, %peer, "authentication failed");
         Err(Error::Unauthorized("Name or password is incorrect.".into()))
@@ -158,10 +159,11 @@ impl Accounts {
             return Err(Error::Forbidden("Iteration count is too high for this server".into()));
         }
         if let Some(threshold) = settings.auth.lockout_threshold
-            && self.lockout.failures(peer.ip(), name) >= threshold {
-                tracing::warn!(name, %peer, "login refused after many failures");
-                return Err(Error::Forbidden(LOCKED_OUT.into()));
-            }
+            && self.lockout.failures(peer.ip(), name) >= threshold
+        {
+            tracing::warn!(name, %peer, "login refused after many failures");
+            return Err(Error::Forbidden(LOCKED_OUT.into()));
+        }
         let matches = self.verified.check(name, password, &account.verifier).await?;
         Ok(matches.then_some(account))
     }

@@ -40,8 +40,9 @@ pub async fn all_dbs(ctx: &mut Ctx) -> Result<Reply, Error> {
 
 /// `GET /_dbs_info`
 pub async fn dbs_info(ctx: &mut Ctx) -> Result<Reply, Error> {
-    let names = selected(ctx)?.iter().map(|db| Value::from(db.name.as_str())).collect();
-    Ok(infos(ctx, names, false))
+    let names: Vec<_> = selected(ctx)?.iter().map(|db| Value::from(db.name.as_str())).collect();
+    let tag = etag::of_state(&[Value::from(names.as_slice()).to_string().as_bytes()]);
+    Ok(infos(ctx, names, false).etag(&tag))
 }
 
 /// `POST /_dbs_info`
