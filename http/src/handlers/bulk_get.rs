@@ -33,7 +33,8 @@ pub async fn post(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
     check_parameters(&ctx.query)?;
     let query = DocQuery::parse(&ctx.query)?;
     let partitioned = db.meta().partitioned;
-    let lines: Vec<Line> = lines.map(|raw| Line::parse(raw, &limits, partitioned)).collect();
+    let lines = lines.map(|raw| Line::parse(raw, &limits, partitioned));
+    let lines = lines.collect::<Result<Vec<Line>, Error>>()?;
     let accept = ctx.header(&ACCEPT);
     let answer = if accepts(accept, "application/json") {
         Answer::json(query.view)

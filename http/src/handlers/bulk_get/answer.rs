@@ -196,7 +196,7 @@ mod tests {
     use super::*;
 
     fn line(text: &str) -> Line {
-        Line::parse(Raw(text.as_bytes()), &Limits::default(), false)
+        Line::parse(Raw(text.as_bytes()), &Limits::default(), false).unwrap()
     }
 
     fn found(id: &str, rev: &str) -> RevResult {

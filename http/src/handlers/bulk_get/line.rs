@@ -1,7 +1,7 @@
 //! The lines of a `_bulk_get` request: what each asks for, or why it gets nothing.
 
 use settee_cluster::docs::Revs;
-use settee_model::docid::{self, DocId};
+use settee_model::docid::{DocId, DocIdError};
 use settee_model::json::{Elements, Limits, Raw};
 use settee_model::partition;
 use settee_model::rev::Rev;
@@ -55,9 +55,18 @@ pub fn array(request: Raw<'_>) -> Result<Elements<'_>, Error> {
 }
 
 impl Line {
-    /// Reads a line; one that makes no sense does not spoil the others.
-    #[must_use]
-    pub fn parse(raw: Raw<'_>, limits: &Limits, partitioned: bool) -> Self {
+    /// Reads a line. One that makes no sense does not spoil the others, unless its id is none.
+    ///
+    /// # Errors
+    /// 400 for an id that is no string.
+    pub fn parse(raw: Raw<'_>, limits: &Limits, partitioned: bool) -> Result<Self, Error> {
+        if raw.get("id").is_some_and(|id| id.as_str().is_none()) {
+            return Err(Error::bad_request(DocIdError::NotString.to_string()));
+        }
+        Ok(Self::read(raw, limits, partitioned))
+    }
+
+    fn read(raw: Raw<'_>, limits: &Limits, partitioned: bool) -> Self {
         let null = || b"null".to_vec();
         let nothing =
             |id, rev, (error, reason)| Line { id, want: Want::Nothing { rev, error, reason } };
@@ -100,8 +109,7 @@ fn bad_request(reason: &str) -> Refusal {
 }
 
 fn check_id(given: Raw<'_>, limits: &Limits, partitioned: bool) -> Result<DocId, Refusal> {
-    let text = given.as_str();
-    let text = text.ok_or(("illegal_docid", docid::DocIdError::NotString.to_string()))?;
+    let text = given.as_str().unwrap_or_default();
     let id = DocId::parse(&text, limits.id_length);
     let id = id.map_err(|error| ("illegal_docid", error.to_string()))?;
     if partitioned {
@@ -127,7 +135,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Line {
-        Line::parse(Raw(text.as_bytes()), &Limits::default(), false)
+        Line::parse(Raw(text.as_bytes()), &Limits::default(), false).unwrap()
     }
 
     fn refused(text: &str) -> (String, String, &'static str, String) {
@@ -163,7 +171,6 @@ mod tests {
         is(r#"{"rev":"1-a"}"#, "null", "null", "bad_request", "document id missed");
         let underscore = "Only reserved document ids may start with underscore.";
         is(r#"{"id":"_x"}"#, "\"_x\"", "null", "illegal_docid", underscore);
-        is(r#"{"id":3}"#, "3", "null", "illegal_docid", "Document id must be a string");
         let format = "Invalid rev format";
         is(r#"{"id":"c","rev":"zz"}"#, "\"c\"", "\"zz\"", "bad_request", format);
         is(r#"{"id":"c","rev":null}"#, "\"c\"", "null", "bad_request", format);
@@ -173,8 +180,15 @@ mod tests {
     }
 
     #[test]
+    fn an_id_that_is_no_string_spoils_all() {
+        for text in [r#"{"id":3}"#, r#"{"id":null,"rev":"1-a"}"#] {
+            assert!(Line::parse(Raw(text.as_bytes()), &Limits::default(), false).is_err());
+        }
+    }
+
+    #[test]
     fn partitioned_databases_want_a_partition() {
-        let line = Line::parse(Raw(br#"{"id":"zz"}"#), &Limits::default(), true);
+        let line = Line::read(Raw(br#"{"id":"zz"}"#), &Limits::default(), true);
         let Want::Nothing { reason, .. } = line.want else { panic!() };
         assert_eq!(reason, "Doc id must be of form partition:id");
     }
