@@ -1,6 +1,7 @@
 //! `settee serve`: from a data directory to a server that listens, and back again at a signal.
 
 use std::fs::{self, File, TryLockError};
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
@@ -68,6 +69,7 @@ fn start_log(config: &Config) {
     };
     let filter = EnvFilter::try_from_env("SETTEE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = log.with_ansi(std::io::stderr().is_terminal());
     // Fails only if there is one already, which is then as good.
     let _ = log.with_target(false).try_init();
 }

@@ -24,7 +24,7 @@ use crate::wire::Lenient;
 /// How long a connection may be idle, or take to send the head of a request.
 const HEAD_PATIENCE: Duration = Duration::from_secs(300);
 /// How long answers under way may take when the server stops; feeds would go on for ever.
-const FAREWELL: Duration = Duration::from_secs(5);
+const FAREWELL: Duration = Duration::from_secs(3);
 
 /// Serves connections until `stop` is done, then lets answers under way finish.
 ///
