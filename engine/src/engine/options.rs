@@ -11,7 +11,7 @@ pub struct Options {
     /// Memory for clean pages of all shards.
     pub cache_bytes: u64,
     /// Memory for pages that are not in a shard file yet, of all shards; beyond it the shards that
-    /// hold most are checkpointed.
+    /// hold most are checkpointed. Writes wait when it is twice as much.
     pub dirty_bytes: u64,
     /// The same for a single shard. Writes to a shard wait when it holds four times as much.
     pub shard_dirty_bytes: u64,
@@ -23,8 +23,8 @@ pub struct Options {
     pub writers: usize,
     /// Threads for checkpoints and compactions; 0 turns off all that happens by itself.
     pub workers: usize,
-    /// Writes that may wait at one shard; more are refused.
-    pub queue_writes: usize,
+    /// Memory for the writes that wait at one shard; more are refused.
+    pub queue_bytes: usize,
     /// A shard that was not written to for so long is checkpointed.
     pub checkpoint_idle: Duration,
     /// A shard that was not used for so long is closed.
@@ -44,11 +44,11 @@ impl Default for Options {
             cache_bytes: 256 << 20,
             dirty_bytes: 128 << 20,
             shard_dirty_bytes: 16 << 20,
-            log_bytes: 256 << 20,
-            log: log::Options::default(),
+            log_bytes: 64 << 20,
+            log: log::Options { segment_bytes: 16 << 20, ..log::Options::default() },
             writers: 0,
             workers: 1,
-            queue_writes: 50_000,
+            queue_bytes: 64 << 20,
             checkpoint_idle: Duration::from_secs(10),
             close_idle: Duration::from_secs(60),
             open_shards: 1000,

@@ -49,6 +49,22 @@ pub enum Write {
     },
 }
 
+impl Write {
+    /// About how much memory it holds until it is written.
+    pub(super) fn bytes(&self) -> usize {
+        const FIXED: usize = 512;
+        FIXED
+            + match self {
+                Write::Interactive(edit) | Write::Replicated(edit) => {
+                    edit.body.len() + 64 * (edit.revs.ids.len() + 8 * edit.atts.len())
+                }
+                Write::Local(edit) => edit.body.as_ref().map_or(0, Bytes::len),
+                Write::Purge(request) => 64 * request.revs.len(),
+                Write::Property { value, .. } => value.as_ref().map_or(0, Bytes::len),
+            }
+    }
+}
+
 /// An edit of a `_local/` document. As in CouchDB the last one wins, whatever revision it names.
 #[derive(Clone, Debug)]
 pub struct LocalEdit {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use settee_model::docid::DocId;
 use settee_model::docinfo::DocInfo;
 
+use super::leap::Leap;
 use super::store::Store;
 use crate::Error;
 use crate::codec::change::Change;
@@ -30,6 +31,7 @@ pub struct DocCursor {
     cursor: Cursor,
     store: Arc<Store>,
     which: Which,
+    leap: Leap,
 }
 
 /// A document as a [`DocCursor`] passes it.
@@ -61,13 +63,29 @@ pub struct PurgeCursor {
 }
 
 impl DocCursor {
-    pub(super) fn new(cursor: Cursor, store: Arc<Store>, which: Which) -> Self {
-        DocCursor { cursor, store, which }
+    pub(super) fn new(cursor: Cursor, leap: Leap, store: Arc<Store>, which: Which) -> Self {
+        DocCursor { cursor, store, which, leap }
     }
 
     /// Skips to the first document not before `id` in the cursor's direction.
     pub fn seek(&mut self, id: &DocId) {
         self.cursor.seek(Bytes::copy_from_slice(id.as_str().as_bytes()));
+    }
+
+    fn try_next(&mut self) -> Result<Option<DocRow>, Error> {
+        loop {
+            if let Some(key) = self.leap.target()? {
+                self.cursor.seek(key);
+            }
+            let Some(entry) = self.cursor.try_next()? else { return Ok(None) };
+            let head = docinfo::decode_head(entry.value());
+            let head = head.map_err(|damage| self.store.unreadable(damage))?;
+            if self.which == Which::All || !head.deleted {
+                self.leap.stay();
+                return doc_row(entry, head, &self.store).map(Some);
+            }
+            self.leap.pass(entry.key_bytes());
+        }
     }
 }
 
@@ -75,19 +93,7 @@ impl Iterator for DocCursor {
     type Item = Result<DocRow, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let entry = match Iterator::next(&mut self.cursor)? {
-                Ok(entry) => entry,
-                Err(error) => return Some(Err(error)),
-            };
-            let head = match docinfo::decode_head(entry.value()) {
-                Ok(head) => head,
-                Err(damage) => return Some(Err(self.store.unreadable(damage))),
-            };
-            if self.which == Which::All || !head.deleted {
-                return Some(doc_row(entry, head, &self.store));
-            }
-        }
+        self.try_next().transpose()
     }
 }
 

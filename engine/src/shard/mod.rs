@@ -9,6 +9,7 @@ mod cursor;
 mod decide;
 mod going;
 mod id;
+mod leap;
 mod queue;
 mod snapshot;
 pub(crate) mod state;
@@ -92,9 +93,9 @@ type Call = Box<dyn FnOnce(Result<(), Error>) + Send>;
 /// Bytes on disk and of content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sizes {
-    /// Length of the shard's file.
+    /// Length of the shard's file, and memory that goes there with the next checkpoint.
     pub file: u64,
-    /// How much of it compaction would keep, about.
+    /// How much of that compaction would keep, about.
     pub active: u64,
     /// The content as clients see it: JSON and attachments.
     pub external: u64,
@@ -147,9 +148,10 @@ impl Shard {
     /// Bytes on disk and of content.
     pub fn sizes(&self) -> Result<Sizes, Error> {
         let state = self.durable_state();
+        let waiting = state.trees.dirty_bytes();
         Ok(Sizes {
-            file: state.store.pages.file().len()?,
-            active: state.live_bytes()?,
+            file: state.store.pages.file().len()? + waiting,
+            active: state.live_bytes()? + waiting,
             external: state.counts()?.sizes.external,
         })
     }

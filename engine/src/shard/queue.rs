@@ -2,7 +2,7 @@
 
 use parking_lot::Mutex;
 
-use super::batch::{Batch, Done};
+use super::batch::{Batch, Done, Write};
 
 /// A batch and whom to tell.
 pub(super) struct Job {
@@ -10,10 +10,17 @@ pub(super) struct Job {
     pub(super) done: Done,
 }
 
+impl Job {
+    /// About how much memory it holds.
+    fn bytes(&self) -> usize {
+        self.batch.writes.iter().map(Write::bytes).sum()
+    }
+}
+
 #[derive(Default)]
 struct Waiting {
     jobs: Vec<Job>,
-    writes: usize,
+    bytes: usize,
     /// A writer thread has the shard, or will have it.
     scheduled: bool,
 }
@@ -33,14 +40,15 @@ pub(super) enum Queued {
 }
 
 impl WriteQueue {
-    /// Queues a job unless more than `limit` writes wait; a job alone is always taken.
+    /// Queues a job unless more than `limit` bytes wait; a job alone is always taken.
     pub(super) fn push(&self, job: Job, limit: usize) -> Queued {
+        let bytes = job.bytes();
         let mut waiting = self.0.lock();
-        let writes = waiting.writes.saturating_add(job.batch.writes.len());
-        if writes > limit && !waiting.jobs.is_empty() {
+        let bytes = waiting.bytes.saturating_add(bytes);
+        if bytes > limit && !waiting.jobs.is_empty() {
             return Queued::Refused(job);
         }
-        waiting.writes = writes;
+        waiting.bytes = bytes;
         waiting.jobs.push(job);
         if std::mem::replace(&mut waiting.scheduled, true) { Queued::Waits } else { Queued::First }
     }
@@ -48,7 +56,7 @@ impl WriteQueue {
     /// All that wait.
     pub(super) fn take(&self) -> Vec<Job> {
         let mut waiting = self.0.lock();
-        waiting.writes = 0;
+        waiting.bytes = 0;
         std::mem::take(&mut waiting.jobs)
     }
 

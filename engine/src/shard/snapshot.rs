@@ -10,6 +10,7 @@ use settee_model::docid::DocId;
 use settee_model::docinfo::DocInfo;
 
 use super::cursor::{ChangeCursor, DocCursor, LocalCursor, PurgeCursor, Which};
+use super::leap::Leap;
 use super::state::State;
 use crate::Error;
 use crate::codec::docinfo::DocHead;
@@ -141,7 +142,8 @@ impl Snapshot {
     pub fn docs(&self, range: &IdRange, direction: Direction, which: Which) -> DocCursor {
         let tree = &self.state.trees.by_id;
         let cursor = tree.range(&self.pages, id_keys(range), direction);
-        DocCursor::new(cursor, self.state.store.clone(), which)
+        let leap = Leap::new(tree.clone(), self.pages.clone(), direction);
+        DocCursor::new(cursor, leap, self.state.store.clone(), which)
     }
 
     /// Changes after `since` in ascending order, or all changes from the last one down to the one

@@ -29,7 +29,7 @@ impl Shard {
         if let Err(error) = self.check_writable() {
             return done(Err(error));
         }
-        match self.queue.push(Job { batch, done }, self.env.options.queue_writes) {
+        match self.queue.push(Job { batch, done }, self.env.options.queue_bytes) {
             Queued::Waits => {}
             Queued::First => self.env.ready.push(self.clone()),
             Queued::Refused(job) => (job.done)(Err(Error::Overloaded)),
@@ -70,7 +70,11 @@ impl Shard {
 
     /// Writes wait while memory holds far more than it should until it lies in the file.
     fn slow_down(&self) {
-        if self.dirty_bytes() > 4 * self.env.options.shard_dirty_bytes
+        let (options, own) = (&self.env.options, self.dirty_bytes());
+        let all = self.env.dirty.load(Ordering::Relaxed);
+        let too_much = own > 4 * options.shard_dirty_bytes || all > 2 * options.dirty_bytes;
+        if own > 0
+            && too_much
             && let Err(error) = self.checkpoint()
         {
             tracing::warn!(shard = %self.id, %error, "checkpoint failed");
