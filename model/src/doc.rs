@@ -15,8 +15,7 @@ use crate::rev::{Rev, RevPath};
 pub struct DocEdit {
     /// Which document; `_local/…` and `_design/…` included.
     pub id: DocId,
-    /// For an interactive edit: the revision it replaces, with as many of its ancestors as the
-    /// client names, or empty for a new document.
+    /// For an interactive edit: the revision it replaces (one id), or empty for a new document.
     /// For a replicated edit: the revision itself, then its ancestors.
     pub revs: RevPath,
     /// Whether the edit makes a tombstone.

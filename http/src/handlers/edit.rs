@@ -134,7 +134,11 @@ pub async fn build(
     for att in doc.atts.into_iter().filter(|_| !id.is_local()) {
         atts.push(inline_or_stub(ctx, db, &id, att, mode).await?);
     }
-    Ok(DocEdit { id, revs: doc.revs, deleted: doc.deleted, body: doc.body, atts })
+    let revs = match mode {
+        EditMode::Interactive => doc.revs.tip().map(RevPath::single).unwrap_or_default(),
+        EditMode::Replicated => doc.revs,
+    };
+    Ok(DocEdit { id, revs, deleted: doc.deleted, body: doc.body, atts })
 }
 
 /// An attachment whose bytes stand in its document, or are stored already.

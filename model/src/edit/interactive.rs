@@ -47,15 +47,11 @@ fn find_base<'a>(
     edit: &DocEdit,
 ) -> Result<Base<'a>, EditError> {
     let Some(tree) = tree else {
-        // A revision that nobody knows is believed, as CouchDB believes it unless it has reason to
-        // look closer. An empty base even so with stubs: they are the graver mistake.
-        let believed = edit.atts.is_empty() && !edit.id.is_design();
-        let path = match edit.revs.tip() {
-            Some(_) if believed => edit.revs.clone(),
-            Some(_) if !has_stubs(&edit.atts) => return Err(EditError::Conflict),
-            _ => RevPath::default(),
+        // An empty base even if a revision is named: a stub is the graver mistake then.
+        return match edit.revs.tip() {
+            Some(_) if !has_stubs(&edit.atts) => Err(EditError::Conflict),
+            _ => Ok(Base { path: RevPath::default(), named: None, revpos: 1 }),
         };
-        return Ok(Base { path, named: None, revpos: 1 });
     };
     match edit.revs.tip() {
         Some(tip) => {
@@ -86,7 +82,7 @@ fn decide(
     }
     let old = base.path.tip();
     let start = base.path.start.checked_add(1).ok_or(EditError::Conflict)?;
-    let id = new_rev_id(&edit, old.as_ref(), anew && tree.is_some(), &atts);
+    let id = new_rev_id(&edit, old.as_ref(), anew, &atts);
     let mut ids = base.path.ids;
     ids.insert(0, id);
     let path = RevPath { start, ids };

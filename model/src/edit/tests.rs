@@ -125,6 +125,7 @@ fn a_document_is_made_edited_and_deleted() {
 #[test]
 fn only_a_current_leaf_can_be_replaced() {
     let mut shard = Shard::default();
+    assert_eq!(shard.interactive(edit("1-a", "{}")), CONFLICT);
     let first = shard.interactive(edit("", "{}")).unwrap();
     assert_eq!(shard.interactive(edit("", "{}")), CONFLICT, "the very same edit again");
     assert_eq!(shard.interactive(edit("", r#"{"a":1}"#)), CONFLICT);
@@ -136,20 +137,6 @@ fn only_a_current_leaf_can_be_replaced() {
     assert_eq!(shard.interactive(edit(&format!("{second},a"), "{}")), CONFLICT, "wrong ancestor");
     let right = format!("{second},{}", &first[2..]);
     assert!(shard.interactive(edit(&right, "{}")).unwrap().starts_with("3-"));
-}
-
-#[test]
-fn an_unknown_revision_of_an_unknown_document_is_believed() {
-    let believed = |edit: DocEdit| Shard::default().interactive(edit);
-    let next = "4-50e4c785b17e7e2f72e1f47a266ad686".to_owned();
-    assert_eq!(believed(edit("3-x", "{}")), Ok(next));
-    let tombstone = "4-62a8e404273dfae5ea890f57362f7240".to_owned();
-    assert_eq!(believed(deletion("3-x")), Ok(tombstone));
-    let looked_at = with(vec![upload("a", None)], edit("3-x", "{}"));
-    assert_eq!(believed(looked_at), CONFLICT);
-    assert_eq!(believed(with(vec![stub("a", None)], edit("3-x", "{}"))), missing_stub("a"));
-    let design = DocEdit { id: DocId::trusted("_design/d"), ..edit("3-x", "{}") };
-    assert_eq!(believed(design), CONFLICT);
 }
 
 #[test]
