@@ -46,9 +46,12 @@ pub fn run(options: Serve) -> Outcome<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The file that says that a data directory is in use, by being locked.
+pub const LOCK: &str = "settee.lock";
+
 /// Two servers over one directory would destroy it.
 pub fn lock(data: &Path) -> Outcome<File> {
-    let path = data.join("settee.lock");
+    let path = data.join(LOCK);
     let file = File::create(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     match file.try_lock() {
         Ok(()) => Ok(file),

@@ -4,6 +4,7 @@ mod conformance;
 mod crash;
 mod hostile;
 mod house;
+mod program;
 
 use std::path::{Path, PathBuf};
 

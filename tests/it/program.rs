@@ -1,0 +1,61 @@
+//! The program as an operator meets it: exit codes and messages of its command line.
+
+use std::fs::{self, OpenOptions};
+use std::io::{Seek, SeekFrom, Write};
+use std::path::Path;
+use std::process::{Command, Output};
+
+use settee_tests::client::Request;
+use settee_tests::server::Server;
+
+use crate::program;
+
+fn settee(words: &[&str]) -> Output {
+    let mut command = Command::new(program());
+    let command = command.args(words).env_remove("COUCHDB_USER").env_remove("COUCHDB_PASSWORD");
+    command.output().expect("a program that runs")
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().expect("a path that is text")
+}
+
+#[test]
+fn without_an_administrator_it_says_how_to_set_one() {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let ended = settee(&["serve", "--data", path(data.path()), "--port", "0"]);
+    assert_eq!(ended.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert!(told.contains("COUCHDB_USER") && told.contains("[admins]"), "{told}");
+}
+
+#[test]
+fn a_directory_belongs_to_one_server() {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let _server = Server::start(&program(), data.path()).expect("a server");
+    for words in [&["--port", "0", "--data", path(data.path())][..], &["check", path(data.path())]]
+    {
+        let ended = settee(words);
+        assert_eq!(ended.status.code(), Some(1), "{words:?}");
+        let told = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert!(told.contains("another settee"), "{told}");
+    }
+}
+
+#[test]
+fn a_check_finds_damage() {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let mut server = Server::start(&program(), data.path()).expect("a server");
+    let made = server.client().send(&Request::new("PUT", "/mine")).expect("an answer");
+    assert_eq!(made.status, 201);
+    server.kill();
+    let sound = settee(&["check", path(data.path())]);
+    assert_eq!(sound.status.code(), Some(0), "{sound:?}");
+    let log = fs::read_dir(data.path().join("log")).expect("a log");
+    let segment = log.map(|entry| entry.expect("a segment").path()).max().expect("a segment");
+    let mut file = OpenOptions::new().write(true).open(segment).expect("the segment");
+    file.seek(SeekFrom::Start(100)).and_then(|_| file.write_all(b"damage")).expect("to write");
+    let damaged = settee(&["check", path(data.path())]);
+    assert_eq!(damaged.status.code(), Some(1), "{damaged:?}");
+    assert!(String::from_utf8_lossy(&damaged.stdout).contains("log/"), "{damaged:?}");
+}
