@@ -1,5 +1,8 @@
 //! Tests of the whole program over HTTP: recorded conversations, real clients, kill -9.
 
+// A test says what it expects by failing.
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
 mod conformance;
 mod crash;
 mod hostile;
