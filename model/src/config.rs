@@ -45,9 +45,10 @@ impl Config {
                     section = name;
                 }
             } else if !section.is_empty()
-                && let Some((key, value)) = key_and_value(line) {
-                    self.insert(section, key, value);
-                }
+                && let Some((key, value)) = key_and_value(line)
+            {
+                self.insert(section, key, value);
+            }
         }
     }
 
