@@ -20,9 +20,7 @@ const ROUNDS: usize = 20;
 /// Compacts a shard; writes only if nothing goes wrong.
 pub(crate) fn compact(shard: &Shard, env: &Env) -> Result<(), Error> {
     // What is clean is not looked at again when it comes to catching up.
-    if !shard.durable_state().store.has_failed() {
-        shard.checkpoint()?;
-    }
+    shard.save_in_place()?;
     let draft = env.draft_path();
     let result = copy_and_swap(shard, env, &draft);
     if result.is_err() {

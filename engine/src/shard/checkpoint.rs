@@ -14,18 +14,24 @@ use crate::tree::Checkpoint;
 impl Shard {
     /// Puts everything that is durable by now into the file.
     pub(crate) fn checkpoint(&self) -> Result<(), Error> {
-        if self.durable_state().store.has_failed() {
-            // After a failed sync nothing is tried again on that file: the shard gets another one.
-            return self.compact_now();
-        }
+        // After a failed sync nothing is tried again on that file: the shard gets another one.
+        if self.save_in_place()? { Ok(()) } else { self.compact_now() }
+    }
+
+    /// The same, unless that takes another file: then nothing happens, and the answer is `false`.
+    /// Never compacts, so that compaction can begin with it.
+    pub(crate) fn save_in_place(&self) -> Result<bool, Error> {
         let _turn = self.upkeep.lock();
         self.check_going()?;
         let (state, lsn_bound) = {
             let durable = self.durable.lock();
             (durable.state.clone(), durable.lsn_bound)
         };
+        if state.store.has_failed() {
+            return Ok(false);
+        }
         if state.store.holds(state.counters.number) {
-            return Ok(());
+            return Ok(true);
         }
         let (store, checkpoints, synced) = if state.store.has_file() {
             let store = state.store.clone();
@@ -34,7 +40,8 @@ impl Shard {
         } else {
             self.write_first(&state)?
         };
-        self.settle(&store, checkpoints, &synced, state.counters.number, lsn_bound)
+        self.settle(&store, checkpoints, &synced, state.counters.number, lsn_bound)?;
+        Ok(true)
     }
 
     /// Writes what has no place yet, and then the header that leads to it.

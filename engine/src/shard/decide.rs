@@ -11,6 +11,7 @@ use settee_model::rev::{Rev, RevId};
 
 use super::batch::{Batch, LocalEdit, Outcome, Write};
 use super::state::State;
+use super::store::Store;
 use super::uploads::{Place, Uploads};
 use super::workspace::Workspace;
 use crate::Error;
@@ -170,7 +171,7 @@ impl<'a> Decider<'a> {
             }
             let place = match self.uploads.place(hash) {
                 Some(Place::Inline(bytes)) => chunk::Place::Inline(bytes),
-                Some(Place::Extent(store, ptr)) if std::ptr::eq(&*store, &*self.head.store) => {
+                Some(Place::Extent(store, ptr)) if self.is_there(&store) => {
                     chunk::Place::Extent(ptr)
                 }
                 _ => return Err(Error::UploadLost),
@@ -178,6 +179,11 @@ impl<'a> Decider<'a> {
             self.put(Record::Chunk { hash: *hash, place })?;
         }
         Ok(())
+    }
+
+    /// Whether a restart is sure to find what was synced to that file.
+    fn is_there(&self, store: &Store) -> bool {
+        std::ptr::eq(store, &*self.head.store) && !store.has_failed()
     }
 
     fn local(&mut self, edit: &LocalEdit) -> Result<Outcome, Error> {

@@ -63,7 +63,10 @@ impl Shard {
         copy.save()?;
         let store = copy.store().clone();
         store.write_header(&store.header(&last, copy.trees())?)?;
-        self.env.put_in_place(draft, &self.id.file())?;
+        // If that fails, nobody knows which file has the name: the shard goes on in the old one, but
+        // what were written there now might not be found after a restart.
+        let placed = self.env.put_in_place(draft, &self.id.file());
+        placed.inspect_err(|_| last.store.fail())?;
         for (held, place) in moves {
             held.move_to(place);
         }

@@ -62,6 +62,10 @@ impl Uploads {
 }
 
 impl Held {
+    fn new(place: Place, shard: &Arc<Shard>) -> Arc<Held> {
+        Arc::new(Held { place: Mutex::new(place), _shard: shard.clone() })
+    }
+
     pub(super) fn place(&self) -> Place {
         self.place.lock().clone()
     }
@@ -102,10 +106,10 @@ impl Shard {
         }
     }
 
-    /// The store that takes extents now; makes the shard's file if there is none.
+    /// The store that takes extents now; makes the shard's file if there is none that does.
     fn store_with_file(&self) -> Result<Arc<Store>, Error> {
         let store = self.current_store();
-        if store.has_file() {
+        if store.has_file() && !store.has_failed() {
             return Ok(store);
         }
         self.checkpoint()?;
@@ -168,17 +172,32 @@ impl ChunkWriter {
     }
 
     fn place(&mut self, hash: [u8; 32], bytes: Vec<u8>) -> Result<Written, Error> {
-        if let Some(held) = self.shard.uploads.held.lock().get(&hash).and_then(Weak::upgrade) {
+        if let Some(held) = self.held_already(&hash)? {
             return Ok(Written::Held(held));
-        }
-        if self.shard.snapshot().has_chunk(&hash)? {
-            return Ok(Written::New(Place::Known));
         }
         if bytes.len() <= self.shard.env.options.inline_chunk {
             return Ok(Written::New(Place::Inline(bytes.into())));
         }
         let (store, ptr) = self.append(&bytes)?;
         Ok(Written::New(Place::Extent(store, ptr)))
+    }
+
+    /// A chunk that another upload holds, or that the shard has: then it is held from now on, for
+    /// compaction would drop it if no document named it any more.
+    fn held_already(&self, hash: &[u8; 32]) -> Result<Option<Arc<Held>>, Error> {
+        let shard = &self.shard;
+        // So that the page is in memory when all uploads stand still.
+        let known = shard.snapshot().has_chunk(hash)?;
+        let mut held = shard.uploads.freeze();
+        if let Some(other) = held.get(hash).and_then(Weak::upgrade) {
+            return Ok(Some(other));
+        }
+        if !known || !shard.snapshot().has_chunk(hash)? {
+            return Ok(None);
+        }
+        let new = Held::new(Place::Known, shard);
+        held.insert(*hash, Arc::downgrade(&new));
+        Ok(Some(new))
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<(Arc<Store>, PagePtr), Error> {
@@ -219,8 +238,7 @@ impl ChunkWriter {
                     stale.push((*hash, old.clone(), *ptr));
                     continue;
                 }
-                let place = Mutex::new(place.clone());
-                let new = Arc::new(Held { place, _shard: shard.clone() });
+                let new = Held::new(place.clone(), &shard);
                 held.insert(*hash, Arc::downgrade(&new));
                 *written = Written::Held(new);
             }

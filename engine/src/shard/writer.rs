@@ -132,11 +132,17 @@ impl Shard {
     }
 
     /// Calls back when the frame with that number is durable, or never will be.
-    fn when_durable(&self, number: u64, call: Call) {
+    pub(super) fn when_durable(&self, number: u64, call: Call) {
         let mut durable = self.durable.lock();
         if durable.state.counters.number >= number {
             drop(durable);
             return call(Ok(()));
+        }
+        // Who stops a shard says so before it calls back who waits: nobody must come after that, for
+        // the number may be given again, to a frame that knows nothing of this call.
+        if let Err(error) = self.check_going() {
+            drop(durable);
+            return call(Err(error));
         }
         durable.waiting.push((number, call));
     }

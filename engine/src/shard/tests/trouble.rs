@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 
+use settee_model::doc::{AttContent, DocEdit, Encoding};
 use settee_model::rev::RevPath;
 
 use super::kit::*;
 use super::model::contents;
 use crate::io::{Crash, Fault, SimStorage};
-use crate::shard::{Batch, Write};
+use crate::shard::{Batch, Shard, Write};
 use crate::{Engine, Error};
 
 fn try_put(engine: &Engine, id: &str) -> Result<(), Error> {
@@ -92,6 +93,93 @@ fn after_any_failure_of_the_disk_writes_go_on_and_nothing_is_lost() {
             assert!(snapshot.doc(&doc_id(id)).unwrap().is_some(), "{id} is gone");
         }
     }
+}
+
+/// A shard whose file was to be replaced by compaction, which failed when it had its name already
+/// but not yet durably: out of file handles, or out of luck.
+fn half_swapped(disk: &SimStorage) -> (Engine, Arc<Shard>) {
+    let measure = |disk: &SimStorage, fail: Option<u64>| {
+        let engine = open(disk);
+        let shard = engine.create_shard(&shard_id()).unwrap();
+        try_put(&engine, "first").unwrap();
+        shard.checkpoint().unwrap();
+        try_put(&engine, "second").unwrap();
+        shard.checkpoint().unwrap();
+        if let Some(last) = fail {
+            disk.fail_at(last, Fault::Fail);
+        }
+        assert_eq!(shard.compact_now().is_err(), fail.is_some());
+        (engine, shard)
+    };
+    let sample = SimStorage::new();
+    drop(measure(&sample, None));
+    measure(disk, Some(sample.operations() - 1))
+}
+
+#[test]
+fn nothing_is_written_to_a_file_that_may_have_lost_its_name() {
+    for crash in [Crash::KeepAll, Crash::LoseAll] {
+        let disk = SimStorage::new();
+        let (engine, shard) = half_swapped(&disk);
+        try_put(&engine, "third").unwrap();
+        shard.checkpoint().unwrap();
+        engine.trim().unwrap();
+        try_put(&engine, "fourth").unwrap();
+        engine.trim().unwrap();
+        let shown = contents(&shard.snapshot());
+        disk.crash(crash);
+        let engine = open(&disk);
+        assert_eq!(contents(&engine.shard(&shard_id()).unwrap().snapshot()), shown);
+    }
+}
+
+#[test]
+fn attachments_are_not_put_into_a_file_that_may_have_lost_its_name() {
+    for crash in [Crash::KeepAll, Crash::LoseAll] {
+        let disk = SimStorage::new();
+        let (_engine, shard) = half_swapped(&disk);
+        let atts = vec![upload(&shard, "att", &[7; 3000])];
+        put(&shard, DocEdit { atts, ..edit("third", RevPath::default(), "{}") });
+        disk.crash(crash);
+        let engine = open(&disk);
+        assert_eq!(download(&engine.shard(&shard_id()).unwrap(), "third", "att"), [7; 3000]);
+    }
+}
+
+#[test]
+fn an_upload_keeps_a_chunk_that_no_document_names_any_more() {
+    let disk = SimStorage::new();
+    let engine = open(&disk);
+    let shard = engine.create_shard(&shard_id()).unwrap();
+    let bytes = vec![7; 256 << 10];
+    let atts = vec![upload(&shard, "att", &bytes)];
+    let rev = put(&shard, DocEdit { atts, ..edit("a", RevPath::default(), "{}") });
+    put(&shard, deletion("a", &rev));
+    let mut writer = shard.chunk_writer();
+    writer.write(&bytes).unwrap();
+    shard.compact_now().unwrap();
+    let (chunks, hold) = writer.finish().unwrap();
+    let length = bytes.len() as u64;
+    let encoding = Encoding::Identity;
+    let content = AttContent { encoding, length, stored_length: length, md5: [0; 16], chunks };
+    let atts = vec![attachment("att", content, hold)];
+    put(&shard, DocEdit { atts, ..edit("b", RevPath::default(), "{}") });
+    assert!(download(&shard, "b", "att") == bytes);
+}
+
+#[test]
+fn who_waits_for_what_the_log_lost_is_told_so() {
+    let disk = SimStorage::new();
+    let engine = open(&disk);
+    let shard = engine.create_shard(&shard_id()).unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    // A writer that found nothing to do after a frame which the log loses meanwhile.
+    shard.fail(Error::Closed);
+    let number = shard.durable_state().counters.number + 1;
+    shard.when_durable(number, Box::new(move |result| drop(tell.send(result))));
+    shard.resume();
+    try_put(&engine, "other").unwrap();
+    assert!(matches!(told.try_recv(), Ok(Err(Error::Closed))));
 }
 
 #[test]
