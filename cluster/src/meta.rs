@@ -122,13 +122,12 @@ const REMOVED: &str = "removed";
 const DATABASES: &str = "db/";
 
 impl MetaStore {
-    /// Opens the store, or makes it.
-    pub(crate) async fn open(
-        engine: &Engine,
-        patience: Duration,
-    ) -> Result<(MetaStore, Stored), Error> {
+    /// Opens the store, or makes it. Its writes are waited for however long they take: one that was
+    /// given up might still come true, and a database that was not deleted after all be cleared
+    /// away at the next start.
+    pub(crate) async fn open(engine: &Engine) -> Result<(MetaStore, Stored), Error> {
         let id = ShardId::parse(SHARD).map_err(|error| Error::Storage(error.to_string()))?;
-        let copy = ShardCopy::new(engine.clone(), id, patience);
+        let copy = ShardCopy::new(engine.clone(), id, Duration::MAX);
         match copy.shard().await {
             Err(Error::DatabaseMissing) => copy.create().await?,
             other => drop(other?),

@@ -68,7 +68,7 @@ impl Node {
         settings: Settings,
         new_id: NewId,
     ) -> Result<Arc<Node>, Error> {
-        let (store, stored) = MetaStore::open(&engine, settings.patience()).await?;
+        let (store, stored) = MetaStore::open(&engine).await?;
         let uuid = match stored.uuid {
             Some(uuid) => uuid,
             None => {

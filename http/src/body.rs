@@ -72,6 +72,11 @@ impl RequestBody {
         RequestBody { source, length, gzip, limit, spent: Duration::ZERO }
     }
 
+    /// Takes no more than `limit` bytes, whatever the settings allow.
+    pub fn limit_to(&mut self, limit: u64) {
+        self.limit = self.limit.min(limit);
+    }
+
     /// What the head said about the body.
     #[must_use]
     pub fn length(&self) -> Length {
@@ -239,6 +244,11 @@ mod tests {
     async fn a_body_beyond_the_limit_is_refused_before_it_is_read() {
         let mut body = RequestBody::from_bytes(&headers(&[]), Bytes::from_static(b"12345"), 4);
         assert_eq!(body.bytes().await, Err(Error::TooLarge));
+        for (limit, fits) in [(4, false), (1000, true)] {
+            let mut body = RequestBody::from_bytes(&headers(&[]), Bytes::from_static(b"12345"), 9);
+            body.limit_to(limit);
+            assert_eq!(body.bytes().await.is_ok(), fits);
+        }
     }
 
     #[test]

@@ -3,11 +3,11 @@
 use bytes::Bytes;
 use settee_model::docid::DbName;
 
-use super::{Node, edit, id, put};
+use super::{Node, edit, id, open_with, put};
 use crate::docs::{EditMode, OpenOptions, UpdateOptions};
 use crate::meta::Stage;
 use crate::rows::AllDocsQuery;
-use crate::{CreateOptions, Error};
+use crate::{CreateOptions, Error, Settings};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn databases_are_made_listed_and_removed() {
@@ -34,6 +34,20 @@ async fn databases_are_made_listed_and_removed() {
     assert!(matches!(db.info().await, Err(Error::DatabaseMissing)));
     let all = db.all_docs(AllDocsQuery::default()).await;
     assert!(matches!(all, Err(Error::DatabaseMissing)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changes_of_metadata_are_waited_for_whatever_the_patience() {
+    let Node { cluster, dir } = Node::new().await;
+    cluster.close().await.unwrap();
+    drop(cluster);
+    let hasty = Settings { request_timeout_ms: 0, ..Settings::default() };
+    let cluster = open_with(dir.path(), hasty).await;
+    let name = DbName::trusted("a");
+    cluster.create_db(&name, CreateOptions::default()).await.unwrap();
+    let db = cluster.db(&name).unwrap();
+    db.set_security(Bytes::from_static(b"{}")).await.unwrap();
+    cluster.delete_db(&name).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -52,11 +52,15 @@ impl Node {
 }
 
 async fn open(path: &Path) -> Cluster {
+    open_with(path, Settings::default()).await
+}
+
+pub(crate) async fn open_with(path: &Path, settings: Settings) -> Cluster {
     let storage = Arc::new(RealStorage::open(path).unwrap());
     let engine = Engine::open(storage, Options::default()).unwrap();
     static IDS: AtomicU64 = AtomicU64::new(1);
     let new_id = || format!("{:032x}", IDS.fetch_add(1, Ordering::Relaxed));
-    Cluster::open(engine, Settings::default(), Arc::new(new_id)).await.unwrap()
+    Cluster::open(engine, settings, Arc::new(new_id)).await.unwrap()
 }
 
 pub(crate) fn id(text: &str) -> DocId {

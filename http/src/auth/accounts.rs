@@ -22,6 +22,8 @@ use crate::settings::Settings;
 
 /// How many documents of users are remembered.
 const CAPACITY: usize = 10_000;
+/// Longer names are looked for each time: strangers choose them, and there is room for many.
+const LONGEST_NAME: usize = 1024;
 const ID_PREFIX: &str = "org.couchdb.user:";
 
 /// Somebody who can log in.
@@ -110,6 +112,9 @@ impl Accounts {
         };
         let changes = self.changes.load(Ordering::Acquire);
         let user = load(&db, settings, name).await?;
+        if name.len() > LONGEST_NAME {
+            return Ok(user);
+        }
         self.users.insert(name.to_owned(), user.clone());
         if self.changes.load(Ordering::Acquire) != changes {
             // It may be the one that changed while it was read.
@@ -174,6 +179,11 @@ impl Accounts {
         Ok(self.user(settings, name).await? != before)
     }
 
+    fn forget_all(&self) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        self.users.clear();
+    }
+
     /// Forgets what is known of a user.
     fn forget(&self, id: &DocId) {
         if let Some(name) = id.as_str().strip_prefix(ID_PREFIX) {
@@ -213,10 +223,10 @@ pub async fn watch(app: Arc<App>) {
     loop {
         let settings = app.settings();
         if let Ok(db) = app.cluster.db(&DbName::trusted(&settings.auth.users_db)) {
-            // Anything may have changed while nobody looked.
-            app.accounts.users.clear();
             let _ = follow(&app.accounts, &db).await;
         }
+        // Without the database nobody is left in it.
+        app.accounts.forget_all();
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
@@ -224,6 +234,8 @@ pub async fn watch(app: Arc<App>) {
 async fn follow(accounts: &Accounts, db: &Db) -> Result<(), settee_cluster::Error> {
     let query = ChangesQuery { since: Since::Now, ..ChangesQuery::default() };
     let mut changes = db.changes(query).await?;
+    // Anything may have changed while nobody looked; from here on somebody does.
+    accounts.forget_all();
     loop {
         let batch = changes.next_batch().await?;
         batch.changes.iter().for_each(|change| accounts.forget(&change.id));

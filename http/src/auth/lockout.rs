@@ -1,6 +1,7 @@
 //! [`Lockout`]: counts failed logins, so that a peer that guesses passwords is shut out for a
 //! while. Forgets by itself; never blocks anybody for an account they did not fail at.
 
+use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -15,7 +16,9 @@ const CAPACITY: usize = 10_000;
 /// Failed logins by peer and account.
 #[derive(Debug)]
 pub struct Lockout {
-    failures: Cache<(IpAddr, String), (u32, Instant)>,
+    /// By peer and a keyed hash of the name: names are as long as strangers like.
+    failures: Cache<(IpAddr, u64), (u32, Instant)>,
+    names: RandomState,
     /// Whether anybody ever failed: spares all others the look-up.
     any: AtomicBool,
 }
@@ -24,7 +27,8 @@ impl Lockout {
     /// No failures yet.
     #[must_use]
     pub fn new() -> Self {
-        Lockout { failures: Cache::new(CAPACITY), any: AtomicBool::new(false) }
+        let (failures, names) = (Cache::new(CAPACITY), RandomState::new());
+        Lockout { failures, names, any: AtomicBool::new(false) }
     }
 
     /// How often this peer failed at this account of late.
@@ -33,14 +37,14 @@ impl Lockout {
         if !self.any.load(Ordering::Relaxed) {
             return 0;
         }
-        let known = self.failures.get(&(peer, account.to_owned()));
+        let known = self.failures.get(&(peer, self.names.hash_one(account)));
         known.filter(|(_, first)| first.elapsed() < MEMORY).map_or(0, |(count, _)| count)
     }
 
     /// Counts one more.
     pub fn failed(&self, peer: IpAddr, account: &str) {
         self.any.store(true, Ordering::Relaxed);
-        let key = (peer, account.to_owned());
+        let key = (peer, self.names.hash_one(account));
         let known = self.failures.get(&key).filter(|(_, first)| first.elapsed() < MEMORY);
         let (count, first) = known.unwrap_or((0, Instant::now()));
         self.failures.insert(key, (count.saturating_add(1), first));

@@ -100,7 +100,11 @@ fn redirect(ctx: &Ctx, mut reply: Reply, target: &str) -> Result<Reply, Error> {
     Ok(reply.header(LOCATION, &ctx.absolute_uri(target)))
 }
 
+/// Most bytes of a login. Strangers send these, and what they send is held in memory.
+const MOST: u64 = 64 << 10;
+
 async fn credentials(ctx: &mut Ctx) -> Result<(String, String), Error> {
+    ctx.body.limit_to(MOST);
     let media = ctx.header(&CONTENT_TYPE).unwrap_or_default().to_owned();
     let form = if media.starts_with("application/x-www-form-urlencoded") {
         let body = ctx.body.bytes().await?;

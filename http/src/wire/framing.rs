@@ -134,7 +134,7 @@ impl Framing {
             (P::Other, b'\n') => P::Header,
             (P::Header | P::Other, _) => P::Other,
             (P::Telling, b'\n') => self.told(),
-            (P::Telling, _) if self.line.len() >= LINE => P::Other,
+            (P::Telling, _) if self.line.len() >= LINE => self.too_long(),
             (P::Telling, byte) => {
                 self.line.push(byte.to_ascii_lowercase());
                 P::Telling
@@ -150,6 +150,14 @@ impl Framing {
             Body::Length(length) => Place::Body(length),
             Body::Chunked => Place::ChunkLength(0),
         }
+    }
+
+    /// A line is longer than anything that tells about a body need be. If it tells all the same, it
+    /// may mean something else to the parser, and what is a body there must not be encoded here.
+    fn too_long(&self) -> Place {
+        let tells = [&b"content-length"[..], b"transfer-encoding"];
+        let tells = tells.into_iter().any(|name| self.line.starts_with(name));
+        if tells { Place::Passing } else { Place::Other }
     }
 
     /// A line that may have told about the body is over.

@@ -42,7 +42,9 @@ fn bodies_that_look_like_requests_are_left_alone() {
 #[test]
 fn what_is_unclear_passes_from_there_on() {
     let line = "GET /\"x\" HTTP/1.1\r\n\r\n";
+    let zeros = format!("PUT / HTTP/1.1\r\nContent-Length: {}5\r\n\r\n", "0".repeat(300));
     for head in [
+        zeros.as_str(),
         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         "PUT / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
         "PUT / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
