@@ -181,7 +181,11 @@ impl Log {
         self.shared.queue.lock().closing = true;
         self.shared.work.notify_all();
         self.shared.room.notify_all();
-        if let Some(thread) = self.thread.lock().take() {
+        let thread = self.thread.lock().take();
+        // A completion may be the last that holds the log: its thread cannot wait for itself.
+        let other =
+            |thread: &thread::JoinHandle<()>| thread.thread().id() != thread::current().id();
+        if let Some(thread) = thread.filter(other) {
             // A panic of a completion is its owner's; the queue was left consistent.
             let _ = thread.join();
         }

@@ -31,7 +31,13 @@ impl Shard {
         }
         match self.queue.push(Job { batch, done }, self.env.options.queue_bytes) {
             Queued::Waits => {}
-            Queued::First => self.env.ready.push(self.clone()),
+            Queued::First => {
+                self.env.ready.push(self.clone());
+                // The writer threads may have ended just now.
+                if let Err(error) = self.env.check_open() {
+                    tell(self.queue.take().into_iter().map(|job| job.done), Err(error));
+                }
+            }
             Queued::Refused(job) => (job.done)(Err(Error::Overloaded)),
         }
     }

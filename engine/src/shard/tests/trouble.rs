@@ -202,3 +202,23 @@ fn a_damaged_shard_can_be_dropped() {
     let engine = open(&disk);
     assert_eq!(engine.shard(&shard_id()).unwrap().snapshot().update_seq(), 1);
 }
+
+#[test]
+fn the_last_callback_may_hold_the_engine() {
+    for _ in 0..20 {
+        let disk = SimStorage::new();
+        let engine = open(&disk);
+        let shard = engine.create_shard(&shard_id()).unwrap();
+        let (tell, told) = std::sync::mpsc::channel();
+        let write = Write::Interactive(edit("a", RevPath::default(), "{}"));
+        let held = engine.clone();
+        let done = move |result: Result<_, Error>| {
+            drop(held);
+            tell.send(result.map(|_| ())).unwrap();
+        };
+        shard.submit(Batch::of(vec![write]), Box::new(done));
+        drop((shard, engine));
+        // Nobody joins the thread that it runs on; whether it was written does not matter.
+        let _ = told.recv().unwrap();
+    }
+}
