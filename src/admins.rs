@@ -82,7 +82,7 @@ mod tests {
 
     fn options(user: &str, password: &str) -> Serve {
         Serve {
-            data: "data".into(),
+            data: None,
             bind: None,
             port: None,
             config: Vec::new(),

@@ -39,9 +39,9 @@ pub enum Command {
 /// How to serve. What is not given comes from the configuration.
 #[derive(Args, Clone, Debug)]
 pub struct Serve {
-    /// Data directory; made if it is missing
-    #[arg(long, value_name = "DIR", default_value = "data", env = "SETTEE_DATA")]
-    pub data: PathBuf,
+    /// Data directory; made if it is missing [default: couchdb/database_dir, or data]
+    #[arg(long, value_name = "DIR", env = "SETTEE_DATA")]
+    pub data: Option<PathBuf>,
     /// Address to listen at [default: chttpd/bind_address, or 127.0.0.1]
     #[arg(long, value_name = "ADDR")]
     pub bind: Option<String>,
@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(alone.serve.config, [PathBuf::from("a.ini"), PathBuf::from("b")]);
         let named = line(&["serve", "--data", "x", "--bind", "::1"]);
         let Some(Named::Serve(serve)) = named.command else { panic!("serve") };
-        assert_eq!((serve.data, serve.bind), (PathBuf::from("x"), Some("::1".to_owned())));
+        assert_eq!((serve.data, serve.bind), (Some("x".into()), Some("::1".to_owned())));
         assert!(matches!(line(&["check", "x"]).command, Some(Named::Check { .. })));
         assert!(Line::try_parse_from(["settee", "check"]).is_err());
     }

@@ -72,6 +72,7 @@ fn read(path: &Path) -> Result<String, String> {
 fn replace(path: &Path, text: &str) -> io::Result<()> {
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
     let dir = dir.unwrap_or(Path::new("."));
+    fs::create_dir_all(dir)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let draft = dir.join(format!(".{name}.new"));
     let mut options = fs::OpenOptions::new();

@@ -3,7 +3,7 @@
 use std::fs::{self, File, TryLockError};
 use std::io::IsTerminal;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -29,11 +29,14 @@ const SYSTEM: [&str; 3] = ["_users", "_replicator", "_global_changes"];
 
 /// Serves until a signal says stop.
 pub fn run(options: Serve) -> Outcome<ExitCode> {
-    fs::create_dir_all(&options.data)
-        .map_err(|error| format!("cannot make {}: {error}", options.data.display()))?;
-    let _lock = lock(&options.data)?;
-    let chain = Chain::find(&options.config, &options.data)?;
+    let usual = options.data.as_deref().unwrap_or(Path::new("data"));
+    let chain = Chain::find(&options.config, usual)?;
     let mut config = chain.load()?;
+    let configured = config.get("couchdb", "database_dir").map(PathBuf::from);
+    let data = options.data.clone().or(configured).unwrap_or_else(|| usual.to_owned());
+    fs::create_dir_all(&data)
+        .map_err(|error| format!("cannot make {}: {error}", data.display()))?;
+    let _lock = lock(&data)?;
     start_log(&config);
     admins::complete(&mut config, &options, &chain);
     if config.section("admins").next().is_none() {
@@ -41,7 +44,7 @@ pub fn run(options: Serve) -> Outcome<ExitCode> {
         return Ok(ExitCode::FAILURE);
     }
     let runtime = Runtime::new()?;
-    runtime.block_on(serve(options, config, chain))?;
+    runtime.block_on(serve(options, data, config, chain))?;
     runtime.shutdown_background();
     Ok(ExitCode::SUCCESS)
 }
@@ -77,13 +80,13 @@ fn start_log(config: &Config) {
     let _ = log.with_target(false).try_init();
 }
 
-async fn serve(options: Serve, config: Config, chain: Chain) -> Outcome<()> {
+async fn serve(options: Serve, data: PathBuf, config: Config, chain: Chain) -> Outcome<()> {
     let stop = stop_signal()?;
     let address = address(&options, &config)?;
     let listener = TcpListener::bind(address)
         .await
         .map_err(|error| format!("cannot listen at {address}: {error}"))?;
-    let (data, engine_options) = (options.data.clone(), engine_options(&config));
+    let engine_options = engine_options(&config);
     let engine = tokio::task::spawn_blocking(move || {
         Engine::open(Arc::new(RealStorage::open(data)?), engine_options)
     });

@@ -23,6 +23,8 @@ use crate::wire::Lenient;
 
 /// How long a connection may be idle, or take to send the head of a request.
 const HEAD_PATIENCE: Duration = Duration::from_secs(300);
+/// Bytes of a request's head in HTTP/2; a target alone may have half of it.
+const LONGEST_HEAD: u32 = 128 << 10;
 /// How long answers under way may take when the server stops; feeds would go on for ever.
 const FAREWELL: Duration = Duration::from_secs(3);
 
@@ -97,7 +99,11 @@ async fn connection(
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_PATIENCE)
         .title_case_headers(true);
-    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(1000);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(1000)
+        .max_header_list_size(LONGEST_HEAD);
     let connection = builder.serve_connection(TokioIo::new(Lenient::new(stream)), service);
     tokio::pin!(connection);
     let told = async move { drop(closing.wait_for(|closing| *closing).await) };

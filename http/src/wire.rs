@@ -33,7 +33,7 @@ impl<S> Lenient<S> {
     fn give(&mut self, buf: &mut ReadBuf<'_>) -> bool {
         let rest = self.held.get(self.given..).unwrap_or_default();
         let fitting = rest.get(..rest.len().min(buf.remaining())).unwrap_or_default();
-        if fitting.is_empty() {
+        if rest.is_empty() {
             self.held.clear();
             self.given = 0;
             return false;
