@@ -7,6 +7,8 @@ use settee_cluster::docs::EditMode;
 use settee_model::doc::DocEdit;
 use settee_model::docid::DocId;
 use settee_model::json::{Elements, Raw, escape_into, normalise, split_doc};
+use settee_model::partition;
+use settee_model::rev::Rev;
 
 use super::edit::{self, Saved};
 use crate::context::Ctx;
@@ -31,53 +33,33 @@ pub async fn post(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
     }
     let mode = mode(request)?;
     let edits = read(ctx, &db, docs, mode).await?;
-    if request.get("all_or_nothing").and_then(Raw::as_bool) == Some(true) {
-        return Ok(all_or_nothing(&edits));
-    }
+    let all_or_nothing = request.get("all_or_nothing").and_then(Raw::as_bool) == Some(true);
     drop(stored);
-    match mode {
-        EditMode::Interactive => {
-            let ids: Vec<DocId> = edits.iter().map(|edit| edit.id.clone()).collect();
-            let results = edit::submit(ctx, &db, edits, mode, options).await?;
-            Ok(all_results(&ids, &results))
-        }
-        EditMode::Replicated => {
-            let tips: Vec<_> =
-                edits.iter().map(|edit| (edit.id.clone(), edit.revs.tip())).collect();
-            let results = edit::submit(ctx, &db, edits, mode, options).await?;
-            let mut out = b"[".to_vec();
-            for ((id, rev), result) in tips.iter().zip(&results) {
-                let Err(error) = result else { continue };
-                start_row(&mut out, id);
-                if let Some(rev) = rev {
-                    out.extend_from_slice(b",\"rev\":");
-                    write_rev(&mut out, rev);
-                }
-                end_error(&mut out, error);
-            }
-            out.push(b']');
-            Ok(Reply::json(status(&results), out))
-        }
+    let named: Vec<Named> = edits.iter().map(|edit| (edit.id.clone(), edit.revs.tip())).collect();
+    if mode == EditMode::Interactive && all_or_nothing {
+        let refusal = Error::Internal("not_implemented", "all_or_nothing is not supported".into());
+        let rows = named.iter().map(|edit| (edit, &refusal));
+        return Ok(Reply::json(StatusCode::EXPECTATION_FAILED, failures(rows)));
     }
+    let results = edit::submit(ctx, &db, edits, mode, options).await?;
+    let rows = match mode {
+        EditMode::Interactive => all_results(&named, &results),
+        EditMode::Replicated => {
+            let rows = named.iter().zip(&results);
+            failures(rows.filter_map(|(edit, result)| Some((edit, result.as_ref().err()?))))
+        }
+    };
+    Ok(Reply::json(status(&results), rows))
 }
+
+/// What an edit is about: the document, and the revision that the client named.
+type Named = (DocId, Option<Rev>);
 
 fn documents<'a>(request: Raw<'a>) -> Result<Elements<'a>, Error> {
     let docs = request
         .get("docs")
         .ok_or_else(|| Error::bad_request("POST body must include `docs` parameter."))?;
     docs.elements().ok_or_else(|| Error::bad_request("`docs` parameter must be an array."))
-}
-
-/// Long gone from CouchDB, which refuses each document by itself.
-fn all_or_nothing(edits: &[DocEdit]) -> Reply {
-    let mut out = b"[".to_vec();
-    for edit in edits {
-        start_row(&mut out, &edit.id);
-        out.extend_from_slice(b",\"rev\":\"0-\",\"error\":\"not_implemented\",");
-        out.extend_from_slice(b"\"reason\":\"all_or_nothing is not supported\"}");
-    }
-    out.push(b']');
-    Reply::json(StatusCode::EXPECTATION_FAILED, out)
 }
 
 fn mode(request: Raw<'_>) -> Result<EditMode, Error> {
@@ -96,12 +78,15 @@ async fn read(
     mode: EditMode,
 ) -> Result<Vec<DocEdit>, Error> {
     let limits = ctx.settings.json_limits();
+    let partitioned = db.meta().partitioned;
     let mut parsed = Vec::new();
     for raw in docs {
         let mut doc = split_doc(&raw, &limits)?;
         edit::check_revs(&doc.revs, mode)?;
         let id = doc.id.take().unwrap_or_else(|| DocId::trusted(&ctx.new_uuid()));
-        edit::check_id(ctx, db, &id)?;
+        if partitioned {
+            partition::check_doc_id(&id, limits.id_length)?;
+        }
         parsed.push((id, doc));
     }
     let mut edits = Vec::with_capacity(parsed.len());
@@ -116,38 +101,51 @@ fn status(results: &[Result<Saved, Error>]) -> StatusCode {
     if results.iter().any(accepted) { StatusCode::ACCEPTED } else { StatusCode::CREATED }
 }
 
-fn all_results(ids: &[DocId], results: &[Result<Saved, Error>]) -> Reply {
-    let mut out = Vec::with_capacity(2 + 96 * ids.len());
+fn all_results(edits: &[Named], results: &[Result<Saved, Error>]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(2 + 96 * edits.len());
     out.push(b'[');
-    for (id, result) in ids.iter().zip(results) {
+    for ((id, _), result) in edits.iter().zip(results) {
+        separate(&mut out);
         match result {
             Ok(saved) => {
-                separate(&mut out);
                 edit::write_ok(&mut out, id);
                 out.extend_from_slice(b",\"rev\":");
                 write_rev(&mut out, &saved.rev);
                 out.extend_from_slice(if saved.accepted { b",\"accepted\":true}" } else { b"}" });
             }
             Err(error) => {
-                start_row(&mut out, id);
+                out.extend_from_slice(b"{\"id\":");
+                escape_into(&mut out, id.as_str());
                 end_error(&mut out, error);
             }
         }
     }
     out.push(b']');
-    Reply::json(status(results), out)
+    out
+}
+
+/// Rows that name the revision too; those of edits that were made are left out before.
+fn failures<'a>(rows: impl Iterator<Item = (&'a Named, &'a Error)>) -> Vec<u8> {
+    let mut out = b"[".to_vec();
+    for ((id, rev), error) in rows {
+        separate(&mut out);
+        out.extend_from_slice(b"{\"id\":");
+        escape_into(&mut out, id.as_str());
+        out.extend_from_slice(b",\"rev\":");
+        match rev {
+            Some(rev) => write_rev(&mut out, rev),
+            None => out.extend_from_slice(b"\"0-\""),
+        }
+        end_error(&mut out, error);
+    }
+    out.push(b']');
+    out
 }
 
 fn separate(out: &mut Vec<u8>) {
     if out.len() > 1 {
         out.push(b',');
     }
-}
-
-fn start_row(out: &mut Vec<u8>, id: &DocId) {
-    separate(out);
-    out.extend_from_slice(b"{\"id\":");
-    escape_into(out, id.as_str());
 }
 
 fn end_error(out: &mut Vec<u8>, error: &Error) {
@@ -162,31 +160,44 @@ fn end_error(out: &mut Vec<u8>, error: &Error) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reply::ReplyBody;
-
-    fn text(reply: Reply) -> (u16, String) {
-        let ReplyBody::Full(bytes) = reply.body else { panic!("a stream") };
-        (reply.status.as_u16(), String::from_utf8(bytes.to_vec()).unwrap())
+    fn text(rows: Vec<u8>) -> String {
+        String::from_utf8(rows).unwrap()
     }
 
     fn saved(accepted: bool) -> Result<Saved, Error> {
         Ok(Saved { rev: "1-x".parse().unwrap(), accepted })
     }
 
+    fn named(id: &str, rev: Option<&str>) -> Named {
+        (DocId::trusted(id), rev.map(|rev| rev.parse().unwrap()))
+    }
+
     #[test]
     fn results_stand_in_the_order_of_the_documents() {
-        let ids = ["a", "b\"", "c"].map(DocId::trusted);
-        let (status, body) =
-            text(all_results(&ids, &[saved(false), Err(Error::Conflict), saved(true)]));
-        assert_eq!(status, 202);
+        let edits = [named("a", None), named("b\"", Some("1-q")), named("c", None)];
+        let results = [saved(false), Err(Error::Conflict), saved(true)];
         assert_eq!(
-            body,
+            text(all_results(&edits, &results)),
             "[{\"ok\":true,\"id\":\"a\",\"rev\":\"1-x\"},\
              {\"id\":\"b\\\"\",\"error\":\"conflict\",\"reason\":\"Document update conflict.\"},\
-             {\"ok\":true,\"id\":\"c\",\"rev\":\"1-x\",\"accepted\":true}]\n"
+             {\"ok\":true,\"id\":\"c\",\"rev\":\"1-x\",\"accepted\":true}]"
         );
-        assert_eq!(text(all_results(&[], &[])), (201, "[]\n".to_owned()));
-        assert_eq!(text(all_results(&ids[..1], &[Err(Error::Conflict)])).0, 201);
+        assert_eq!(text(all_results(&[], &[])), "[]");
+        assert_eq!(status(&results), StatusCode::ACCEPTED);
+        assert_eq!(status(&results[..2]), StatusCode::CREATED);
+    }
+
+    #[test]
+    fn failures_name_the_revision() {
+        let edits = [named("a", Some("1-x")), named("b", None)];
+        let rows = edits.iter().map(|edit| (edit, &Error::Conflict));
+        assert_eq!(
+            text(failures(rows)),
+            "[{\"id\":\"a\",\"rev\":\"1-x\",\"error\":\"conflict\",\
+             \"reason\":\"Document update conflict.\"},\
+             {\"id\":\"b\",\"rev\":\"0-\",\"error\":\"conflict\",\
+             \"reason\":\"Document update conflict.\"}]"
+        );
     }
 
     #[test]
