@@ -160,9 +160,9 @@ impl ShardCopy {
         self.read(1, move |snapshot| state::of_partition(snapshot, &partition)).await
     }
 
-    /// Begins to compact.
-    pub(crate) async fn compact(&self) -> Result<(), Error> {
-        self.shard().await?.compact();
+    /// Begins to compact, remembering so many generations of each branch.
+    pub(crate) async fn compact(&self, revs_limit: u32) -> Result<(), Error> {
+        self.shard().await?.compact(revs_limit);
         Ok(())
     }
 

@@ -94,7 +94,7 @@ impl Db {
 
     /// Opens a document, `_local/` ones too. [`Error::NotFound`].
     pub async fn open_doc(&self, id: &DocId, options: OpenOptions) -> Result<OpenedDoc, Error> {
-        self.database.owner_of(id)?.open(id.clone(), options).await
+        coord::docs::open(&self.database, id, options).await
     }
 
     /// Opens several revisions of a document: those found first, then the missing ones. An unknown
@@ -200,7 +200,8 @@ impl Db {
     /// Begins to compact all shards; returns at once.
     pub async fn compact(&self) -> Result<(), Error> {
         let copies = self.database.all_copies()?;
-        coord::shards::on_all(copies, |copy| async move { copy.compact().await }).await
+        let limit = self.meta().revs_limit;
+        coord::shards::on_all(copies, |copy| async move { copy.compact(limit).await }).await
     }
 
     /// Nothing to do where every acknowledged write is synced; checks that the database is there.

@@ -1,13 +1,41 @@
 //! Reading documents and revisions.
 
+use settee_model::doc::StoredDoc;
 use settee_model::docid::DocId;
 use settee_model::rev::Rev;
 
 use super::join::try_join_all;
 use crate::Error;
 use crate::database::Database;
-use crate::docs::{BulkGet, IdRevs, RevResult, Revs, RevsDiff};
+use crate::docs::{BulkGet, IdRevs, OpenOptions, OpenedDoc, RevResult, Revs, RevsDiff};
 use crate::ring;
+
+/// A document as it is now, or one of its revisions.
+pub(crate) async fn open(
+    database: &Database,
+    id: &DocId,
+    options: OpenOptions,
+) -> Result<OpenedDoc, Error> {
+    let mut opened = database.owner_of(id)?.open(id.clone(), options).await?;
+    forget(database, &mut opened.doc);
+    Ok(opened)
+}
+
+/// A history ends where `_revs_limit` says, from the moment on that it is set; shards forget what
+/// is beyond it with the next edit or compaction.
+fn forget(database: &Database, doc: &mut StoredDoc) {
+    if doc.revs.ids.len() > 1 {
+        doc.revs.ids.truncate(database.meta().revs_limit as usize);
+    }
+}
+
+fn forget_all(database: &Database, results: &mut [RevResult]) {
+    for result in results {
+        if let RevResult::Found(doc) = result {
+            forget(database, doc);
+        }
+    }
+}
 
 /// Revisions of one document in the order of CouchDB's answers: by generation and id, those found
 /// before those missing, none twice.
@@ -19,6 +47,7 @@ pub(crate) async fn open_revs(
 ) -> Result<Vec<RevResult>, Error> {
     let copy = database.owner_of(id)?;
     let mut results = copy.revisions(id.clone(), asked, latest).await?;
+    forget_all(database, &mut results);
     results.sort_by_cached_key(|result| (matches!(result, RevResult::Missing(_)), rev_of(result)));
     results.dedup_by_key(|result| (matches!(result, RevResult::Missing(_)), rev_of(result)));
     Ok(results)
@@ -42,7 +71,10 @@ pub(crate) async fn open_many(
         let copy = database.owner(part.shard)?;
         let count = part.items.len();
         let answers = match copy.revisions_of_many(part.items, latest).await {
-            Ok(answers) => answers.into_iter().map(Ok).collect(),
+            Ok(mut answers) => {
+                answers.iter_mut().for_each(|results| forget_all(database, results));
+                answers.into_iter().map(Ok).collect()
+            }
             // One shard that cannot be read does not spoil the answers of the others.
             Err(error) => vec![Err(error); count],
         };

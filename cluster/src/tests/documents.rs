@@ -48,6 +48,28 @@ async fn edits_follow_each_other_or_conflict() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_history_ends_at_the_limit_from_the_moment_it_is_set() {
+    let node = Node::new().await;
+    let db = node.db("db", 2).await;
+    replicate(&db, "a", &["e", "d", "c", "b", "a"], 5, false).await;
+    db.set_revs_limit(2).await.unwrap();
+    let ids = ["e", "d"].map(|id| RevId::parse(id));
+    let whole = OpenOptions { history: true, facts: true, ..OpenOptions::default() };
+    let opened = db.open_doc(&id("a"), whole).await.unwrap();
+    assert_eq!(opened.doc.revs.ids, ids);
+    // What is known of it is forgotten with the next edit or compaction only.
+    assert_eq!(opened.facts.unwrap().revs_info.len(), 5);
+    let line = BulkGet { id: id("a"), revs: Revs::All };
+    let mut results = db.open_revs(&id("a"), Revs::All, false).await.unwrap();
+    results.extend(db.open_many(vec![line], false).await.unwrap().remove(0).unwrap());
+    assert_eq!(results.len(), 2);
+    for result in results {
+        let RevResult::Found(doc) = result else { panic!("{result:?}") };
+        assert_eq!(doc.revs.ids, ids);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn results_come_in_the_order_of_the_edits() {
     let node = Node::new().await;
     for q in [1, 2, 8] {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use settee_model::docid::DocId;
+use settee_model::docinfo::DocInfo;
 
 use super::live::NumberSet;
 use crate::Error;
@@ -41,6 +42,8 @@ const DIRTY: u64 = 16 << 20;
 /// A copy in the making.
 pub(crate) struct Copy<'a> {
     store: Arc<Store>,
+    /// Generations that are remembered of each branch.
+    revs_limit: usize,
     pace: Pace<'a>,
     trees: Trees,
 }
@@ -48,6 +51,7 @@ pub(crate) struct Copy<'a> {
 /// Everything of one state that is copied in one go.
 struct Packing<'a, 'p> {
     from: &'a State,
+    revs_limit: usize,
     /// Reads the old file without filling the cache.
     pages: Pages,
     writer: PageWriter,
@@ -58,14 +62,19 @@ struct Packing<'a, 'p> {
 
 impl<'a> Copy<'a> {
     /// Packs what is live in `from` into the file of `store`.
-    pub(crate) fn of(from: &State, store: Arc<Store>, pace: Pace<'a>) -> Result<Copy<'a>, Error> {
+    pub(crate) fn of(
+        from: &State,
+        store: Arc<Store>,
+        revs_limit: usize,
+        pace: Pace<'a>,
+    ) -> Result<Copy<'a>, Error> {
         let writer = PageWriter::new(&store.pages, store.tail.clone());
         let pages = from.store.pages.uncached();
-        let mut packing = Packing { from, pages, writer, pace, entries: 0, bytes: 0 };
+        let mut packing = Packing { from, revs_limit, pages, writer, pace, entries: 0, bytes: 0 };
         let checkpoints = packing.pack()?;
         let synced = packing.writer.finish()?;
         let trees = checkpoints.map(|checkpoint| checkpoint.publish(&synced));
-        Ok(Copy { store, pace, trees })
+        Ok(Copy { store, revs_limit, pace, trees })
     }
 
     pub(crate) fn store(&self) -> &Arc<Store> {
@@ -92,10 +101,10 @@ impl<'a> Copy<'a> {
         self.follow(
             |t| &mut t.by_id,
             old.by_id.diff(pages, &new.by_id),
-            |_, change| {
-                let slim =
-                    |value: Bytes| slim(&to.store, &change.key, &value, |_| {}).map(Bytes::from);
-                change.new.map(slim).transpose()
+            |copy, change| {
+                let Some(value) = change.new else { return Ok(None) };
+                let mut info = info(&to.store, &change.key, &value)?;
+                Ok(Some(slim(&mut info, copy.revs_limit).into()))
             },
         )?;
         let as_it_is = |_: &mut Self, change: Change| Ok(change.new);
@@ -181,9 +190,12 @@ impl Packing<'_, '_> {
         let from = self.from;
         let trees = &from.trees;
         let mut live = NumberSet::default();
-        let by_id = self.pack_tree(&specs.by_id, &trees.by_id, None, |_, entry| {
-            let live = |body| live.insert(body);
-            slim(&from.store, entry.key(), entry.value(), live).map(|value| Some(value.into()))
+        let by_id = self.pack_tree(&specs.by_id, &trees.by_id, None, |packing, entry| {
+            let mut info = info(&from.store, entry.key(), entry.value())?;
+            let slim = slim(&mut info, packing.revs_limit);
+            let bodies = info.tree.leaves_unordered().filter_map(|leaf| leaf.value.body);
+            bodies.for_each(|body| live.insert(body));
+            Ok(Some(slim.into()))
         })?;
         let mut named = HashSet::new();
         let bodies = self.pack_tree(&specs.bodies, &trees.bodies, None, |_, entry| {
@@ -258,16 +270,19 @@ fn as_it_is(_: &mut Packing<'_, '_>, entry: &Entry) -> Result<Option<Bytes>, Err
     Ok(Some(entry.value_bytes()))
 }
 
-/// A document's info without what is kept for revisions that are no leaves. Tells the numbers of the
-/// bodies that stay.
-fn slim(store: &Store, key: &[u8], value: &[u8], stays: impl FnMut(u64)) -> Result<Vec<u8>, Error> {
+/// Reads a document's info.
+fn info(store: &Store, key: &[u8], value: &[u8]) -> Result<DocInfo, Error> {
     let id =
         std::str::from_utf8(key).map_err(|_| store.unreadable(Malformed("id is not UTF-8")))?;
-    let mut info =
-        docinfo::decode(DocId::trusted(id), value).map_err(|damage| store.unreadable(damage))?;
-    info.tree.leaves_unordered().filter_map(|leaf| leaf.value.body).for_each(stays);
+    docinfo::decode(DocId::trusted(id), value).map_err(|damage| store.unreadable(damage))
+}
+
+/// Forgets revisions beyond the limit, and what is kept for those that are no leaves. Answers with
+/// the info as it is stored.
+fn slim(info: &mut DocInfo, revs_limit: usize) -> Vec<u8> {
+    info.tree.stem(revs_limit);
     info.tree.forget_ancestors(|_| false);
-    Ok(docinfo::encode(&info))
+    docinfo::encode(info)
 }
 
 /// The chunks that a record names.

@@ -36,7 +36,7 @@ fn copy_and_swap(shard: &Shard, env: &Env, draft: &str) -> Result<(), Error> {
     let mut seen = shard.durable_state();
     let progress = env.tasks.begin(shard.id(), env.now_ms() / 1000, entries(&seen));
     let pace = |step| keep_pace(shard, env, &progress, step);
-    let mut copy = Copy::of(&seen, store.into(), &pace)?;
+    let mut copy = Copy::of(&seen, store.into(), shard.revs_limit(), &pace)?;
     for _ in 0..ROUNDS {
         let now = shard.durable_state();
         if now.counters.number - seen.counters.number <= FEW_FRAMES {

@@ -23,7 +23,7 @@ mod writer;
 pub(crate) mod tests;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
@@ -67,6 +67,8 @@ pub struct Shard {
     compacting: AtomicBool,
     /// Generation of the header after which it was judged last whether to compact.
     judged: AtomicU64,
+    /// Generations that who writes or compacts wants remembered; compaction forgets older ones.
+    revs_limit: AtomicU32,
     uploads: Uploads,
     /// The log must keep frames from this one on; `NONE` if all is in the shard's file.
     oldest_lsn: AtomicU64,
@@ -123,6 +125,7 @@ impl Shard {
             upkeep: Mutex::new(()),
             compacting: AtomicBool::new(false),
             judged: AtomicU64::new(0),
+            revs_limit: AtomicU32::new(u32::MAX),
             uploads: Uploads::default(),
             oldest_lsn: AtomicU64::new(oldest),
             dirty: AtomicU64::new(dirty),

@@ -17,8 +17,14 @@ use crate::compact::{self, Copy};
 use crate::page::PageWriter;
 
 impl Shard {
-    /// Asks for a compaction; it runs in the background.
-    pub fn compact(self: &Arc<Self>) {
+    /// Asks for a compaction that remembers so many generations of each branch; it runs in the
+    /// background.
+    pub fn compact(self: &Arc<Self>, revs_limit: u32) {
+        self.revs_limit.store(revs_limit, Ordering::Relaxed);
+        self.ask_for_compaction();
+    }
+
+    fn ask_for_compaction(self: &Arc<Self>) {
         if !self.compacting.swap(true, Ordering::Relaxed) {
             self.env.compactions.push(self.clone());
         }
@@ -38,6 +44,11 @@ impl Shard {
         compact::compact(self, &self.env)
     }
 
+    /// How many generations of a branch compaction keeps.
+    pub(crate) fn revs_limit(&self) -> usize {
+        self.revs_limit.load(Ordering::Relaxed) as usize
+    }
+
     /// Asks for a compaction if the file holds too much garbage. Looks at each header once.
     pub(crate) fn compact_if_worth_it(self: &Arc<Self>) {
         let header = self.durable_state().store.generation();
@@ -45,7 +56,7 @@ impl Shard {
             return;
         }
         match self.sizes() {
-            Ok(sizes) if self.env.options.compaction.wants(&sizes) => self.compact(),
+            Ok(sizes) if self.env.options.compaction.wants(&sizes) => self.ask_for_compaction(),
             Ok(_) => {}
             Err(error) => tracing::warn!(shard = %self.id, %error, "cannot tell the size"),
         }

@@ -26,6 +26,7 @@ impl Shard {
     /// shard cannot take the batch ([`Error::Overloaded`], or why it takes none at all).
     pub fn submit(self: &Arc<Self>, batch: Batch, done: Done) {
         self.touch();
+        self.revs_limit.store(batch.revs_limit, Ordering::Relaxed);
         if let Err(error) = self.check_writable() {
             return done(Err(error));
         }

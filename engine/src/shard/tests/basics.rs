@@ -7,7 +7,7 @@ use settee_model::rev::RevPath;
 
 use super::kit::*;
 use crate::io::{Crash, SimStorage, Storage};
-use crate::shard::{Batch, Outcome, Which, Write};
+use crate::shard::{Batch, Outcome, Shard, Which, Write};
 use crate::tree::Direction;
 use crate::{Error, Snapshot};
 
@@ -145,6 +145,32 @@ fn purges_remove_leaves_once() {
     assert_eq!(infos.len(), 2);
     assert_eq!(infos[0].request.revs, [other]);
     assert!(snapshot.has_purge(b"1").unwrap() && !snapshot.has_purge(b"4").unwrap());
+}
+
+#[test]
+fn compaction_forgets_generations_beyond_the_limit() {
+    let disk = SimStorage::new();
+    let engine = open(&disk);
+    let shard = engine.create_shard(&shard_id()).unwrap();
+    let replicate = |start, ids| {
+        let write = Write::Replicated(edit("a", made_up(start, ids), "{}"));
+        assert!(matches!(self::write(&shard, write), Outcome::Written(_)));
+    };
+    replicate(6, "fedcba");
+    replicate(5, "xdcba");
+    let known = |shard: &Shard| shard.snapshot().doc(&doc_id("a")).unwrap().unwrap().tree;
+    shard.compact_now().unwrap();
+    assert_eq!(known(&shard).len(), 7, "nobody asked for less");
+    shard.compact(2);
+    shard.compact_now().unwrap();
+    let tree = known(&shard);
+    let left = |start, ids| tree.path_of(&made_up(start, ids).tip().unwrap()).unwrap();
+    assert_eq!(left(6, "f"), made_up(6, "fe"));
+    assert_eq!(left(5, "x"), made_up(5, "xd"));
+    drop(shard);
+    drop(engine);
+    disk.crash(Crash::LoseAll);
+    assert_eq!(known(&open(&disk).shard(&shard_id()).unwrap()), tree);
 }
 
 #[test]
