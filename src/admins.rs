@@ -15,9 +15,6 @@ and COUCHDB_PASSWORD, or write one into a configuration file:\n\n    [admins]\n 
 
 /// Completes a configuration that was read from `files`.
 pub fn complete(config: &mut Config, options: &Serve, files: &dyn ConfigFiles) {
-    if let Some(secret) = options.secret.as_deref().filter(|secret| !secret.is_empty()) {
-        config.set("chttpd_auth", "secret", secret);
-    }
     if config.get("chttpd_auth", "secret").is_none() {
         keep(config, files, "chttpd_auth", "secret", &random::hex_32());
     }

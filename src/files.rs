@@ -15,6 +15,8 @@ const DEFAULTS: &str = include_str!("default.ini");
 #[derive(Debug)]
 pub struct Chain {
     files: Vec<PathBuf>,
+    /// What the command line and the environment say; they win over all files.
+    given: Vec<(&'static str, &'static str, String)>,
 }
 
 impl Chain {
@@ -39,7 +41,12 @@ impl Chain {
         if files.is_empty() {
             files.push(data.join("local.ini"));
         }
-        Ok(Chain { files })
+        Ok(Chain { files, given: Vec::new() })
+    }
+
+    /// Lets a value hold whatever the files say, as long as the program runs.
+    pub fn overrule(&mut self, section: &'static str, key: &'static str, value: String) {
+        self.given.push((section, key, value));
     }
 
     /// The file that changes go to.
@@ -96,6 +103,9 @@ impl ConfigFiles for Chain {
         for file in &self.files {
             config.merge_ini(&read(file)?);
         }
+        for (section, key, value) in &self.given {
+            config.set(section, key, value);
+        }
         Ok(config)
     }
 
@@ -134,6 +144,9 @@ mod tests {
         chain.save("couchdb", "a", None).unwrap();
         assert_eq!(chain.load().unwrap().get("couchdb", "a"), Some("1"));
         assert_eq!(fs::read_to_string(more.join("2.ini")).unwrap(), "; mine\n[couchdb]\nb = 2\n");
+        let mut chain = chain;
+        chain.overrule("couchdb", "b", "8".to_owned());
+        assert_eq!(chain.load().unwrap().get("couchdb", "b"), Some("8"));
         assert!(Chain::find(&[dir.path().join("none.ini")], dir.path()).is_err());
     }
 

@@ -29,11 +29,11 @@ const SYSTEM: [&str; 3] = ["_users", "_replicator", "_global_changes"];
 
 /// Serves until a signal says stop.
 pub fn run(options: Serve) -> Outcome<ExitCode> {
-    let usual = options.data.as_deref().unwrap_or(Path::new("data"));
-    let chain = Chain::find(&options.config, usual)?;
+    let usual = options.data.as_deref().unwrap_or(Path::new(DATA));
+    let mut chain = Chain::find(&options.config, usual)?;
+    overrule(&mut chain, &options)?;
     let mut config = chain.load()?;
-    let configured = config.get("couchdb", "database_dir").map(PathBuf::from);
-    let data = options.data.clone().or(configured).unwrap_or_else(|| usual.to_owned());
+    let data = PathBuf::from(config.get("couchdb", "database_dir").unwrap_or(DATA));
     fs::create_dir_all(&data)
         .map_err(|error| format!("cannot make {}: {error}", data.display()))?;
     let _lock = lock(&data)?;
@@ -51,6 +51,26 @@ pub fn run(options: Serve) -> Outcome<ExitCode> {
 
 /// The file that says that a data directory is in use, by being locked.
 pub const LOCK: &str = "settee.lock";
+/// Where data is kept when nothing says where.
+const DATA: &str = "data";
+
+/// What was said when the program was started holds, and is what `_config` shows.
+fn overrule(chain: &mut Chain, options: &Serve) -> Outcome<()> {
+    if let Some(data) = &options.data {
+        let data = std::path::absolute(data)?;
+        chain.overrule("couchdb", "database_dir", data.to_string_lossy().into_owned());
+    }
+    if let Some(bind) = &options.bind {
+        chain.overrule("chttpd", "bind_address", bind.clone());
+    }
+    if let Some(port) = options.port {
+        chain.overrule("chttpd", "port", port.to_string());
+    }
+    if let Some(secret) = options.secret.as_ref().filter(|secret| !secret.is_empty()) {
+        chain.overrule("chttpd_auth", "secret", secret.clone());
+    }
+    Ok(())
+}
 
 /// Two servers over one directory would destroy it.
 pub fn lock(data: &Path) -> Outcome<File> {
@@ -82,7 +102,7 @@ fn start_log(config: &Config) {
 
 async fn serve(options: Serve, data: PathBuf, config: Config, chain: Chain) -> Outcome<()> {
     let stop = stop_signal()?;
-    let address = address(&options, &config)?;
+    let address = address(&config)?;
     let listener = TcpListener::bind(address)
         .await
         .map_err(|error| format!("cannot listen at {address}: {error}"))?;
@@ -118,15 +138,14 @@ fn stop_signal() -> Outcome<impl Future<Output = ()>> {
     })
 }
 
-fn address(options: &Serve, config: &Config) -> Outcome<SocketAddr> {
-    let bind = options.bind.as_deref().or(config.get("chttpd", "bind_address"));
-    let bind = match bind.unwrap_or("127.0.0.1") {
+fn address(config: &Config) -> Outcome<SocketAddr> {
+    let bind = match config.get("chttpd", "bind_address").unwrap_or("127.0.0.1") {
         "any" => "0.0.0.0",
         "localhost" => "127.0.0.1",
         bind => bind.trim_matches(['[', ']']),
     };
     let ip = bind.parse().map_err(|_| format!("`{bind}` is no address to listen at"))?;
-    let port = options.port.unwrap_or_else(|| config.parsed("chttpd", "port", 5984));
+    let port = config.parsed("chttpd", "port", 5984);
     Ok(SocketAddr::new(ip, port))
 }
 

@@ -130,14 +130,18 @@ impl Db {
 
     /// Writes without telling what became of it (`batch=ok`). [`Error::Overloaded`] if too much
     /// waits already.
-    pub fn update_later(&self, edits: Vec<DocEdit>, mode: EditMode) -> Result<(), Error> {
+    pub fn update_later(
+        &self,
+        edits: Vec<DocEdit>,
+        mode: EditMode,
+        options: UpdateOptions,
+    ) -> Result<(), Error> {
         self.database.live()?;
         let permits = u32::try_from(edits.len()).map_err(|_| Error::Overloaded)?;
         let background = self.node.background().clone();
         let permit = background.try_acquire_many_owned(permits).map_err(|_| Error::Overloaded)?;
         let database = self.database.clone();
         tokio::spawn(async move {
-            let options = UpdateOptions::default();
             if let Err(error) = coord::write::update(&database, edits, mode, options).await {
                 let database = &database.meta().name;
                 tracing::warn!(%database, %error, "edits that nobody waited for were not written");

@@ -101,6 +101,8 @@ pub enum EditMode {
 pub struct UpdateOptions {
     /// Copies that must have it synced; `None` for the majority.
     pub w: Option<u32>,
+    /// Bytes of content from which on a partition is full.
+    pub max_partition_size: Option<u64>,
 }
 
 /// What became of one edit.

@@ -39,6 +39,9 @@ pub enum Error {
     /// A placement rule or `n` that the members cannot satisfy.
     #[error("{0}")]
     BadPlacement(String),
+    /// The partition of this document is full.
+    #[error("Partition limit exceeded due to update on '{0}'")]
+    PartitionOverflow(String),
     /// A validation function, or a rule of the database, forbids the edit.
     #[error("{0}")]
     Forbidden(String),
@@ -90,6 +93,7 @@ impl From<settee_model::edit::EditError> for Error {
             Edit::Conflict => Error::Conflict,
             Edit::MissingStub { id, name } => Error::MissingStub { id: id.to_string(), name },
             Edit::BadLocalRev => Error::BadLocalRev,
+            Edit::PartitionOverflow(id) => Error::PartitionOverflow(id.to_string()),
             Edit::Forbidden(reason) => Error::Forbidden(reason),
             Edit::Unauthorized(reason) => Error::Unauthorized(reason),
             other @ (Edit::DuplicateAttachments | Edit::RevRequired) => {

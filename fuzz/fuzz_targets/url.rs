@@ -3,16 +3,16 @@
 
 use libfuzzer_sys::fuzz_target;
 use settee_http::query::Query;
-use settee_http::route::{Method, decode, route};
+use settee_http::route::{Method, Plus, decode, route};
 
 fuzz_target!(|input: &str| {
     let (path, query) = input.split_once('?').unwrap_or((input, ""));
     for method in [Method::Get, Method::Put, Method::Other] {
-        if let Ok(endpoint) = route(method, path) {
+        if let Ok(endpoint) = route(method, path, Plus::Space) {
             assert!(!endpoint.allow().is_empty());
         }
     }
-    if let Ok(text) = decode(path) {
+    if let Ok(text) = decode(path, Plus::Itself) {
         assert!(text.len() <= path.len());
     }
     if let Ok(query) = Query::parse(query) {

@@ -224,6 +224,7 @@ impl From<settee_cluster::Error> for Error {
             }
             C::Conflict => Error::Conflict,
             C::BadRequest(reason) => Error::BadRequest(reason.into()),
+            C::PartitionOverflow(id) => Error::PartitionOverflow(id),
             C::MissingStub { .. } => Error::MissingStub(error.to_string().into()),
             C::BadLocalRev => Error::BadRequest(error.to_string().into()),
             C::BadSequence => Error::BadRequest(error.to_string().into()),

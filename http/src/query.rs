@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use crate::error::Error;
-use crate::route::decode;
+use crate::route::{Plus, decode};
 
 /// Parameters in the order in which they came; a name may come twice.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,7 +20,9 @@ impl Query {
         let mut pairs = Vec::new();
         for pair in text.split(['&', ';']).filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let utf8 = |text| decode(text).map(Cow::into_owned).map_err(|_| Error::invalid_json());
+            let utf8 = |text| {
+                decode(text, Plus::Space).map(Cow::into_owned).map_err(|_| Error::invalid_json())
+            };
             pairs.push((utf8(name)?, utf8(value)?));
         }
         Ok(Query(pairs))

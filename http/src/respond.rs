@@ -93,7 +93,7 @@ fn find(ctx: &mut Ctx) -> Result<Endpoint, Error> {
     if let Some(query) = ctx.uri.query() {
         ctx.query = Query::parse(query)?;
     }
-    route(ctx.method, ctx.uri.path())
+    route(ctx.method, ctx.uri.path(), ctx.settings.plus)
 }
 
 /// Reads the rest of a small body that nobody wanted, so that the connection can be used again. Who
@@ -162,12 +162,22 @@ fn dress(ctx: &Ctx, reply: &mut Reply, refresh: Option<String>) {
     if ctx.header_named("prefer") == Some("return=minimal") {
         keep_few(headers);
     }
+    if reply.status == StatusCode::NOT_MODIFIED {
+        say_that_nothing_follows(reply);
+    }
     if ctx.head {
         if let Some(length) = reply.body.length() {
             reply.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
         }
         reply.body = ReplyBody::Full(bytes::Bytes::new());
     }
+}
+
+/// `Content-Length: 0`, on which clients of CouchDB rely. The connection writes it only before a
+/// body that has not ended yet.
+fn say_that_nothing_follows(reply: &mut Reply) {
+    reply.headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    reply.body = Reply::stream(reply.status, Some(0), |_| async { Ok(()) }).body;
 }
 
 /// `Prefer: return=minimal`

@@ -182,10 +182,10 @@ pub enum DbEndpoint {
 ///
 /// # Errors
 /// A path that is not UTF-8 once it is decoded.
-pub fn route(method: Method, path: &str) -> Result<Endpoint, Error> {
+pub fn route(method: Method, path: &str, plus: Plus) -> Result<Endpoint, Error> {
     let mut parts = Vec::with_capacity(6);
     for part in path.split('/').filter(|part| !part.is_empty()) {
-        parts.push(decode(part)?);
+        parts.push(decode(part, plus)?);
     }
     let words: Vec<&str> = parts.iter().map(AsRef::as_ref).collect();
     let [first, rest @ ..] = words.as_slice() else {
@@ -349,12 +349,20 @@ pub fn encoding_is_sound(target: &str) -> bool {
     true
 }
 
-/// Undoes percent encoding; `+` is a space, in paths too, as CouchDB has it by default. Digits
-/// were checked before ([`encoding_is_sound`]); a stray `%` stays.
+/// What a `+` stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plus {
+    /// A space: always in queries, and in paths as CouchDB has it by default.
+    Space,
+    /// Itself.
+    Itself,
+}
+
+/// Undoes percent encoding. Digits were checked before ([`encoding_is_sound`]); a stray `%` stays.
 ///
 /// # Errors
 /// What comes out is not UTF-8.
-pub fn decode(text: &str) -> Result<Cow<'_, str>, Error> {
+pub fn decode(text: &str, plus: Plus) -> Result<Cow<'_, str>, Error> {
     if !text.bytes().any(|byte| byte == b'%' || byte == b'+') {
         return Ok(Cow::Borrowed(text));
     }
@@ -362,7 +370,7 @@ pub fn decode(text: &str) -> Result<Cow<'_, str>, Error> {
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
         match byte {
-            b'+' => out.push(b' '),
+            b'+' if plus == Plus::Space => out.push(b' '),
             b'%' => {
                 let mut ahead = bytes.clone();
                 match (hex(ahead.next()), hex(ahead.next())) {

@@ -8,6 +8,7 @@ use http::HeaderValue;
 use settee_model::config::Config;
 
 use crate::auth::AuthSettings;
+use crate::route::Plus;
 
 /// Settings of the HTTP front. One value is seen by a request from its start to its end.
 #[derive(Clone, Debug)]
@@ -16,12 +17,16 @@ pub struct Settings {
     pub auth: AuthSettings,
     /// `[chttpd] max_http_request_size`, bytes.
     pub max_http_request_size: u64,
+    /// `[chttpd] decode_plus_to_space`: what `+` means in paths.
+    pub plus: Plus,
     /// `[chttpd] max_uri_length`, bytes.
     pub max_uri_length: Option<usize>,
     /// `[couchdb] max_document_size`, bytes of JSON.
     pub max_document_size: u64,
     /// `[couchdb] max_attachment_size`, bytes.
     pub max_attachment_size: u64,
+    /// `[couchdb] max_partition_size`, bytes of content; 0 or less for no limit.
+    pub max_partition_size: Option<u64>,
     /// `[couchdb] max_document_id_length`, bytes.
     pub max_document_id_length: Option<usize>,
     /// How deep JSON may be nested.
@@ -91,9 +96,14 @@ impl Settings {
         Settings {
             auth: AuthSettings::from_config(config),
             max_http_request_size: size("chttpd", "max_http_request_size", 4_294_967_296),
+            plus: match config.boolean("chttpd", "decode_plus_to_space", true) {
+                true => Plus::Space,
+                false => Plus::Itself,
+            },
             max_uri_length: length("chttpd", "max_uri_length"),
             max_document_size: size("couchdb", "max_document_size", 8_000_000),
             max_attachment_size: size("couchdb", "max_attachment_size", 1_073_741_824),
+            max_partition_size: max_partition_size(config),
             max_document_id_length: length("couchdb", "max_document_id_length"),
             max_json_depth: 1000,
             compressible_types: config
@@ -147,6 +157,11 @@ impl Settings {
             ..Default::default()
         }
     }
+}
+
+fn max_partition_size(config: &Config) -> Option<u64> {
+    let size: i64 = config.parsed("couchdb", "max_partition_size", 10 << 30);
+    u64::try_from(size).ok().filter(|size| *size > 0)
 }
 
 fn server_header(config: &Config) -> HeaderValue {

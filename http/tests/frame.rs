@@ -139,6 +139,26 @@ async fn every_answer_has_couchdbs_head() {
 }
 
 #[tokio::test]
+async fn what_is_not_modified_says_that_nothing_follows() {
+    let server = Server::start().await;
+    server.admin("PUT /db", "").await;
+    let saved = server.admin("PUT /db/doc", "{}").await;
+    let tag = saved.header("etag").unwrap();
+    let head = format!("HTTP/1.1\r\nHost: here\r\nAuthorization: {ADMIN}\r\n");
+    let cached = format!("/db/doc {head}If-None-Match: {tag}\r\n");
+    // The connection goes on after each of them.
+    let text = format!("GET {cached}\r\nHEAD {cached}\r\nGET / {head}Connection: close\r\n\r\n");
+    let first = server.exchange(&text).await;
+    assert_eq!((first.status, first.header("etag")), (304, Some(tag)));
+    assert_eq!(first.header("content-length"), Some("0"));
+    let (second, third) = first.body.split_once("\r\n\r\n").unwrap();
+    assert!(second.starts_with("HTTP/1.1 304 "), "{second}");
+    assert!(second.contains("Content-Length: 0"), "{second}");
+    assert!(third.starts_with("HTTP/1.1 200 ") && third.contains("Welcome"), "{third}");
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn bad_requests_are_refused_in_order() {
     let server = Server::start().await;
     for (head, status, error) in [

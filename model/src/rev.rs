@@ -178,6 +178,12 @@ impl RevPath {
         RevPath { start: rev.pos, ids: vec![rev.id] }
     }
 
+    /// The revision that the newest one follows, if it is known.
+    #[must_use]
+    pub fn parent(&self) -> Option<Rev> {
+        self.ids.get(1).map(|id| Rev { pos: self.start.saturating_sub(1), id: id.clone() })
+    }
+
     /// The newest revision of the path.
     #[must_use]
     pub fn tip(&self) -> Option<Rev> {

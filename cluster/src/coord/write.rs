@@ -147,8 +147,12 @@ async fn write_part(
             Job::Refuse(_, error) => refused.push((place, error)),
         }
     }
-    let batch =
-        Batch { writes, revs_limit: meta.revs_limit, purge_infos_limit: meta.purged_infos_limit };
+    let batch = Batch {
+        writes,
+        revs_limit: meta.revs_limit,
+        purge_infos_limit: meta.purged_infos_limit,
+        partition_limit: options.max_partition_size.filter(|_| meta.partitioned),
+    };
     let wanted =
         options.w.map_or(majority(copies.len()), |w| usize::try_from(w).unwrap_or(usize::MAX));
     let Acked { answer, accepted } = send(copies, batch, wanted).await?;

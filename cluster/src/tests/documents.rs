@@ -192,7 +192,8 @@ async fn fewer_copies_than_wanted_make_an_accepted_write() {
     let edits = vec![edit("a", "{}", None)];
     let results = db.update(edits, EditMode::Interactive, options).await.unwrap();
     assert!(results[0].accepted && results[0].result.is_ok());
-    db.update_later(vec![edit("later", "{}", None)], EditMode::Interactive).unwrap();
+    let later = vec![edit("later", "{}", None)];
+    db.update_later(later, EditMode::Interactive, UpdateOptions::default()).unwrap();
     drop(db);
     let node = node.restart().await;
     let db = node.cluster.db(&settee_model::docid::DbName::trusted("db")).unwrap();

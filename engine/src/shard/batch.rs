@@ -19,13 +19,15 @@ pub struct Batch {
     pub revs_limit: u32,
     /// How many purges are remembered (beyond it compaction forgets the oldest).
     pub purge_infos_limit: u32,
+    /// Bytes of content from which on a partition takes no more from interactive edits.
+    pub partition_limit: Option<u64>,
 }
 
 impl Batch {
     /// Writes with CouchDB's default limits.
     #[must_use]
     pub fn of(writes: Vec<Write>) -> Batch {
-        Batch { writes, revs_limit: 1000, purge_infos_limit: 1000 }
+        Batch { writes, revs_limit: 1000, purge_infos_limit: 1000, partition_limit: None }
     }
 }
 

@@ -10,6 +10,7 @@ use settee_model::edit::{self, Decided, Decision, EditError, next_local_rev};
 use settee_model::rev::{Rev, RevId};
 
 use super::batch::{Batch, LocalEdit, Outcome, Write};
+use super::partition::Gauge;
 use super::state::State;
 use super::store::Store;
 use super::uploads::{Place, Uploads};
@@ -24,6 +25,7 @@ pub(super) struct Decider<'a> {
     head: &'a State,
     uploads: &'a Uploads,
     workspace: Workspace<'a>,
+    gauge: Gauge,
     frame: Vec<u8>,
     /// Length of the frame without any record.
     empty: usize,
@@ -59,7 +61,7 @@ impl<'a> Decider<'a> {
         let number = workspace.counters().number;
         log::put_head(&mut frame, FrameHead { epoch: head.epoch, number });
         let empty = frame.len();
-        Decider { head, uploads, workspace, frame, empty }
+        Decider { head, uploads, workspace, gauge: Gauge::default(), frame, empty }
     }
 
     /// Looks up all documents that the batches name.
@@ -84,8 +86,10 @@ impl<'a> Decider<'a> {
         let mut last = None;
         for (index, write) in order {
             let outcome = match write {
-                Write::Interactive(edit) => self.edit(edit, interactive, batch, &mut last)?,
-                Write::Replicated(edit) => self.edit(edit, replicated, batch, &mut last)?,
+                Write::Interactive(edit) => {
+                    self.edit(edit, interactive, batch, batch.partition_limit, &mut last)?
+                }
+                Write::Replicated(edit) => self.edit(edit, replicated, batch, None, &mut last)?,
                 Write::Local(edit) => self.local(edit)?,
                 Write::Property { name, value } => {
                     self.set(local::property_key(name), value.clone())?;
@@ -116,6 +120,7 @@ impl<'a> Decider<'a> {
         edit: &DocEdit,
         decide: fn(Option<&DocInfo>, DocEdit, Parent<'_>) -> Result<Decision, Error>,
         batch: &Batch,
+        partition_limit: Option<u64>,
         last: &mut Last,
     ) -> Result<Outcome, Error> {
         let info = self.workspace.info(&edit.id);
@@ -124,6 +129,11 @@ impl<'a> Decider<'a> {
             Decision::Known(rev) => Ok(Outcome::Unchanged(rev)),
             Decision::Refuse(error) => Ok(Outcome::Failed(error)),
             Decision::Write(decided) => {
+                if let Some(limit) = partition_limit
+                    && self.gauge.overflows(self.head, limit, info, &decided)?
+                {
+                    return Ok(Outcome::Failed(EditError::PartitionOverflow(decided.id)));
+                }
                 let rev = decided.rev();
                 self.put_uploads(edit)?;
                 self.merge(decided, batch, last)?;

@@ -10,6 +10,7 @@ mod decide;
 mod going;
 mod id;
 mod leap;
+mod partition;
 mod queue;
 mod snapshot;
 pub(crate) mod state;

@@ -13,14 +13,14 @@ use super::edit;
 use crate::context::Ctx;
 use crate::error::Error;
 use crate::reply::Reply;
-use crate::route::decode;
+use crate::route::{Plus, decode};
 
 /// `COPY /{db}/{docid}`
 pub async fn copy(ctx: &mut Ctx, db: Db, id: DocId) -> Result<Reply, Error> {
     let rev = ctx.query.get("rev").map(str::parse::<Rev>).transpose()?;
     let rev = edit::named_rev(rev.as_ref(), ctx.header(&IF_MATCH))?;
     let header = ctx.header(&HeaderName::from_static("destination"));
-    let (target, target_rev) = destination(header)?;
+    let (target, target_rev) = destination(header, ctx.settings.plus)?;
     let target = DocId::trusted(&target);
     edit::check_id(ctx, &db, &target)?;
     edit::check_place(&db, &id)?;
@@ -41,7 +41,7 @@ pub async fn copy(ctx: &mut Ctx, db: Db, id: DocId) -> Result<Reply, Error> {
 }
 
 /// The id and the revision that a `Destination` header names.
-fn destination(header: Option<&str>) -> Result<(String, Option<Rev>), Error> {
+fn destination(header: Option<&str>, plus: Plus) -> Result<(String, Option<Rev>), Error> {
     let header =
         header.ok_or_else(|| Error::bad_request("Destination header is mandatory for COPY."))?;
     if header.starts_with("http://") || header.starts_with("https://") {
@@ -54,7 +54,7 @@ fn destination(header: Option<&str>) -> Result<(String, Option<Rev>), Error> {
             (id, Some(rev.parse()?))
         }
     };
-    Ok((decode(id)?.into_owned(), rev))
+    Ok((decode(id, plus)?.into_owned(), rev))
 }
 
 /// The target may lie in another shard, so bytes go there as they are stored; in the same shard
@@ -98,12 +98,12 @@ mod tests {
 
     #[test]
     fn destinations_are_decoded_and_may_name_a_revision() {
-        let of = |text| destination(Some(text)).unwrap();
+        let of = |text| destination(Some(text), Plus::Space).unwrap();
         assert_eq!(of("c%20b/d"), ("c b/d".to_owned(), None));
         assert_eq!(of("/db/x"), ("/db/x".to_owned(), None));
         assert_eq!(of("a?rev=1-x"), ("a".to_owned(), Some("1-x".parse().unwrap())));
         for bad in [None, Some("http://a/b"), Some("https://a"), Some("a?rev=zz"), Some("a?x")] {
-            assert_eq!(destination(bad).unwrap_err().info().0, 400);
+            assert_eq!(destination(bad, Plus::Space).unwrap_err().info().0, 400);
         }
     }
 }

@@ -29,7 +29,7 @@ pub async fn put(ctx: &mut Ctx, db: Db, id: DocId) -> Result<Reply, Error> {
     let doc = parse_doc(&body, &ctx.settings.json_limits())?;
     let edit = edit::from_request(ctx, &db, id, doc, mode).await?;
     if is_batch(ctx) {
-        return later(&db, edit, mode);
+        return later(ctx, &db, edit, mode);
     }
     save(ctx, &db, edit, mode).await
 }
@@ -78,7 +78,7 @@ pub async fn create(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
     let mode = EditMode::Interactive;
     let edit = edit::build(ctx, &db, id.clone(), doc, mode).await?;
     if is_batch(ctx) {
-        return later(&db, edit, mode);
+        return later(ctx, &db, edit, mode);
     }
     let saved = edit::submit_one(ctx, &db, edit, mode).await?;
     Ok(edit::with_location(saved.reply(&id, StatusCode::CREATED), ctx, &db, &id))
@@ -89,8 +89,9 @@ fn is_batch(ctx: &Ctx) -> bool {
 }
 
 /// `batch=ok`: the client does not want to know what became of it.
-fn later(db: &Db, edit: DocEdit, mode: EditMode) -> Result<Reply, Error> {
+fn later(ctx: &Ctx, db: &Db, edit: DocEdit, mode: EditMode) -> Result<Reply, Error> {
     let id = edit.id.clone();
-    db.update_later(vec![edit], mode)?;
+    let options = edit::update_options(ctx)?;
+    db.update_later(vec![edit], mode, options)?;
     Ok(edit::batched(&id))
 }

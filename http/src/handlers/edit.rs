@@ -210,13 +210,13 @@ fn is_compressible(types: &[String], media: &str) -> bool {
     })
 }
 
-/// The parameter `w`.
+/// The parameter `w`, and what the operator allows.
 ///
 /// # Errors
 /// 400 for what is no number.
 pub fn update_options(ctx: &Ctx) -> Result<UpdateOptions, Error> {
     let w = ctx.query.get("w").map(|w| copies("w", w)).transpose()?;
-    Ok(UpdateOptions { w })
+    Ok(UpdateOptions { w, max_partition_size: ctx.settings.max_partition_size })
 }
 
 /// Makes edits; one result for each, in order.

@@ -30,7 +30,7 @@ pub async fn post(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
     }
     let ids: Vec<_> = requests.iter().map(|request| request.id.as_str().to_owned()).collect();
     let w = ctx.query.get("w").and_then(|w| w.parse().ok());
-    let results = db.purge(requests, UpdateOptions { w }).await?;
+    let results = db.purge(requests, UpdateOptions { w, ..UpdateOptions::default() }).await?;
     let mut status = StatusCode::CREATED;
     let mut purged = Map::new();
     for (id, result) in ids.into_iter().zip(results) {

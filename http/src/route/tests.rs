@@ -15,7 +15,17 @@ fn attachment(id: &str, name: &str) -> Endpoint {
 }
 
 fn get(path: &str) -> Endpoint {
-    route(Method::Get, path).unwrap()
+    route(Method::Get, path, Plus::Space).unwrap()
+}
+
+#[test]
+fn a_plus_is_a_space_or_itself() {
+    let name = |path, plus| match route(Method::Get, path, plus) {
+        Ok(Endpoint::Db { name, .. }) => name.as_str().to_owned(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(name("/a+b%2Bc%20d", Plus::Space), "a b+c d");
+    assert_eq!(name("/a+b%2Bc%20d", Plus::Itself), "a+b+c d");
 }
 
 #[test]
@@ -122,7 +132,7 @@ fn documents_and_attachments() {
     for (path, expected) in table {
         assert_eq!(get(path), expected, "{path}");
     }
-    assert_eq!(route(Method::Put, "/db/_design%2Fx"), Ok(doc("_design/x")));
+    assert_eq!(route(Method::Put, "/db/_design%2Fx", Plus::Space), Ok(doc("_design/x")));
     let expected = db(DbEndpoint::DesignAction {
         ddoc: DocId::trusted("_design/x"),
         action: "_view".to_owned(),
@@ -130,7 +140,7 @@ fn documents_and_attachments() {
     });
     assert_eq!(get("/db/_design/x/_view/y+z"), expected);
     assert_eq!(get("/a%2Fb"), Endpoint::Db { name: DbName::trusted("a/b"), of: DbEndpoint::Root });
-    assert!(route(Method::Get, "/db/%ff").is_err());
+    assert!(route(Method::Get, "/db/%ff", Plus::Space).is_err());
 }
 
 #[test]
@@ -178,8 +188,8 @@ fn percent_signs_need_two_digits() {
 proptest::proptest! {
     #[test]
     fn no_path_panics_and_slashes_stay_inside_ids(path in "/[ -~é]{0,40}") {
-        let _ = route(Method::Get, &path);
-        let _ = route(Method::Put, &path);
+        let _ = route(Method::Get, &path, Plus::Space);
+        let _ = route(Method::Put, &path, Plus::Itself);
     }
 
     #[test]

@@ -75,6 +75,9 @@ pub enum EditError {
     /// An edit of a `_local/` document names a revision that is not `0-N` (500 `error`).
     #[error("Invalid rev format")]
     BadLocalRev,
+    /// The partition is full, and the edit would make it larger (403 `partition_overflow`).
+    #[error("Partition limit exceeded due to update on '{0}'")]
+    PartitionOverflow(DocId),
     /// A rule of the database does not want the edit (403 `forbidden`).
     #[error("{0}")]
     Forbidden(String),
@@ -92,6 +95,7 @@ impl EditError {
             EditError::MissingStub { .. } => "missing_stub",
             EditError::DuplicateAttachments | EditError::RevRequired => "bad_request",
             EditError::BadLocalRev => "error",
+            EditError::PartitionOverflow(_) => "partition_overflow",
             EditError::Forbidden(_) => "forbidden",
             EditError::Unauthorized(_) => "unauthorized",
         }

@@ -148,6 +148,32 @@ fn purges_remove_leaves_once() {
 }
 
 #[test]
+fn a_full_partition_takes_only_what_makes_it_no_larger() {
+    let disk = SimStorage::new();
+    let engine = open(&disk);
+    let shard = engine.create_shard(&shard_id()).unwrap();
+    let limited = |writes| {
+        let batch = Batch { partition_limit: Some(20), ..Batch::of(writes) };
+        shard.write(batch).unwrap()
+    };
+    let new = |id, body| Write::Interactive(edit(id, RevPath::default(), body));
+    let overflow = |id| Outcome::Failed(EditError::PartitionOverflow(doc_id(id)));
+    // What a batch adds itself counts from the next one on.
+    let filling = limited(vec![new("p:a", r#"{"n":"1234"}"#), new("p:b", r#"{"n":"5678"}"#)]);
+    assert!(filling.iter().all(|outcome| matches!(outcome, Outcome::Written(_))), "{filling:?}");
+    let mut outcomes = limited(vec![new("p:c", "{}"), new("q:a", "{}"), new("_design/p:x", "{}")]);
+    assert_eq!(outcomes.remove(0), overflow("p:c"));
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Written(_))), "{outcomes:?}");
+    let replicated = Write::Replicated(edit("p:d", made_up(1, "d"), "{}"));
+    assert!(matches!(limited(vec![replicated])[..], [Outcome::Written(_)]));
+    let info = shard.snapshot().doc(&doc_id("p:a")).unwrap().unwrap();
+    let first = info.winner().unwrap().rev();
+    let again = |body| Write::Interactive(edit("p:a", path(&first), body));
+    assert_eq!(limited(vec![again(r#"{"n":"12345"}"#)]), [overflow("p:a")]);
+    assert!(matches!(limited(vec![again(r#"{"n":"4321"}"#)])[..], [Outcome::Written(_)]));
+}
+
+#[test]
 fn compaction_forgets_generations_beyond_the_limit() {
     let disk = SimStorage::new();
     let engine = open(&disk);
