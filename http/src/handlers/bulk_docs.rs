@@ -26,14 +26,17 @@ pub async fn post(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
     if !request.is_object() {
         return Err(Error::bad_request("Request body must be a JSON object"));
     }
-    let docs = documents(request)?;
+    // The documents are long: pass over them once.
+    let [docs, w, new_edits, all_or_nothing] =
+        request.pick(["docs", "w", "new_edits", "all_or_nothing"]);
+    let docs = documents(docs)?;
     let mut options = edit::update_options(ctx)?;
-    if let Some(w) = request.get("w").and_then(Raw::as_i64) {
+    if let Some(w) = w.and_then(Raw::as_i64) {
         options.w = Some(u32::try_from(w.max(1)).unwrap_or(u32::MAX));
     }
-    let mode = mode(request)?;
+    let mode = mode(new_edits)?;
     let edits = read(ctx, &db, docs, mode).await?;
-    let all_or_nothing = request.get("all_or_nothing").and_then(Raw::as_bool) == Some(true);
+    let all_or_nothing = all_or_nothing.and_then(Raw::as_bool) == Some(true);
     drop(stored);
     let named: Vec<Named> = edits.iter().map(|edit| (edit.id.clone(), edit.revs.tip())).collect();
     if mode == EditMode::Interactive && all_or_nothing {
@@ -55,15 +58,14 @@ pub async fn post(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
 /// What an edit is about: the document, and the revision that the client named.
 type Named = (DocId, Option<Rev>);
 
-fn documents<'a>(request: Raw<'a>) -> Result<Elements<'a>, Error> {
-    let docs = request
-        .get("docs")
-        .ok_or_else(|| Error::bad_request("POST body must include `docs` parameter."))?;
+fn documents(docs: Option<Raw<'_>>) -> Result<Elements<'_>, Error> {
+    let docs =
+        docs.ok_or_else(|| Error::bad_request("POST body must include `docs` parameter."))?;
     docs.elements().ok_or_else(|| Error::bad_request("`docs` parameter must be an array."))
 }
 
-fn mode(request: Raw<'_>) -> Result<EditMode, Error> {
-    match request.get("new_edits").map(Raw::as_bool) {
+fn mode(new_edits: Option<Raw<'_>>) -> Result<EditMode, Error> {
+    match new_edits.map(Raw::as_bool) {
         None | Some(Some(true)) => Ok(EditMode::Interactive),
         Some(Some(false)) => Ok(EditMode::Replicated),
         Some(None) => Err(Error::bad_request("`new_edits` parameter must be a boolean.")),
@@ -202,10 +204,10 @@ mod tests {
 
     #[test]
     fn new_edits_must_be_a_boolean() {
-        assert_eq!(mode(Raw(b"{}")), Ok(EditMode::Interactive));
-        assert_eq!(mode(Raw(b"{\"new_edits\":false}")), Ok(EditMode::Replicated));
-        assert!(mode(Raw(b"{\"new_edits\":3}")).is_err());
-        assert!(documents(Raw(b"{\"docs\":{}}")).is_err());
-        assert_eq!(documents(Raw(b"{\"docs\":[1,2]}")).unwrap().count(), 2);
+        assert_eq!(mode(None), Ok(EditMode::Interactive));
+        assert_eq!(mode(Some(Raw(b"false"))), Ok(EditMode::Replicated));
+        assert!(mode(Some(Raw(b"3"))).is_err());
+        assert!(documents(Some(Raw(b"{}"))).is_err());
+        assert_eq!(documents(Some(Raw(b"[1,2]"))).unwrap().count(), 2);
     }
 }

@@ -94,6 +94,19 @@ impl<'a> Raw<'a> {
         self.is_array().then(|| Elements::new(self.0))
     }
 
+    /// An object's members of those names, in one walk; `None` for those that it doesn't have.
+    #[must_use]
+    pub fn pick<const N: usize>(self, names: [&str; N]) -> [Option<Raw<'a>>; N] {
+        let mut picked = [None; N];
+        for (found, value) in self.members().into_iter().flatten() {
+            if let Some((_, slot)) = names.iter().zip(&mut picked).find(|(name, _)| found == **name)
+            {
+                *slot = Some(value);
+            }
+        }
+        picked
+    }
+
     /// An object's member of that name, if it is an object and has one.
     #[must_use]
     pub fn get(self, name: &str) -> Option<Raw<'a>> {
@@ -239,6 +252,9 @@ mod tests {
             ("f", "null"),
         ];
         assert_eq!(members.len(), expected.len());
+        let [f, none, a] = Raw(text).pick(["f", "d", "a"]);
+        assert_eq!((f, none, a), (Some(Raw(b"null")), None, Some(Raw(b"1"))));
+        assert_eq!(Raw(b"[1]").pick(["a"]), [None]);
         for ((name, value), wanted) in members.iter().zip(expected) {
             assert_eq!((name.as_str(), value.as_str()), wanted);
         }
