@@ -141,6 +141,11 @@ impl Log {
         Ok(lsn)
     }
 
+    /// Whether nothing waits for the disk or is being written, as of now.
+    pub fn is_idle(&self) -> bool {
+        !self.shared.appender.is_locked() && self.shared.queue.lock().waiting.is_empty()
+    }
+
     /// The lsn the next frame will get.
     pub fn next_lsn(&self) -> u64 {
         self.shared.queue.lock().next_lsn

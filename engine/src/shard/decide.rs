@@ -19,6 +19,7 @@ use crate::Error;
 use crate::codec::log::{self, FrameHead, Merge, Record};
 use crate::codec::purge::PurgeRequest;
 use crate::codec::{chunk, local, record};
+use crate::page::Pages;
 
 /// Turns batches into outcomes, a frame and the next state.
 pub(super) struct Decider<'a> {
@@ -54,8 +55,9 @@ fn replicated(
 type Last = Option<DocId>;
 
 impl<'a> Decider<'a> {
-    pub(super) fn new(head: &'a State, uploads: &'a Uploads) -> Self {
-        let mut workspace = Workspace::new(head);
+    /// `pages` are those of the head, read as far as the caller wants to wait for them.
+    pub(super) fn new(head: &'a State, uploads: &'a Uploads, pages: Pages) -> Self {
+        let mut workspace = Workspace::new(head, pages);
         workspace.begin_frame();
         let mut frame = Vec::new();
         let number = workspace.counters().number;

@@ -53,6 +53,22 @@ impl WriteQueue {
         if std::mem::replace(&mut waiting.scheduled, true) { Queued::Waits } else { Queued::First }
     }
 
+    /// Makes the caller the shard's writer if it has none and nothing waits; [`WriteQueue::more`]
+    /// must follow.
+    pub(super) fn claim(&self) -> bool {
+        let mut waiting = self.0.lock();
+        let idle = waiting.jobs.is_empty() && !waiting.scheduled;
+        waiting.scheduled |= idle;
+        idle
+    }
+
+    /// Queues a job of the caller, who is the shard's writer, before all others.
+    pub(super) fn put_back(&self, job: Job) {
+        let mut waiting = self.0.lock();
+        waiting.bytes = waiting.bytes.saturating_add(job.bytes());
+        waiting.jobs.insert(0, job);
+    }
+
     /// All that wait.
     pub(super) fn take(&self) -> Vec<Job> {
         let mut waiting = self.0.lock();

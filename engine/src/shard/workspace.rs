@@ -17,6 +17,7 @@ use crate::Error;
 use crate::codec::log::{self, Merge, Record};
 use crate::codec::purge::PurgeRequest;
 use crate::codec::{Malformed, change, chunk, docinfo, purge, record};
+use crate::page::Pages;
 use crate::tree::Tree;
 
 /// A document that may change.
@@ -31,6 +32,8 @@ struct Doc {
 /// A state in the making.
 pub(crate) struct Workspace<'a> {
     base: &'a State,
+    /// The pages of the base state, read as far as the caller wants to wait for them.
+    pages: Pages,
     counters: Counters,
     docs: BTreeMap<DocId, Doc>,
     bodies: Vec<(u64, Bytes)>,
@@ -40,9 +43,10 @@ pub(crate) struct Workspace<'a> {
 }
 
 impl<'a> Workspace<'a> {
-    pub(crate) fn new(base: &'a State) -> Self {
+    pub(crate) fn new(base: &'a State, pages: Pages) -> Self {
         Workspace {
             base,
+            pages,
             counters: base.counters,
             docs: BTreeMap::new(),
             bodies: Vec::new(),
@@ -59,7 +63,7 @@ impl<'a> Workspace<'a> {
         ids.dedup();
         let keys: Vec<&[u8]> = ids.iter().map(|id| id.as_str().as_bytes()).collect();
         let store = &self.base.store;
-        let values = self.base.trees.by_id.get_many(&store.pages, &keys)?;
+        let values = self.base.trees.by_id.get_many(&self.pages, &keys)?;
         for (id, value) in ids.into_iter().zip(values) {
             let decode = |value: Bytes| docinfo::decode(id.clone(), &value);
             let info = value.map(decode).transpose().map_err(|damage| store.unreadable(damage))?;
@@ -82,20 +86,20 @@ impl<'a> Workspace<'a> {
     pub(crate) fn record(&self, body: u64) -> Result<Option<Bytes>, Error> {
         match self.bodies.binary_search_by_key(&body, |(number, _)| *number) {
             Ok(found) => Ok(self.bodies.get(found).map(|(_, bytes)| bytes.clone())),
-            Err(_) => self.base.trees.bodies.get(&self.base.store.pages, &change::key(body)),
+            Err(_) => self.base.trees.bodies.get(&self.pages, &change::key(body)),
         }
     }
 
     /// Whether a chunk has its place already.
     pub(crate) fn has_chunk(&self, hash: &[u8; 32]) -> Result<bool, Error> {
         Ok(self.chunks.contains_key(hash)
-            || self.base.trees.chunks.get(&self.base.store.pages, hash)?.is_some())
+            || self.base.trees.chunks.get(&self.pages, hash)?.is_some())
     }
 
     /// Whether a purge was carried out before.
     pub(crate) fn has_purge(&self, uuid: &[u8]) -> Result<bool, Error> {
         Ok(self.purges.iter().any(|(_, request)| *request.uuid == *uuid)
-            || self.base.trees.purge_ids.get(&self.base.store.pages, uuid)?.is_some())
+            || self.base.trees.purge_ids.get(&self.pages, uuid)?.is_some())
     }
 
     /// Lets the next frame begin.
@@ -204,7 +208,7 @@ impl<'a> Workspace<'a> {
     /// The next state.
     pub(crate) fn finish(self) -> Result<State, Error> {
         let mut trees = self.base.trees.clone();
-        let pages = &self.base.store.pages;
+        let pages = &self.pages;
         let mut by_id = Vec::new();
         let mut by_seq = BTreeMap::new();
         for (id, doc) in self.docs.iter().filter(|(_, doc)| doc.changed) {
@@ -265,7 +269,7 @@ fn renumber(tree: &RevTree<RevInfo>, mut seq: u64) -> (Option<RevTree<RevInfo>>,
 /// Applies changes to a tree, if there are any.
 fn put<K: AsRef<[u8]>, V: AsRef<[u8]>>(
     tree: &mut Tree,
-    pages: &crate::page::Pages,
+    pages: &Pages,
     ops: &[(K, Option<V>)],
 ) -> Result<(), Error> {
     if !ops.is_empty() {
@@ -286,7 +290,7 @@ pub(crate) fn replay_frames(base: &State, frames: &[Bytes]) -> Result<State, Err
         }
         decoded.push(records);
     }
-    let mut workspace = Workspace::new(base);
+    let mut workspace = Workspace::new(base, base.store.pages.clone());
     workspace.load(decoded.iter().flatten().flat_map(Record::docs))?;
     for records in decoded {
         workspace.begin_frame();

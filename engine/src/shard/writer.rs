@@ -7,12 +7,16 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 
-use super::batch::{Batch, Done, Outcome};
+use super::batch::{Batch, Done, Outcome, Write};
 use super::decide::Decider;
 use super::queue::{Job, Queued};
 use super::state::State;
 use super::{Call, NONE, Shard};
 use crate::Error;
+use crate::page::Pages;
+
+/// A single document up to this size may be written without a change of threads, in bytes.
+const QUICK: usize = 64 << 10;
 
 /// Decided batches that will be durable with one frame.
 struct Decided {
@@ -30,7 +34,14 @@ impl Shard {
         if let Err(error) = self.check_writable() {
             return done(Err(error));
         }
-        match self.queue.push(Job { batch, done }, self.env.options.queue_bytes) {
+        let job = Job { batch, done };
+        if self.is_quick(&job.batch) && self.queue.claim() {
+            if let Err(job) = self.write_at_once(job) {
+                self.queue.put_back(job);
+            }
+            return self.hand_on();
+        }
+        match self.queue.push(job, self.env.options.queue_bytes) {
             Queued::Waits => {}
             Queued::First => {
                 self.env.ready.push(self.clone());
@@ -43,13 +54,40 @@ impl Shard {
         }
     }
 
+    /// Whether a batch is small and alone, so that it costs less to decide it than to wake a thread.
+    /// While the log is busy it is better to let writes gather.
+    fn is_quick(&self, batch: &Batch) -> bool {
+        let [Write::Interactive(edit) | Write::Replicated(edit)] = batch.writes.as_slice() else {
+            return false;
+        };
+        edit.body.len() <= QUICK && !self.is_heavy() && self.env.log.is_idle()
+    }
+
+    /// Writes a job on the caller's thread, which must be the shard's writer, without waiting for
+    /// anything; gives it back if that is not possible or if anything speaks against it.
+    fn write_at_once(self: &Arc<Self>, job: Job) -> Result<(), Job> {
+        let Some(mut head) = self.head.try_lock() else { return Err(job) };
+        let pages = head.store.pages.resident_only();
+        let decide = |()| self.decide(&head, &pages, std::slice::from_ref(&job.batch));
+        match self.check_writable().and_then(decide) {
+            Ok(decided) => self.commit(&mut head, decided, vec![job.done]),
+            Err(_) => return Err(job),
+        }
+        Ok(())
+    }
+
+    /// Sees to it that what came meanwhile is written too.
+    fn hand_on(self: &Arc<Self>) {
+        if self.queue.more() {
+            self.env.ready.push(self.clone());
+        }
+    }
+
     /// Writes what waits. Called by a writer thread that was told of the shard.
     pub(crate) fn write_waiting(self: &Arc<Self>) {
         let jobs = self.queue.take();
         self.write_jobs(jobs);
-        if self.queue.more() {
-            self.env.ready.push(self.clone());
-        }
+        self.hand_on();
     }
 
     fn write_jobs(self: &Arc<Self>, jobs: Vec<Job>) {
@@ -60,7 +98,7 @@ impl Shard {
         let (batches, dones): (Vec<Batch>, Vec<Done>) =
             jobs.into_iter().map(|job| (job.batch, job.done)).unzip();
         let mut head = self.head.lock();
-        match self.decide(&head, &batches) {
+        match self.decide(&head, &head.store.pages, &batches) {
             Ok(decided) => self.commit(&mut head, decided, dones),
             Err(error) if batches.len() == 1 => {
                 drop(head);
@@ -77,19 +115,21 @@ impl Shard {
 
     /// Writes wait while memory holds far more than it should until it lies in the file.
     fn slow_down(&self) {
-        let (options, own) = (&self.env.options, self.dirty_bytes());
-        let all = self.env.dirty.load(Ordering::Relaxed);
-        let too_much = own > 4 * options.shard_dirty_bytes || all > 2 * options.dirty_bytes;
-        if own > 0
-            && too_much
+        if self.is_heavy()
             && let Err(error) = self.checkpoint()
         {
             tracing::warn!(shard = %self.id, %error, "checkpoint failed");
         }
     }
 
-    fn decide(&self, head: &State, batches: &[Batch]) -> Result<Decided, Error> {
-        let mut decider = Decider::new(head, &self.uploads);
+    fn is_heavy(&self) -> bool {
+        let (options, own) = (&self.env.options, self.dirty_bytes());
+        let all = self.env.dirty.load(Ordering::Relaxed);
+        own > 0 && (own > 4 * options.shard_dirty_bytes || all > 2 * options.dirty_bytes)
+    }
+
+    fn decide(&self, head: &State, pages: &Pages, batches: &[Batch]) -> Result<Decided, Error> {
+        let mut decider = Decider::new(head, &self.uploads, pages.clone());
         decider.load(batches)?;
         let decide = |batch| decider.decide(batch);
         let outcomes = batches.iter().map(decide).collect::<Result<Vec<_>, _>>()?;
