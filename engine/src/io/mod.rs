@@ -61,6 +61,12 @@ pub trait File: Send + Sync + 'static {
     /// Fills `buf` from `offset` on and returns how much there was: less only at the file's end.
     fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<usize, Error>;
 
+    /// Fills `buf` from `offset` on if that needs no wait for the disk, because the operating system
+    /// has all of it in memory; whether it did. May always say no.
+    fn read_now(&self, _buf: &mut [u8], _offset: u64) -> bool {
+        false
+    }
+
     /// Writes all of `buf` at `offset`; the file grows as needed, gaps are zeros.
     fn write_at(&self, buf: &[u8], offset: u64) -> Result<(), Error>;
 

@@ -158,6 +158,14 @@ impl File for RealFile {
         Ok(done)
     }
 
+    #[cfg(target_os = "linux")]
+    fn read_now(&self, buf: &mut [u8], offset: u64) -> bool {
+        let wanted = buf.len();
+        let mut parts = [io::IoSliceMut::new(buf)];
+        let flags = rustix::io::ReadWriteFlags::NOWAIT;
+        rustix::io::preadv2(&self.handle, &mut parts, offset, flags) == Ok(wanted)
+    }
+
     fn write_at(&self, buf: &[u8], offset: u64) -> Result<(), Error> {
         self.handle.write_all_at(buf, offset).map_err(self.failed("write"))
     }

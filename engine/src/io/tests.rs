@@ -19,6 +19,9 @@ fn keeps_the_contract(storage: &dyn Storage) {
     assert_eq!(file.read_at(&mut buf, 1).unwrap(), 7);
     assert_eq!(&buf[..8], b"\0\0hello\x09");
     assert_eq!(file.read_at(&mut buf, 8).unwrap(), 0);
+    let mut now = [9; 4];
+    assert!(!file.read_now(&mut [0; 9], 0), "there are only eight bytes");
+    assert!(!file.read_now(&mut now, 4) || now == *b"ello");
     assert_eq!(file.read_at(&mut buf, 1000).unwrap(), 0);
     file.truncate(5).unwrap();
     file.truncate(10).unwrap();

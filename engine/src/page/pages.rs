@@ -34,7 +34,8 @@ impl Pages {
         Pages { source: Arc::new(Source { file, cache, id }), mode: Mode::Cached }
     }
 
-    /// The same pages, but a page that is not in memory gives [`Error::NotResident`].
+    /// The same pages, but a page that is neither here nor in the operating system's
+    /// memory gives [`Error::NotResident`].
     pub fn resident_only(&self) -> Pages {
         Pages { source: self.source.clone(), mode: Mode::ResidentOnly }
     }
@@ -62,11 +63,8 @@ impl Pages {
             if let Some(page) = self.source.cache.get(self.source.id, ptr) {
                 return self.expect_level(page, ptr, level);
             }
-            if self.mode == Mode::ResidentOnly {
-                return Err(Error::NotResident);
-            }
         }
-        let payload = self.read(ptr, if level == 0 { LEAF } else { INNER })?;
+        let payload = self.fetch(ptr, if level == 0 { LEAF } else { INNER })?;
         let page = Page::parse(payload).map_err(|what| self.corrupt(ptr, what))?;
         let page = self.expect_level(page, ptr, level)?;
         if self.mode != Mode::Uncached {
@@ -80,9 +78,19 @@ impl Pages {
         if self.mode == Mode::ResidentOnly {
             return Err(Error::NotResident);
         }
+        self.fetch(ptr, kind)
+    }
+
+    /// One frame from the file: for those who must not wait, if the operating system has it.
+    fn fetch(&self, ptr: PagePtr, kind: u8) -> Result<Bytes, Error> {
+        let file = &self.source.file;
         let mut bytes = vec![0; ptr.len as usize];
-        let got = self.source.file.read_at(&mut bytes, ptr.offset)?;
-        bytes.truncate(got);
+        if self.mode != Mode::ResidentOnly {
+            let got = file.read_at(&mut bytes, ptr.offset)?;
+            bytes.truncate(got);
+        } else if !file.read_now(&mut bytes, ptr.offset) {
+            return Err(Error::NotResident);
+        }
         frame::decode(bytes, kind, ptr.offset).map_err(|what| self.corrupt(ptr, what))
     }
 
