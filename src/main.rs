@@ -4,6 +4,7 @@ mod admins;
 mod args;
 mod check;
 mod files;
+mod memory;
 mod serve;
 
 use std::process::ExitCode;

@@ -21,6 +21,7 @@ use tracing_subscriber::EnvFilter;
 use crate::admins;
 use crate::args::Serve;
 use crate::files::Chain;
+use crate::memory;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -150,7 +151,7 @@ fn address(config: &Config) -> Outcome<SocketAddr> {
 }
 
 fn engine_options(config: &Config) -> Options {
-    let defaults = Options::default();
+    let defaults = memory::budgets();
     let bytes = |key: &str, default: u64| {
         let megabytes = config.limit("settee", key, None);
         megabytes.map_or(default, |megabytes| megabytes.saturating_mul(1 << 20))

@@ -41,9 +41,9 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Options {
-            cache_bytes: 256 << 20,
-            dirty_bytes: 128 << 20,
-            shard_dirty_bytes: 16 << 20,
+            cache_bytes: 24 << 20,
+            dirty_bytes: 16 << 20,
+            shard_dirty_bytes: 8 << 20,
             log_bytes: 64 << 20,
             log: log::Options { segment_bytes: 16 << 20, ..log::Options::default() },
             writers: 0,
