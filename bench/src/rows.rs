@@ -246,7 +246,7 @@ fn document(number: usize) -> String {
         r#"{{"type":"order","number":{number},"customer":{{"name":"Customer {}","city":"Town {}","active":{}}},"lines":[{{"sku":"SKU-{:05}","qty":{},"price":{}.25}},{{"sku":"SKU-{:05}","qty":1,"price":19.5}}],"tags":["new","web","group-{}"],"note":"Left at the door of number {} because nobody was at home; please ring twice and wait a little.","total":{}.75}}"#,
         number % 997,
         number % 89,
-        number % 2 == 0,
+        number.is_multiple_of(2),
         number % 12345,
         number % 9 + 1,
         number % 500,

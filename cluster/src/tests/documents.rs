@@ -188,7 +188,7 @@ async fn replicators_learn_what_is_missing_and_purges_remove() {
 async fn fewer_copies_than_wanted_make_an_accepted_write() {
     let node = Node::new().await;
     let db = node.db("db", 2).await;
-    let options = UpdateOptions { w: Some(3) };
+    let options = UpdateOptions { w: Some(3), ..UpdateOptions::default() };
     let edits = vec![edit("a", "{}", None)];
     let results = db.update(edits, EditMode::Interactive, options).await.unwrap();
     assert!(results[0].accepted && results[0].result.is_ok());

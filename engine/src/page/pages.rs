@@ -59,10 +59,10 @@ impl Pages {
 
     /// The page at `ptr`, which must be of this level.
     pub fn page(&self, ptr: PagePtr, level: u8) -> Result<Page, Error> {
-        if self.mode != Mode::Uncached {
-            if let Some(page) = self.source.cache.get(self.source.id, ptr) {
-                return self.expect_level(page, ptr, level);
-            }
+        if self.mode != Mode::Uncached
+            && let Some(page) = self.source.cache.get(self.source.id, ptr)
+        {
+            return self.expect_level(page, ptr, level);
         }
         let payload = self.fetch(ptr, if level == 0 { LEAF } else { INNER })?;
         let page = Page::parse(payload).map_err(|what| self.corrupt(ptr, what))?;

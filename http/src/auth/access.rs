@@ -82,7 +82,7 @@ pub fn check(access: Access, user: &User) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::route::route;
+    use crate::route::{Plus, route};
 
     #[test]
     fn who_may_ask_for_what() {
@@ -122,10 +122,10 @@ mod tests {
             (M::Get, "/_global_changes/x", A::ServerAdmin),
         ];
         for (method, path, wanted) in table {
-            let endpoint = route(method, path).unwrap();
+            let endpoint = route(method, path, Plus::Space).unwrap();
             assert_eq!(required(&endpoint, method, false), wanted, "{method:?} {path}");
         }
-        let lists = route(M::Get, "/_all_dbs").unwrap();
+        let lists = route(M::Get, "/_all_dbs", Plus::Space).unwrap();
         assert_eq!(required(&lists, M::Get, true), A::Anyone);
     }
 }

@@ -127,11 +127,11 @@ impl<V> RevTree<V> {
         let mut index = Some(node);
         for (_, value) in known.into_iter().rev() {
             let Some(at) = index else { break };
-            if let (Some(node), Some(value)) = (self.nodes.get_mut(at), value) {
-                if node.value.is_none() {
-                    node.value = Some(value);
-                    fills = true;
-                }
+            if let (Some(node), Some(value)) = (self.nodes.get_mut(at), value)
+                && node.value.is_none()
+            {
+                node.value = Some(value);
+                fills = true;
             }
             index = self.parent(at);
         }
