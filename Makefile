@@ -26,8 +26,8 @@ lint: setup ## formatting and clippy
 unit: setup ## unit and property tests of every crate
 	cargo test --workspace --lib --bins
 
-it: setup ## tests of the whole program: recorded conversations, kill -9, house rules
-	cargo test --test it
+it: setup ## tests over HTTP and of the whole program: recorded conversations, kill -9, house rules
+	cargo test --workspace --test '*'
 
 clients: setup setup-clients ## PouchDB, nano and couchbackup against a running settee
 	cargo build --bin settee

@@ -53,7 +53,7 @@ async fn a_history_ends_at_the_limit_from_the_moment_it_is_set() {
     let db = node.db("db", 2).await;
     replicate(&db, "a", &["e", "d", "c", "b", "a"], 5, false).await;
     db.set_revs_limit(2).await.unwrap();
-    let ids = ["e", "d"].map(|id| RevId::parse(id));
+    let ids = ["e", "d"].map(RevId::parse);
     let whole = OpenOptions { history: true, facts: true, ..OpenOptions::default() };
     let opened = db.open_doc(&id("a"), whole).await.unwrap();
     assert_eq!(opened.doc.revs.ids, ids);

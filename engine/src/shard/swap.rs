@@ -32,8 +32,10 @@ impl Shard {
 
     /// Compacts, in the background thread that was asked to.
     pub(crate) fn compact_requested(&self) {
-        if let Err(error) = self.compact_now() {
-            tracing::warn!(shard = %self.id, %error, "compaction failed");
+        match self.compact_now() {
+            // It was dropped meanwhile.
+            Ok(()) | Err(Error::ShardMissing { .. }) => {}
+            Err(error) => tracing::warn!(shard = %self.id, %error, "compaction failed"),
         }
         self.compacting.store(false, Ordering::Relaxed);
     }

@@ -17,6 +17,9 @@ use crate::tree::Direction;
 /// Everything that is compared of a shard; equal shards are equal texts.
 pub(crate) type Contents = Vec<String>;
 
+/// Generations that are remembered of each branch.
+pub(crate) const LIMIT: u32 = 3;
+
 #[derive(Clone, Default)]
 pub(crate) struct Model {
     docs: BTreeMap<String, DocInfo>,
@@ -72,7 +75,7 @@ impl Model {
         info.seq = self.seq;
         let value = RevInfo { deleted: decided.deleted, seq: self.seq, ..RevInfo::default() };
         info.tree.merge(&decided.path, value);
-        info.tree.stem(3);
+        info.tree.stem(LIMIT as usize);
         let record = decided.record;
         let atts: Vec<_> = record.atts.iter().map(|att| (&att.name, att.content.length)).collect();
         let shown = format!("{} {atts:?}", String::from_utf8_lossy(&record.body));
@@ -126,9 +129,13 @@ impl Model {
         }
     }
 
-    /// Forgets what compaction forgets: the contents of revisions that are no leaves.
+    /// Forgets what compaction forgets: revisions beyond the limit, which only live on where a
+    /// branch that shared them is gone, and the contents of revisions that are no leaves.
     pub(crate) fn compact(&mut self) {
-        self.docs.values_mut().for_each(|info| info.tree.forget_ancestors(|_| false));
+        for info in self.docs.values_mut() {
+            info.tree.stem(LIMIT as usize);
+            info.tree.forget_ancestors(|_| false);
+        }
     }
 
     /// A leaf of a document, by number.

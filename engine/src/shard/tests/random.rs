@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use settee_model::doc::DocEdit;
 
 use super::kit::*;
-use super::model::{Model, contents};
+use super::model::{LIMIT, Model, contents};
 use crate::io::{Crash, SimStorage};
 use crate::shard::{Batch, Shard, Write};
 use crate::{Engine, Snapshot};
@@ -91,7 +91,7 @@ impl Plan {
 }
 
 pub(crate) fn batch(writes: Vec<Write>) -> Batch {
-    Batch { revs_limit: 3, ..Batch::of(writes) }
+    Batch { revs_limit: LIMIT, ..Batch::of(writes) }
 }
 
 struct World {
@@ -117,6 +117,8 @@ impl World {
             }
             Step::Checkpoint => shard.checkpoint().unwrap(),
             Step::Compact => {
+                // Not remembered from before a restart.
+                shard.write(batch(Vec::new())).unwrap();
                 shard.compact_now().unwrap();
                 self.model.compact();
             }
