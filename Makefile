@@ -30,7 +30,7 @@ it: setup ## tests over HTTP and of the whole program: recorded conversations, k
 	cargo test --workspace --test '*'
 
 clients: setup setup-clients ## PouchDB, nano and couchbackup against a running settee
-	cargo build --bin settee
+	cargo build --workspace --bin settee
 	node --test tests/clients/
 
 chaos: setup ## kill -9 in a loop under load; ROUNDS=n
