@@ -18,6 +18,7 @@ pub mod info;
 mod meta;
 mod node;
 mod quorum;
+pub mod raft;
 mod ring;
 pub mod rows;
 mod settings;

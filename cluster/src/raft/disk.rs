@@ -1,0 +1,224 @@
+//! What lies in sled: three trees, `log`, `vote` and `applied`, as `docs/format.md` says. All
+//! functions block and belong on threads that may; [`off`] brings them there. Nothing here knows
+//! what Raft does with it.
+
+use std::collections::BTreeMap;
+use std::ops::{Bound, RangeBounds};
+use std::path::Path;
+use std::sync::Arc;
+
+use md5::{Digest, Md5};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sled::{Batch, Tree};
+
+use super::applied::{Delta, Header, Image};
+use super::state::{Change, State, Stored};
+use super::{Entry, LogId, NodeId, OpenError};
+
+/// The format that this code writes, and the only one that it reads.
+const FORMAT: u32 = 1;
+/// Bytes of pages that sled keeps in memory.
+const CACHE: u64 = 16 << 20;
+/// Bytes of log entries that are read at once, at least one entry.
+const READ_MAX: usize = 1 << 20;
+
+/// Where a store's records lie.
+#[derive(Clone)]
+pub(super) struct Disk {
+    db: sled::Db,
+    log: Tree,
+    vote: Tree,
+    applied: Tree,
+}
+
+/// Single records in the tree `vote`.
+#[derive(Clone, Copy)]
+pub(super) enum Slot {
+    Format,
+    Uuid,
+    Group,
+    Vote,
+    Purged,
+}
+
+impl Slot {
+    fn key(self) -> &'static str {
+        match self {
+            Slot::Format => "format",
+            Slot::Uuid => "uuid",
+            Slot::Group => "group",
+            Slot::Vote => "vote",
+            Slot::Purged => "purged",
+        }
+    }
+}
+
+impl Disk {
+    /// Opens or makes the store of a node; a store of another node is refused.
+    pub(super) fn open(path: &Path, uuid: &str) -> Result<Disk, OpenError> {
+        let db = sled::Config::new().path(path).cache_capacity(CACHE).open()?;
+        let (log, vote) = (db.open_tree("log")?, db.open_tree("vote")?);
+        let disk = Disk { applied: db.open_tree("applied")?, db, log, vote };
+        match disk.get::<u32>(Slot::Format)? {
+            None => {
+                disk.put(Slot::Uuid, &uuid)?;
+                disk.put(Slot::Format, &FORMAT)?;
+            }
+            Some(FORMAT) => {}
+            Some(other) => return Err(OpenError::Version(other)),
+        }
+        match disk.get::<String>(Slot::Uuid)? {
+            Some(known) if known != uuid => Err(OpenError::OtherNode(known)),
+            _ => Ok(disk),
+        }
+    }
+
+    pub(super) fn get<T: DeserializeOwned>(&self, slot: Slot) -> Result<Option<T>, OpenError> {
+        self.vote.get(slot.key())?.map(|bytes| Ok(postcard::from_bytes(&bytes)?)).transpose()
+    }
+
+    /// Writes a record and makes it durable, with everything that was written before.
+    pub(super) fn put<T: Serialize>(&self, slot: Slot, value: &T) -> Result<(), OpenError> {
+        self.vote.insert(slot.key(), postcard::to_stdvec(value)?)?;
+        self.flush()
+    }
+
+    /// Makes durable what was written.
+    pub(super) fn flush(&self) -> Result<(), OpenError> {
+        self.db.flush()?;
+        Ok(())
+    }
+
+    /// Appends entries and makes them durable with one flush.
+    pub(super) fn append(&self, entries: &[Entry]) -> Result<(), OpenError> {
+        let mut batch = Batch::default();
+        for entry in entries {
+            batch.insert(&index_key(entry.log_id.index), postcard::to_stdvec(entry)?);
+        }
+        self.log.apply_batch(batch)?;
+        self.flush()
+    }
+
+    /// Entries of a range, in order; a long range is cut after the first MiB if `cut` is set.
+    pub(super) fn entries(
+        &self,
+        range: impl RangeBounds<u64>,
+        cut: bool,
+    ) -> Result<Vec<Entry>, OpenError> {
+        let bounds = (key_of(range.start_bound()), key_of(range.end_bound()));
+        let (mut entries, mut size) = (Vec::new(), 0);
+        for pair in self.log.range::<[u8; 8], _>(bounds) {
+            let (_, bytes) = pair?;
+            size += bytes.len();
+            if cut && size > READ_MAX && !entries.is_empty() {
+                break;
+            }
+            entries.push(postcard::from_bytes(&bytes)?);
+        }
+        Ok(entries)
+    }
+
+    pub(super) fn last_entry(&self) -> Result<Option<LogId>, OpenError> {
+        let Some((_, bytes)) = self.log.last()? else { return Ok(None) };
+        Ok(Some(postcard::from_bytes::<Entry>(&bytes)?.log_id))
+    }
+
+    /// Removes the entries from `first` on.
+    pub(super) fn truncate(&self, first: u64) -> Result<(), OpenError> {
+        self.remove(first..)?;
+        self.flush()
+    }
+
+    /// Removes the entries up to and with `last`. The pointer goes first, so that a crash between
+    /// leaves too many entries and never a hole.
+    pub(super) fn purge(&self, last: LogId) -> Result<(), OpenError> {
+        self.put(Slot::Purged, &last)?;
+        self.remove(..=last.index)
+    }
+
+    fn remove(&self, range: impl RangeBounds<u64>) -> Result<(), OpenError> {
+        let bounds = (key_of(range.start_bound()), key_of(range.end_bound()));
+        let mut batch = Batch::default();
+        for key in self.log.range::<[u8; 8], _>(bounds).keys() {
+            batch.remove(key?);
+        }
+        self.log.apply_batch(batch)?;
+        Ok(())
+    }
+
+    /// The applied state as it was left.
+    pub(super) fn image(&self) -> Result<Image, OpenError> {
+        let Some(header) = self.applied.get(HEADER)? else { return Ok(Image::default()) };
+        let header: Header = postcard::from_bytes(&header)?;
+        let mut keys = BTreeMap::new();
+        for pair in self.applied.scan_prefix(KEYS) {
+            let (key, bytes) = pair?;
+            let key = String::from_utf8_lossy(key.get(KEYS.len()..).unwrap_or_default());
+            keys.insert(Arc::from(key), postcard::from_bytes::<Stored>(&bytes)?);
+        }
+        Ok(Image { state: State::stored(header.revision, keys), header })
+    }
+
+    /// Writes what entries did, as one. It need not be durable: the log has the entries until
+    /// [`Disk::flush`] was called.
+    pub(super) fn write(&self, delta: &Delta) -> Result<(), OpenError> {
+        let mut batch = Batch::default();
+        for Change { key, stored } in &delta.changes {
+            match stored {
+                Some(stored) => batch.insert(state_key(key), postcard::to_stdvec(stored)?),
+                None => batch.remove(state_key(key)),
+            }
+        }
+        batch.insert(HEADER, postcard::to_stdvec(&delta.header)?);
+        self.applied.apply_batch(batch)?;
+        Ok(())
+    }
+
+    /// Replaces the applied state as one, durably.
+    pub(super) fn replace(&self, image: &Image) -> Result<(), OpenError> {
+        let mut batch = Batch::default();
+        for key in self.applied.iter().keys() {
+            batch.remove(key?);
+        }
+        for (key, stored) in image.state.keys() {
+            batch.insert(state_key(key), postcard::to_stdvec(stored)?);
+        }
+        batch.insert(HEADER, postcard::to_stdvec(&image.header)?);
+        self.applied.apply_batch(batch)?;
+        self.flush()
+    }
+}
+
+/// Key of the header in `applied`.
+const HEADER: &[u8] = b"h";
+/// What a key of the state has before it in `applied`.
+const KEYS: &[u8] = b"k";
+
+fn state_key(key: &str) -> Vec<u8> {
+    [KEYS, key.as_bytes()].concat()
+}
+
+fn index_key(index: u64) -> [u8; 8] {
+    index.to_be_bytes()
+}
+
+fn key_of(bound: Bound<&u64>) -> Bound<[u8; 8]> {
+    bound.map(|index| index_key(*index))
+}
+
+/// The id of a node, from its uuid.
+pub(super) fn node_id(uuid: &str) -> NodeId {
+    let digest = Md5::digest(uuid);
+    digest.iter().take(8).fold(0, |id, byte| id << 8 | u64::from(*byte)).max(1)
+}
+
+/// Does work on a thread that may block.
+pub(super) async fn off<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, OpenError> + Send + 'static,
+) -> Result<T, OpenError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(_) => Err(OpenError::Raft("a thread of the disk was lost".to_owned())),
+    }
+}
