@@ -62,7 +62,7 @@ impl Disk {
         let disk = Disk { applied: db.open_tree("applied")?, db, log, vote };
         match disk.get::<u32>(Slot::Format)? {
             None => {
-                disk.put(Slot::Uuid, &uuid)?;
+                disk.vote.insert(Slot::Uuid.key(), postcard::to_stdvec(&uuid)?)?;
                 disk.put(Slot::Format, &FORMAT)?;
             }
             Some(FORMAT) => {}

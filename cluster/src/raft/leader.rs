@@ -75,7 +75,7 @@ impl Inner {
         let known = self.members_known();
         let nodes = BTreeMap::from([(node, peer.clone())]);
         match known.get(&node) {
-            Some(known) if *known == peer => return Ok(0),
+            Some(known) if *known == peer => Ok(0),
             Some(_) => self.change(ChangeMembers::SetNodes(nodes), true, deadline).await,
             None => self.change(ChangeMembers::AddNodes(nodes), true, deadline).await,
         }

@@ -82,7 +82,7 @@ impl Timing {
             heartbeat_interval: millis(self.heartbeat),
             election_timeout_min: millis(self.election),
             election_timeout_max: millis(self.election * 2),
-            install_snapshot_timeout: millis(self.patience * 6),
+            install_snapshot_timeout: millis(self.patience * 2),
             snapshot_policy: SnapshotPolicy::LogsSinceLast(self.snapshot_every),
             max_in_snapshot_log_to_keep: self.snapshot_every,
             replication_lag_threshold: self.snapshot_every * 2,

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use openraft::EntryPayload;
 use openraft::testing::{StoreBuilder, Suite};
 use tempfile::TempDir;
 
@@ -11,7 +12,8 @@ use crate::raft::applied::Applied;
 use crate::raft::disk::{Disk, Slot};
 use crate::raft::log::Log;
 use crate::raft::machine::Machine;
-use crate::raft::{OpenError, StorageError, Types};
+use crate::raft::txn::Command;
+use crate::raft::{OpenError, StorageError, Types, Write};
 
 struct Builder;
 
@@ -68,7 +70,9 @@ async fn what_was_answered_is_in_the_files() {
         let (uuid, wanted) = (group.options(0).uuid, round.to_string());
         let disk = Disk::open(&group.path(round), &uuid).unwrap();
         let log = disk.entries(.., false).unwrap();
-        let last = format!("{:?}", log.last().unwrap());
-        assert!(last.contains(&format!("b\"{wanted}\"")), "{wanted} is not in {last}");
+        let EntryPayload::Normal(Command(txns)) = &log.last().unwrap().payload else {
+            panic!("the last entry is no transaction");
+        };
+        assert_eq!(txns[0].writes, [Write::Put("k".into(), wanted.into())]);
     }
 }

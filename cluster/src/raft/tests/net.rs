@@ -142,7 +142,7 @@ impl Group {
         let timing = Timing {
             heartbeat: Duration::from_millis(80),
             election: Duration::from_millis(500),
-            patience: Duration::from_secs(5),
+            patience: Duration::from_secs(2),
             replace_after: Duration::from_millis(500),
             snapshot_every: 40,
         };
@@ -152,7 +152,13 @@ impl Group {
 
     /// A group of so many nodes, all of them voters as far as there are seats.
     pub async fn of(size: usize) -> Group {
+        Group::keeping(size, 40).await
+    }
+
+    /// The same with so many entries between two snapshots.
+    pub async fn keeping(size: usize, entries: u64) -> Group {
         let mut group = Group::empty();
+        group.timing.snapshot_every = entries;
         group.start(0).await.found().await.unwrap();
         for number in 1..size {
             group.grow(number).await;
