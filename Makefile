@@ -19,9 +19,10 @@ run: setup ## build settee and serve $(DATA) on port $(PORT); admin / password u
 
 test: lint unit it clients ## everything that CI runs
 
-lint: setup ## formatting and clippy
+lint: setup ## formatting and clippy, the fuzz targets too
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	cd fuzz && cargo fmt --check && cargo clippy --target-dir ../target/fuzz -- -D warnings
 
 unit: setup ## unit and property tests of every crate
 	cargo test --workspace --lib --bins

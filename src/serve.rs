@@ -114,7 +114,9 @@ async fn serve(options: Serve, data: PathBuf, config: Config, chain: Chain) -> O
     let engine = engine.await??;
     let settings = cluster_settings(&options, &config);
     let cluster = Cluster::open(engine, settings, Arc::new(random::hex_32)).await?;
-    make_system_databases(&cluster).await?;
+    let security = settee_http::Settings::from_config(&config).default_security;
+    let options = CreateOptions { security: Some(security), ..CreateOptions::default() };
+    make_system_databases(&cluster, &options).await?;
     let limit = config.parsed("chttpd", "max_connections", 16_384);
     let app = App::new(cluster.clone(), config, Box::new(chain), random::bytes());
     let app = Arc::new(app);
@@ -179,9 +181,9 @@ fn cluster_settings(options: &Serve, config: &Config) -> settee_cluster::Setting
     }
 }
 
-async fn make_system_databases(cluster: &Cluster) -> Outcome<()> {
+async fn make_system_databases(cluster: &Cluster, options: &CreateOptions) -> Outcome<()> {
     for name in SYSTEM.map(DbName::trusted) {
-        match cluster.create_db(&name, CreateOptions::default()).await {
+        match cluster.create_db(&name, options.clone()).await {
             Ok(_) | Err(settee_cluster::Error::DatabaseExists) => {}
             Err(error) => return Err(format!("cannot make {}: {error}", name.as_str()).into()),
         }

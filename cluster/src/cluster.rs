@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use settee_engine::Engine;
 use settee_model::docid::DbName;
 
@@ -31,6 +32,8 @@ pub struct CreateOptions {
     pub partitioned: bool,
     /// Zones and copies in each: `z1:2,z2:1`.
     pub placement: Option<String>,
+    /// The security object that it begins with, JSON in stored form.
+    pub security: Option<Bytes>,
 }
 
 /// How far a change of metadata has come.
@@ -125,7 +128,8 @@ async fn create(
     let q = options.q.unwrap_or(node.settings().q).max(1);
     let created = node.new_created(name);
     let this = &node.settings().node_name;
-    let meta = DbMeta::new(name.clone(), created, q, options.partitioned, this);
+    let mut meta = DbMeta::new(name.clone(), created, q, options.partitioned, this);
+    meta.security = options.security.clone();
     let copies = node.copies(&meta)?;
     node.store().put_database(&meta, Stage::Creating).await?;
     let made = coord::shards::on_all(&copies, |copy| async move { copy.create().await }).await;

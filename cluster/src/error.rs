@@ -80,7 +80,6 @@ impl From<settee_engine::Error> for Error {
             Engine::Overloaded => Error::Overloaded,
             Engine::Closed => Error::Closing,
             Engine::DiskFull { .. } => Error::Full,
-            Engine::UploadLost => Error::AttachmentMismatch,
             other => Error::Storage(other.to_string()),
         }
     }

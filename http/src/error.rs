@@ -239,7 +239,12 @@ impl From<settee_cluster::Error> for Error {
             C::Overloaded => Error::Unavailable(OVERLOADED.into()),
             C::Full => Error::InsufficientStorage("insufficient disk space".into()),
             C::Timeout => Error::Timeout,
-            C::Storage(reason) => Error::Internal("internal_server_error", reason.into()),
+            C::Storage(reason) => {
+                // It names files, which are nobody's business but the operator's.
+                tracing::error!(reason, "a shard cannot be read or written");
+                let reason = "The storage failed; the server's log says why.";
+                Error::Internal("internal_server_error", reason.into())
+            }
             C::Closing => Error::Unavailable(error.to_string().into()),
         }
     }

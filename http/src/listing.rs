@@ -2,6 +2,7 @@
 //! query string or from a JSON body, with CouchDB's errors for wrong ones. Knows no database.
 
 use serde_json::Value;
+use settee_model::json;
 
 use crate::error::Error;
 use crate::query::{self, Query};
@@ -188,7 +189,7 @@ impl Listing {
 impl Given<'_> {
     fn json(self) -> Result<Value, Error> {
         match self {
-            Given::Text(text) => serde_json::from_str(text).map_err(|_| Error::invalid_json()),
+            Given::Text(text) => json::value(text.as_bytes()).map_err(|_| Error::invalid_json()),
             Given::Json(value) => Ok(value.clone()),
         }
     }
@@ -257,7 +258,7 @@ fn not_an_object() -> Error {
 /// # Errors
 /// 400.
 pub fn object(body: &[u8]) -> Result<Value, Error> {
-    match serde_json::from_slice(body) {
+    match json::value(body) {
         Ok(value @ Value::Object(_)) => Ok(value),
         Ok(_) => Err(not_an_object()),
         Err(_) => Err(Error::invalid_json()),

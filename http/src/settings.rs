@@ -105,7 +105,7 @@ impl Settings {
             max_attachment_size: size("couchdb", "max_attachment_size", 1_073_741_824),
             max_partition_size: max_partition_size(config),
             max_document_id_length: length("couchdb", "max_document_id_length"),
-            max_json_depth: 1000,
+            max_json_depth: settee_model::json::DEPTH_MAX,
             compressible_types: config
                 .list("attachments", "compressible_types", types)
                 .iter()

@@ -39,7 +39,7 @@ pub struct Finished {
     /// For [`settee_model::doc::AttSource::Uploaded`]. Where a client sent gzip, `content.length`
     /// is the encoded length; one who knows better (multipart stubs) may set it.
     pub uploaded: Uploaded,
-    /// MD5 of the bytes as they came in, for a client's `Content-MD5`.
+    /// MD5 of the bytes as they came in, for a client's `digest`.
     pub identity_md5: [u8; 16],
 }
 

@@ -15,7 +15,7 @@ use settee_model::docid::{DbName, DocId};
 use crate::auth::User;
 use crate::auth::lockout::Lockout;
 use crate::auth::password::Verifier;
-use crate::auth::verified::Verified;
+use crate::auth::verified::{Verdict, Verified};
 use crate::context::{App, Peer};
 use crate::error::Error;
 use crate::settings::Settings;
@@ -142,7 +142,6 @@ impl Accounts {
         {
             return Ok(account);
         }
-        self.lockout.failed(peer.ip(), name);
         tracing::warn!(name, %peer, "authentication failed");
         Err(Error::Unauthorized("Name or password is incorrect.".into()))
     }
@@ -163,14 +162,15 @@ impl Accounts {
         if iterations > most {
             return Err(Error::Forbidden("Iteration count is too high for this server".into()));
         }
-        if let Some(threshold) = settings.auth.lockout_threshold
-            && self.lockout.failures(peer.ip(), name) >= threshold
-        {
-            tracing::warn!(name, %peer, "login refused after many failures");
-            return Err(Error::Forbidden(LOCKED_OUT.into()));
+        let attempt = self.lockout.attempt(peer.ip(), name, settings.auth.lockout_threshold);
+        match self.verified.check(password, &account.verifier, attempt).await? {
+            Verdict::Right => Ok(Some(account)),
+            Verdict::Wrong => Ok(None),
+            Verdict::Refused => {
+                tracing::warn!(name, %peer, "login refused after many failures");
+                Err(Error::Forbidden(LOCKED_OUT.into()))
+            }
         }
-        let matches = self.verified.check(name, password, &account.verifier).await?;
-        Ok(matches.then_some(account))
     }
 
     /// Whether the user's document is newer than what was remembered of it.
@@ -203,7 +203,7 @@ async fn load(db: &Db, settings: &Settings, name: &str) -> Result<Option<Arc<Acc
     if conflicts && !settings.auth.allow_conflicted_user_docs {
         return Err(Error::Unauthorized(CONFLICTED.into()));
     }
-    let Ok(doc) = serde_json::from_slice::<Value>(&opened.doc.record.body) else {
+    let Ok(doc) = settee_model::json::value(&opened.doc.record.body) else {
         return Ok(None);
     };
     // A second factor cannot be checked yet, so the first is not enough.

@@ -31,6 +31,12 @@ impl Lockout {
         Lockout { failures, names, any: AtomicBool::new(false) }
     }
 
+    /// What a peer does to log in as somebody.
+    #[must_use]
+    pub fn attempt<'a>(&'a self, peer: IpAddr, account: &'a str, most: Option<u32>) -> Attempt<'a> {
+        Attempt { lockout: self, peer, account, most }
+    }
+
     /// How often this peer failed at this account of late.
     #[must_use]
     pub fn failures(&self, peer: IpAddr, account: &str) -> u32 {
@@ -48,6 +54,35 @@ impl Lockout {
         let known = self.failures.get(&key).filter(|(_, first)| first.elapsed() < MEMORY);
         let (count, first) = known.unwrap_or((0, Instant::now()));
         self.failures.insert(key, (count.saturating_add(1), first));
+    }
+}
+
+/// A peer that tries to log in as somebody.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempt<'a> {
+    lockout: &'a Lockout,
+    peer: IpAddr,
+    account: &'a str,
+    /// Failures after which it is refused.
+    most: Option<u32>,
+}
+
+impl Attempt<'_> {
+    /// Whom the peer wants to be.
+    #[must_use]
+    pub fn account(&self) -> &str {
+        self.account
+    }
+
+    /// Whether the peer failed too often before.
+    #[must_use]
+    pub fn refused(&self) -> bool {
+        self.most.is_some_and(|most| self.lockout.failures(self.peer, self.account) >= most)
+    }
+
+    /// Counts a failure.
+    pub fn failed(&self) {
+        self.lockout.failed(self.peer, self.account);
     }
 }
 

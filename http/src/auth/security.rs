@@ -1,6 +1,7 @@
 //! A database's security object: who may read and write it, and who administers it. Pure.
 
 use serde_json::Value;
+use settee_model::json;
 
 use crate::auth::User;
 use crate::auth::access::Access;
@@ -25,7 +26,7 @@ impl Security {
     /// was once called `readers`.
     #[must_use]
     pub fn parse(json: &[u8]) -> Self {
-        let Ok(object) = serde_json::from_slice::<Value>(json) else { return Self::default() };
+        let Ok(object) = json::value(json) else { return Self::default() };
         let people = |name: &str| People::of(object.get(name));
         let members = if object.get("members").is_some() { "members" } else { "readers" };
         Security { admins: people("admins"), members: people(members) }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use quick_cache::sync::Cache;
 use tokio::sync::Semaphore;
 
+use crate::auth::lockout::Attempt;
 use crate::auth::password::Verifier;
 use crate::error::Error;
 
@@ -23,6 +24,17 @@ pub struct Verified {
     turns: Arc<Semaphore>,
 }
 
+/// What comes of a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is theirs.
+    Right,
+    /// It is not.
+    Wrong,
+    /// Not looked at: the peer failed too often.
+    Refused,
+}
+
 impl Verified {
     /// Nothing is known yet. `key` is secret and random.
     #[must_use]
@@ -33,34 +45,48 @@ impl Verified {
     }
 
     /// Whether `password` is what `verifier` checks. Derived once for each pair, whoever else asks
-    /// meanwhile; a wrong one is derived anew each time.
+    /// meanwhile; a wrong one is derived anew each time, and counts.
     ///
     /// # Errors
     /// 503 if too many logins are under way.
     pub async fn check(
         &self,
-        name: &str,
         password: &str,
         verifier: &Verifier,
-    ) -> Result<bool, Error> {
+        attempt: Attempt<'_>,
+    ) -> Result<Verdict, Error> {
+        if attempt.refused() {
+            return Ok(Verdict::Refused);
+        }
+        let key = self.key_of(password, verifier, attempt.account());
+        let derive = async {
+            let turn = tokio::time::timeout(PATIENCE, self.turns.clone().acquire_owned()).await;
+            let Ok(Ok(_turn)) = turn else { return Err(Err(busy())) };
+            // Others may have failed while this one waited.
+            if attempt.refused() {
+                return Err(Ok(Verdict::Refused));
+            }
+            let (verifier, password) = (verifier.clone(), password.to_owned());
+            let derived = tokio::task::spawn_blocking(move || verifier.matches(&password)).await;
+            if derived.unwrap_or(false) {
+                return Ok(());
+            }
+            attempt.failed();
+            Err(Ok(Verdict::Wrong))
+        };
+        match self.known.get_or_insert_async(&key, derive).await {
+            Ok(()) => Ok(Verdict::Right),
+            Err(other) => other,
+        }
+    }
+
+    fn key_of(&self, password: &str, verifier: &Verifier, name: &str) -> [u8; 32] {
         let mut hash = blake3::Hasher::new_keyed(&self.key);
         for part in [name, verifier.salt(), verifier.key()] {
             hash.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
         }
         hash.update(password.as_bytes());
-        let key = *hash.finalize().as_bytes();
-        let derive = async {
-            let turn = tokio::time::timeout(PATIENCE, self.turns.clone().acquire_owned()).await;
-            let Ok(Ok(_turn)) = turn else { return Err(Some(busy())) };
-            let (verifier, password) = (verifier.clone(), password.to_owned());
-            let derived = tokio::task::spawn_blocking(move || verifier.matches(&password)).await;
-            if derived.unwrap_or(false) { Ok(()) } else { Err(None) }
-        };
-        match self.known.get_or_insert_async(&key, derive).await {
-            Ok(()) => Ok(true),
-            Err(None) => Ok(false),
-            Err(Some(error)) => Err(error),
-        }
+        *hash.finalize().as_bytes()
     }
 }
 
@@ -73,20 +99,38 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
+    use crate::auth::lockout::Lockout;
     use crate::auth::password::Prf;
 
     #[tokio::test]
     async fn derives_once_for_a_right_password() {
-        let verified = Verified::new([7; 32]);
+        let (verified, lockout) = (Verified::new([7; 32]), Lockout::new());
+        let attempt = lockout.attempt([127, 0, 0, 1].into(), "ann", None);
         let verifier = Verifier::derive("secret", "salt", Prf::Sha256, 20_000);
-        assert_eq!(verified.check("ann", "wrong", &verifier).await, Ok(false));
+        assert_eq!(verified.check("wrong", &verifier, attempt).await, Ok(Verdict::Wrong));
         let began = Instant::now();
-        assert_eq!(verified.check("ann", "secret", &verifier).await, Ok(true));
+        assert_eq!(verified.check("secret", &verifier, attempt).await, Ok(Verdict::Right));
         let first = began.elapsed();
         let began = Instant::now();
-        assert_eq!(verified.check("ann", "secret", &verifier).await, Ok(true));
+        assert_eq!(verified.check("secret", &verifier, attempt).await, Ok(Verdict::Right));
         assert!(began.elapsed() * 10 < first);
         let other = Verifier::derive("other", "salt", Prf::Sha256, 1);
-        assert_eq!(verified.check("ann", "secret", &other).await, Ok(false));
+        assert_eq!(verified.check("secret", &other, attempt).await, Ok(Verdict::Wrong));
+    }
+
+    #[tokio::test]
+    async fn guesses_at_the_same_time_count_one_by_one() {
+        let (verified, lockout) = (Verified::new([7; 32]), Lockout::new());
+        let attempt = lockout.attempt([127, 0, 0, 1].into(), "ann", Some(2));
+        let verifier = Verifier::derive("secret", "salt", Prf::Sha256, 1000);
+        let guess = |text| verified.check(text, &verifier, attempt);
+        let verdicts: [_; 6] =
+            tokio::join!(guess("a"), guess("b"), guess("c"), guess("d"), guess("e"), guess("f"))
+                .into();
+        let wrong = verdicts.iter().filter(|verdict| **verdict == Ok(Verdict::Wrong)).count();
+        // As many more may be under way as there are turns.
+        let turns = std::thread::available_parallelism().map_or(1, |cores| cores.get() / 2).max(1);
+        assert!((2..2 + turns).contains(&wrong), "{verdicts:?}");
+        assert_eq!(verified.check("secret", &verifier, attempt).await, Ok(Verdict::Refused));
     }
 }

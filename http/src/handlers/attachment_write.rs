@@ -7,6 +7,7 @@ use settee_cluster::docs::{EditMode, OpenOptions};
 use settee_cluster::{Db, Error as ClusterError};
 use settee_model::doc::{AttEdit, AttSource, Attachment, DocEdit, Encoding, StoredDoc, Uploaded};
 use settee_model::docid::DocId;
+use settee_model::json::check_attachment_name;
 use settee_model::rev::{Rev, RevPath};
 
 use super::attachment::find;
@@ -18,7 +19,7 @@ use crate::reply::Reply;
 
 /// `PUT /{db}/{docid}/{attname}`
 pub async fn put(ctx: &mut Ctx, db: Db, id: DocId, name: String) -> Result<Reply, Error> {
-    check_name(&name)?;
+    check_attachment_name(&name)?;
     let encoding = encoding(ctx.header(&CONTENT_ENCODING))?;
     let media = ctx.header(&CONTENT_TYPE).unwrap_or("application/octet-stream").to_owned();
     edit::check_id(ctx, &db, &id)?;
@@ -47,7 +48,7 @@ pub async fn put(ctx: &mut Ctx, db: Db, id: DocId, name: String) -> Result<Reply
 
 /// `DELETE /{db}/{docid}/{attname}`
 pub async fn delete(ctx: &mut Ctx, db: Db, id: DocId, name: String) -> Result<Reply, Error> {
-    check_name(&name)?;
+    check_attachment_name(&name)?;
     edit::check_place(&db, &id)?;
     let mut edit = match named_rev(ctx)? {
         Some(rev) => {
@@ -65,18 +66,6 @@ pub async fn delete(ctx: &mut Ctx, db: Db, id: DocId, name: String) -> Result<Re
     let mut saved = edit::submit_one(ctx, &db, edit, EditMode::Interactive).await?;
     saved.accepted = false;
     Ok(saved.reply(&id, StatusCode::OK))
-}
-
-/// Checks a name that a client gives to an attachment.
-///
-/// # Errors
-/// 400.
-pub fn check_name(name: &str) -> Result<(), Error> {
-    if name.starts_with('_') {
-        let reason = format!("Attachment name '{name}' starts with prohibited character '_'");
-        return Err(Error::BadRequest(reason.into()));
-    }
-    Ok(())
 }
 
 /// The revision that is to be edited.
@@ -164,12 +153,5 @@ mod tests {
         assert_eq!(encoding(None), Ok(Encoding::Identity));
         assert_eq!(encoding(Some(" Gzip ")), Ok(Encoding::Gzip));
         assert_eq!(encoding(Some("br")).unwrap_err().info().0, 415);
-    }
-
-    #[test]
-    fn names_do_not_begin_with_an_underscore() {
-        assert!(check_name("a/_b").is_ok());
-        let error = check_name("_a").unwrap_err();
-        assert_eq!(error.info().2, "Attachment name '_a' starts with prohibited character '_'");
     }
 }

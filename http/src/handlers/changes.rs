@@ -88,9 +88,10 @@ impl ChangeRows {
     fn write_doc(&self, script: &mut Script, change: &Change) {
         match (&change.doc, &self.fields) {
             (None, _) => script.push("null"),
-            (Some(shown), Some(fields)) => {
-                script.push(filter::project(&filter::as_value(shown), fields).to_string());
-            }
+            (Some(shown), Some(fields)) => match filter::as_value(shown) {
+                Some(value) => script.push(filter::project(&value, fields).to_string()),
+                None => script.push("null"),
+            },
             (Some(shown), None) => {
                 let facts = Facts { conflicts: change.conflicts.clone(), ..Facts::default() };
                 let conflicts = Shown { conflicts: true, ..Shown::default() };

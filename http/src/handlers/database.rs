@@ -11,12 +11,11 @@ use settee_model::{json as stored, partition};
 use crate::context::{Ctx, push_encoded};
 use crate::error::Error;
 use crate::listing;
-use crate::query::Query;
 use crate::reply::Reply;
 
 /// `PUT /{db}`
 pub async fn create(ctx: &mut Ctx, name: String) -> Result<Reply, Error> {
-    let options = create_options(&ctx.query)?;
+    let options = create_options(ctx)?;
     let name = DbName::parse(&name).map_err(|_| Error::IllegalDbName(name))?;
     if options.partitioned && name.as_str().starts_with('_') {
         return Err(Error::bad_request("Cannot partition a system database"));
@@ -34,7 +33,8 @@ fn status(written: Written, done: StatusCode) -> StatusCode {
     }
 }
 
-fn create_options(query: &Query) -> Result<CreateOptions, Error> {
+fn create_options(ctx: &Ctx) -> Result<CreateOptions, Error> {
+    let query = &ctx.query;
     let count = |name: &str| match query.get(name) {
         None => Ok(None),
         Some(text) => match text.parse() {
@@ -54,7 +54,8 @@ fn create_options(query: &Query) -> Result<CreateOptions, Error> {
         let reason = "The `placement` value should be in a format `zone:n`.";
         return Err(Error::bad_request(reason));
     }
-    Ok(CreateOptions { q: count("q")?, n: count("n")?, partitioned, placement })
+    let security = Some(ctx.settings.default_security.clone());
+    Ok(CreateOptions { q: count("q")?, n: count("n")?, partitioned, placement, security })
 }
 
 /// `zone:n`, several of them separated by commas.
@@ -192,7 +193,7 @@ pub async fn set_purged_infos_limit(ctx: &mut Ctx, db: Db) -> Result<Reply, Erro
 
 async fn positive(ctx: &mut Ctx, reason: &'static str) -> Result<u32, Error> {
     let body = ctx.body.json().await?;
-    let value: Value = serde_json::from_slice(&body).map_err(|_| Error::invalid_json())?;
+    let value: Value = settee_model::json::value(&body).map_err(|_| Error::invalid_json())?;
     match value.as_u64() {
         Some(limit) if limit > 0 => Ok(u32::try_from(limit).unwrap_or(u32::MAX)),
         _ => Err(Error::bad_request(reason)),

@@ -9,7 +9,7 @@ use settee_cluster::{Db, Error as ClusterError};
 use settee_model::ddoc;
 use settee_model::doc::{AttEdit, AttSource, DocEdit, Encoding, Uploaded};
 use settee_model::docid::{self, DocId};
-use settee_model::json::{AttData, ParsedAtt, ParsedDoc, escape_into};
+use settee_model::json::{AttData, ParsedAtt, ParsedDoc, Raw, escape_into};
 use settee_model::partition::{self, PartitionError};
 use settee_model::rev::{Rev, RevPath};
 
@@ -260,10 +260,13 @@ fn outcome(result: Option<EditResult>) -> Result<Result<Saved, Error>, Error> {
     }
 }
 
-/// Why an edit is not even tried: design documents are for administrators, and have a shape.
+/// Why an edit is not even tried: design documents are for administrators, and have a shape; and no
+/// password is stored in clear.
 fn refusal(ctx: &Ctx, db: &Db, edit: &DocEdit) -> Option<Error> {
     if !edit.id.is_design() {
-        return None;
+        let users = *db.name().as_str() == *ctx.settings.auth.users_db;
+        let password = users.then(|| Raw(&edit.body).get("password")).flatten();
+        return password.map(|_| Error::NotImplemented);
     }
     let checked = ctx.require_db_admin(db).and_then(|()| {
         let checked = ddoc::check(&edit.body, db.meta().partitioned);

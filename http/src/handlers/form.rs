@@ -7,10 +7,10 @@ use settee_cluster::Db;
 use settee_cluster::docs::EditMode;
 use settee_model::doc::{AttEdit, DocEdit, Encoding};
 use settee_model::docid::DocId;
-use settee_model::json::parse_doc;
+use settee_model::json::{check_attachment_name, parse_doc};
 use settee_model::rev::{Rev, RevPath};
 
-use super::attachment_write::{check_name, open_rev, stubs};
+use super::attachment_write::{open_rev, stubs};
 use super::edit;
 use super::parts::{Parts, header};
 use crate::body::require_content_type;
@@ -75,7 +75,7 @@ async fn read(ctx: &mut Ctx, db: &Db, id: &DocId) -> Result<Form, Error> {
             (Some("_doc"), None) => form.doc = Some(parts.whole(&mut ctx.body, limit).await?),
             (Some("_rev"), None) => form.rev = Some(parts.whole(&mut ctx.body, 1024).await?),
             (Some("_attachments"), Some(file)) => {
-                check_name(file)?;
+                check_attachment_name(file)?;
                 let media = header(&headers, "content-type");
                 let att = receive_file(ctx, db, id, &mut parts, (file, media)).await?;
                 form.atts.retain(|other| other.name != att.name);

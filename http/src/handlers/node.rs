@@ -90,7 +90,7 @@ fn get(ctx: &Ctx, section: &str, key: &str) -> Result<Reply, Error> {
 
 async fn put(ctx: &mut Ctx, section: &str, key: &str) -> Result<Reply, Error> {
     let body = ctx.body.json().await?;
-    let value = match serde_json::from_slice(&body) {
+    let value = match settee_model::json::value(&body) {
         Ok(Value::String(value)) => value,
         Ok(_) => return Err(Error::bad_request("a JSON string expected")),
         Err(_) => return Err(Error::invalid_json()),

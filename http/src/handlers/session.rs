@@ -111,7 +111,7 @@ async fn credentials(ctx: &mut Ctx) -> Result<(String, String), Error> {
         Form::Query(Query::parse(&String::from_utf8_lossy(&body))?)
     } else if media.starts_with("application/json") {
         let body = ctx.body.json().await?;
-        Form::Json(serde_json::from_slice(&body).map_err(|_| Error::invalid_json())?)
+        Form::Json(settee_model::json::value(&body).map_err(|_| Error::invalid_json())?)
     } else {
         let reason = "Content-Type must be 'application/x-www-form-urlencoded' or \
                       'application/json'";

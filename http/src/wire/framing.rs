@@ -44,6 +44,11 @@ enum Place {
     Passing,
 }
 
+impl Place {
+    /// At the first byte of a request.
+    const REQUEST: Place = Place::Request(Some(0));
+}
+
 /// What the headers said of the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Body {
@@ -55,7 +60,7 @@ const PREFACE: &[u8; 4] = b"PRI ";
 
 impl Default for Framing {
     fn default() -> Self {
-        Framing { place: Place::Request(Some(0)), body: Body::Length(0), line: Vec::new() }
+        Framing { place: Place::REQUEST, body: Body::Length(0), line: Vec::new() }
     }
 }
 
@@ -99,7 +104,7 @@ impl Framing {
             Place::Passing => return rest.len(),
             Place::Request(None) => return until(|byte| byte == b'\n' || is_odd(byte)),
             Place::Other => return until(|byte| byte == b'\n'),
-            Place::Body(left) => (left, Place::Request(None)),
+            Place::Body(left) => (left, Place::REQUEST),
             Place::Chunk(left) => (left, Place::ChunkEnd),
             _ => return 0,
         };
@@ -114,6 +119,8 @@ impl Framing {
     fn step(&mut self, byte: u8) {
         use Place as P;
         self.place = match (self.place, byte) {
+            // Empty lines before a request are nothing to the parser.
+            (P::REQUEST, b'\r' | b'\n') => P::REQUEST,
             (P::Request(_), b'\n') => {
                 self.body = Body::Length(0);
                 P::Header
@@ -146,7 +153,7 @@ impl Framing {
     /// The headers are over.
     fn body_begins(&mut self) -> Place {
         match std::mem::replace(&mut self.body, Body::Length(0)) {
-            Body::Length(0) => Place::Request(None),
+            Body::Length(0) => Place::REQUEST,
             Body::Length(length) => Place::Body(length),
             Body::Chunked => Place::ChunkLength(0),
         }
@@ -193,7 +200,7 @@ fn chunked(place: Place, byte: u8) -> Place {
         (P::ChunkEnd, b'\r') => P::ChunkEnd,
         (P::ChunkEnd, b'\n') => P::ChunkLength(0),
         (P::Trailer, b'\r') => P::Trailer,
-        (P::Trailer, b'\n') => P::Request(None),
+        (P::Trailer, b'\n') => P::REQUEST,
         (P::TrailerLine, b'\n') => P::Trailer,
         (P::Trailer | P::TrailerLine, _) => P::TrailerLine,
         _ => P::Passing,

@@ -4,7 +4,7 @@
 //! with equal names (in the last one's place), and numbers as the client wrote them.
 //!
 //! Accepts and refuses what CouchDB's parser does. Never recurses, so nesting costs a stranger
-//! more than it costs us, and never keeps values: for those there is `serde_json`.
+//! more than it costs us, and never keeps values: for those there is [`value`].
 
 mod attachment;
 mod doc;
@@ -13,6 +13,7 @@ pub(crate) mod number;
 mod scan;
 mod size;
 mod text;
+mod value;
 
 pub use attachment::{AttData, ParsedAtt, check_attachment_name};
 pub use doc::{DocError, ParsedDoc, parse_doc, split_doc};
@@ -22,6 +23,7 @@ pub use scan::normalise;
 pub use size::encoded_size;
 pub use text::escape_into;
 pub(crate) use text::unescape_string;
+pub use value::{DEPTH_MAX, value};
 
 /// What a client's JSON may ask of us. All but the first two are settings of CouchDB's.
 #[derive(Clone, Debug, PartialEq, Eq)]

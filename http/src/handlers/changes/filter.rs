@@ -9,6 +9,7 @@ use settee_cluster::changes::{DocFilter, Filter};
 use settee_cluster::{Db, Error as ClusterError};
 use settee_model::doc::StoredDoc;
 use settee_model::docid::DocId;
+use settee_model::json;
 use settee_model::selector::{FieldPath, Selector};
 
 use crate::context::Ctx;
@@ -66,7 +67,7 @@ fn doc_ids(ctx: &Ctx, body: &Value) -> Result<HashSet<DocId>, Error> {
         body.get("doc_ids")
     } else {
         let text = ctx.query.get("doc_ids").unwrap_or("null");
-        from_query = serde_json::from_str(text).map_err(|_| Error::invalid_json())?;
+        from_query = json::value(text.as_bytes()).map_err(|_| Error::invalid_json())?;
         Some(&from_query)
     };
     let ids: &Vec<Value> = ids.and_then(Value::as_array).ok_or_else(refused)?;
@@ -134,10 +135,10 @@ fn as_text(stored: &StoredDoc) -> Vec<u8> {
     script.into_text().unwrap_or_default()
 }
 
-/// A document as a JSON value, attachments as stubs.
+/// A document as a JSON value, attachments as stubs; nothing if it is no JSON, which was not let in.
 #[must_use]
-pub fn as_value(stored: &StoredDoc) -> Value {
-    serde_json::from_slice(&as_text(stored)).unwrap_or_default()
+pub fn as_value(stored: &StoredDoc) -> Option<Value> {
+    json::value(&as_text(stored)).ok()
 }
 
 /// Why a filter of a design document cannot be used.
@@ -153,7 +154,11 @@ async fn of_design_document(
     match db.open_doc(&id, Default::default()).await {
         Ok(opened) => {
             let document = as_value(&opened.doc);
-            match document.get(member).map(|functions| functions.get(function)) {
+            match document
+                .as_ref()
+                .and_then(|document| document.get(member))
+                .map(|functions| functions.get(function))
+            {
                 None => Error::NotFound(format!("missing json key: {member}").into()),
                 Some(None) => Error::NotFound(format!("missing json key: {function}").into()),
                 Some(Some(_)) => Error::NotImplemented,

@@ -105,3 +105,11 @@ proptest! {
         prop_assert_eq!(String::from_utf8(passed(&pieces)).unwrap(), wanted);
     }
 }
+
+#[test]
+fn empty_lines_before_a_request_are_passed_over() {
+    let text = "\r\nGET /?k=\"a\" HTTP/1.1\r\n\r\n\r\n\nGET /\"b\" HTTP/1.1\r\n\r\n";
+    let wanted = text.replace('"', "%22");
+    let mut framing = Framing::default();
+    assert_eq!(framing.follow(text.as_bytes()).as_deref(), Some(wanted.as_bytes()));
+}
