@@ -183,8 +183,7 @@ impl Db {
 
     /// Begins to upload an attachment of a document, ahead of the edit that names it.
     pub async fn upload(&self, id: &DocId, options: UploadOptions) -> Result<Upload, Error> {
-        let shard = self.database.owner_of(id)?.shard().await?;
-        Ok(Upload::new(&shard, options))
+        self.database.owner_of(id)?.upload(options).await
     }
 
     /// Reads an attachment of a document. `range` counts stored bytes, or decoded ones if `decode`

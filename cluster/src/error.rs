@@ -69,6 +69,9 @@ pub enum Error {
     /// The server is shutting down.
     #[error("The server is shutting down")]
     Closing,
+    /// The node that has the shard cannot be asked; the text names it and the cause.
+    #[error("{0}")]
+    Unreachable(String),
 }
 
 impl From<settee_engine::Error> for Error {

@@ -15,6 +15,9 @@ mod db;
 pub mod docs;
 mod error;
 pub mod info;
+mod local;
+#[allow(dead_code, reason = "laid for the cluster, not yet wired into the coordinator")]
+pub mod mesh;
 mod meta;
 mod node;
 mod quorum;

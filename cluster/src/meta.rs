@@ -12,7 +12,7 @@ use settee_model::docid::DbName;
 use settee_model::range::HashRange;
 
 use crate::Error;
-use crate::copy::ShardCopy;
+use crate::local::LocalCopy;
 use crate::ring::Ring;
 use crate::steps::blocking;
 
@@ -104,7 +104,7 @@ pub(crate) enum Stage {
 }
 
 /// Metadata on disk.
-pub(crate) struct MetaStore(ShardCopy);
+pub(crate) struct MetaStore(LocalCopy);
 
 /// What the store holds when it is opened.
 #[derive(Default)]
@@ -127,7 +127,7 @@ impl MetaStore {
     /// away at the next start.
     pub(crate) async fn open(engine: &Engine) -> Result<(MetaStore, Stored), Error> {
         let id = ShardId::parse(SHARD).map_err(|error| Error::Storage(error.to_string()))?;
-        let copy = ShardCopy::new(engine.clone(), id, Duration::MAX);
+        let copy = LocalCopy::new(engine.clone(), id, Duration::MAX);
         match copy.shard().await {
             Err(Error::DatabaseMissing) => copy.create().await?,
             other => drop(other?),
@@ -167,7 +167,7 @@ fn key_of(meta: &DbMeta) -> String {
     format!("{DATABASES}{}/{}", meta.created, meta.name)
 }
 
-fn load(store: &ShardCopy) -> Result<Stored, Error> {
+fn load(store: &LocalCopy) -> Result<Stored, Error> {
     let mut stored = Stored::default();
     for (key, text) in store.snapshot_now()?.properties()? {
         let key = String::from_utf8_lossy(&key);

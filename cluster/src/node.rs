@@ -15,6 +15,7 @@ use tokio::sync::{MutexGuard, Semaphore, watch};
 use crate::commits::Commits;
 use crate::copy::ShardCopy;
 use crate::database::Database;
+use crate::local::LocalCopy;
 use crate::meta::{MetaStore, Stage, database_of};
 use crate::steps::blocking;
 use crate::updates::{self, Event, Updates};
@@ -169,7 +170,8 @@ impl Node {
 
     /// The copies of all shards of a database, by range and owner.
     pub(crate) fn copies(&self, meta: &DbMeta) -> Result<Vec<Vec<ShardCopy>>, Error> {
-        let copy = |id| ShardCopy::new(self.engine.clone(), id, self.settings.patience());
+        let patience = self.settings.patience();
+        let copy = |id| ShardCopy::Local(LocalCopy::new(self.engine.clone(), id, patience));
         Ok(meta.shard_ids()?.into_iter().map(|id| vec![copy(id)]).collect())
     }
 

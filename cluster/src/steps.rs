@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 
 use crate::Error;
 
-/// A state that travels to a blocking thread for each step and comes back with its result.
+/// A state that travels to another thread or task for each step and comes back with its result.
 pub(crate) struct Steps<S, R>(At<S, R>);
 
 enum At<S, R> {
@@ -22,13 +22,10 @@ impl<S: Send + 'static, R: Send + 'static> Steps<S, R> {
         Steps(At::Idle(state))
     }
 
-    /// Begins a step unless one is running.
-    pub(crate) fn begin(&mut self, step: impl FnOnce(&mut S) -> R + Send + 'static) {
+    /// Begins a step as a task that gives the state back, unless one is running.
+    pub(crate) fn begin(&mut self, start: impl FnOnce(S) -> JoinHandle<(S, R)>) {
         self.0 = match std::mem::replace(&mut self.0, At::Lost) {
-            At::Idle(mut state) => At::Running(tokio::task::spawn_blocking(move || {
-                let result = step(&mut state);
-                (state, result)
-            })),
+            At::Idle(state) => At::Running(start(state)),
             other => other,
         };
     }

@@ -4,10 +4,12 @@
 use std::ops::Bound;
 
 use settee_engine::Snapshot;
+use tokio::task::JoinHandle;
 
 use crate::Error;
 use crate::changes::Filter;
-use crate::copy::{QUICK, ShardCopy};
+use crate::local::{LocalCopy, QUICK};
+use crate::mesh::{RemoteChanges, RemoteRows};
 use crate::shard::Fault;
 use crate::shard::changes::{ChangeScan, ChangeScanner, ShardStep};
 use crate::shard::rows::{self, RowBatch, RowScan, RowScanner, ShardHead};
@@ -19,11 +21,17 @@ pub(crate) struct RowStream {
     /// What came with the head.
     first: Option<RowBatch>,
     reads_ahead: bool,
-    steps: Steps<RowWork, Result<RowBatch, Fault>>,
+    steps: Steps<RowWork, Result<RowBatch, Error>>,
 }
 
-struct RowWork {
-    copy: ShardCopy,
+/// Where the rest comes from.
+enum RowWork {
+    Local(Box<LocalRows>),
+    Remote(Box<RemoteRows>),
+}
+
+struct LocalRows {
+    copy: LocalCopy,
     scan: RowScan,
     /// Made by the first step that needs it.
     scanner: Option<RowScanner>,
@@ -32,7 +40,7 @@ struct RowWork {
 impl RowStream {
     /// Head and first rows from memory alone; what comes after them is read anew.
     pub(crate) fn begin_resident(
-        copy: &ShardCopy,
+        copy: &LocalCopy,
         snapshot: Snapshot,
         scan: &RowScan,
         first: usize,
@@ -44,13 +52,13 @@ impl RowStream {
             let start = if scan.descending { &mut scan.range.1 } else { &mut scan.range.0 };
             *start = Bound::Excluded(last.id.clone());
         }
-        let work = RowWork { copy: copy.clone(), scan, scanner: None };
-        Ok(RowStream::new(head, first, work))
+        let work = LocalRows { copy: copy.clone(), scan, scanner: None };
+        Ok(RowStream::new(head, first, RowWork::Local(Box::new(work))))
     }
 
     /// Head and first rows, wherever they are. Blocks.
     pub(crate) fn begin_blocking(
-        copy: &ShardCopy,
+        copy: &LocalCopy,
         scan: RowScan,
         first: usize,
     ) -> Result<RowStream, Fault> {
@@ -58,8 +66,13 @@ impl RowStream {
         let head = rows::head(&snapshot, &scan)?;
         let mut scanner = RowScanner::new(snapshot, scan.clone());
         let first = scanner.step(first)?;
-        let work = RowWork { copy: copy.clone(), scan, scanner: Some(scanner) };
-        Ok(RowStream::new(head, first, work))
+        let work = LocalRows { copy: copy.clone(), scan, scanner: Some(scanner) };
+        Ok(RowStream::new(head, first, RowWork::Local(Box::new(work))))
+    }
+
+    /// What another node has begun to tell.
+    pub(crate) fn remote(head: ShardHead, first: RowBatch, rest: RemoteRows) -> RowStream {
+        RowStream::new(head, first, RowWork::Remote(Box::new(rest)))
     }
 
     fn new(head: ShardHead, first: RowBatch, work: RowWork) -> RowStream {
@@ -69,7 +82,7 @@ impl RowStream {
     /// Begins to read what [`RowStream::next`] will give, so that several streams read at once.
     pub(crate) fn begin(&mut self) {
         if self.first.is_none() {
-            self.steps.begin(RowWork::step);
+            self.steps.begin(RowWork::begin);
         }
     }
 
@@ -90,6 +103,21 @@ impl RowStream {
 }
 
 impl RowWork {
+    fn begin(self) -> JoinHandle<(RowWork, Result<RowBatch, Error>)> {
+        match self {
+            RowWork::Local(mut rows) => tokio::task::spawn_blocking(move || {
+                let batch = rows.step().map_err(Error::from);
+                (RowWork::Local(rows), batch)
+            }),
+            RowWork::Remote(mut rows) => tokio::spawn(async move {
+                let batch = rows.step().await;
+                (RowWork::Remote(rows), batch)
+            }),
+        }
+    }
+}
+
+impl LocalRows {
     fn step(&mut self) -> Result<RowBatch, Fault> {
         let scanner = match &mut self.scanner {
             Some(scanner) => scanner,
@@ -103,11 +131,17 @@ impl RowWork {
 pub(crate) struct ChangeStream {
     /// A step that was done at once.
     first: Option<ShardStep>,
-    steps: Steps<ChangeWork, Result<ShardStep, Fault>>,
+    steps: Steps<ChangeWork, Result<ShardStep, Error>>,
 }
 
-struct ChangeWork {
-    copy: ShardCopy,
+/// Where steps come from.
+enum ChangeWork {
+    Local(LocalChanges),
+    Remote(RemoteChanges),
+}
+
+struct LocalChanges {
+    copy: LocalCopy,
     scan: ChangeScan,
     /// Made by the first step that needs it.
     scanner: Option<ChangeScanner>,
@@ -115,20 +149,27 @@ struct ChangeWork {
 
 impl ChangeStream {
     /// Begins to scan; the first step, of so many changes at most, is done or on its way.
-    pub(crate) fn begin(copy: &ShardCopy, scan: ChangeScan, most: usize) -> ChangeStream {
-        let mut work = ChangeWork { copy: copy.clone(), scan, scanner: None };
+    pub(crate) fn begin(copy: &LocalCopy, scan: ChangeScan, most: usize) -> ChangeStream {
+        let mut work = LocalChanges { copy: copy.clone(), scan, scanner: None };
         let first = work.at_once(most);
-        let mut stream = ChangeStream { first, steps: Steps::new(work) };
+        let mut stream = ChangeStream { first, steps: Steps::new(ChangeWork::Local(work)) };
         if stream.first.is_none() {
             stream.go_on(most);
         }
         stream
     }
 
+    /// The same of a copy on another node.
+    pub(crate) fn remote(work: RemoteChanges, most: usize) -> ChangeStream {
+        let mut steps = Steps::new(ChangeWork::Remote(work));
+        steps.begin(|work| work.begin(most));
+        ChangeStream { first: None, steps }
+    }
+
     /// Begins a step of at most so many changes, unless one is done or running.
     pub(crate) fn go_on(&mut self, most: usize) {
         if self.first.is_none() {
-            self.steps.begin(move |work| work.step(most));
+            self.steps.begin(|work| work.begin(most));
         }
     }
 
@@ -136,12 +177,27 @@ impl ChangeStream {
     pub(crate) async fn result(&mut self) -> Result<Option<ShardStep>, Error> {
         match self.first.take() {
             Some(first) => Ok(Some(first)),
-            None => Ok(self.steps.result().await?.transpose()?),
+            None => self.steps.result().await?.transpose(),
         }
     }
 }
 
 impl ChangeWork {
+    fn begin(self, most: usize) -> JoinHandle<(ChangeWork, Result<ShardStep, Error>)> {
+        match self {
+            ChangeWork::Local(mut changes) => tokio::task::spawn_blocking(move || {
+                let step = changes.step(most).map_err(Error::from);
+                (ChangeWork::Local(changes), step)
+            }),
+            ChangeWork::Remote(mut changes) => tokio::spawn(async move {
+                let step = changes.step(most).await;
+                (ChangeWork::Remote(changes), step)
+            }),
+        }
+    }
+}
+
+impl LocalChanges {
     /// The first step, if it is a small one, all is in memory, and nobody's code decides. Whatever
     /// speaks against it, even an error, is left to the step on another thread.
     fn at_once(&mut self, most: usize) -> Option<ShardStep> {

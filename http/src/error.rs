@@ -246,6 +246,7 @@ impl From<settee_cluster::Error> for Error {
                 Error::Internal("internal_server_error", reason.into())
             }
             C::Closing => Error::Unavailable(error.to_string().into()),
+            C::Unreachable(_) => Error::Internal("nodedown", "progress not possible".into()),
         }
     }
 }

@@ -7,10 +7,13 @@ use std::vec;
 use bytes::{Buf, Bytes};
 use settee_engine::Snapshot;
 use settee_model::doc::{AttContent, Chunk, Encoding};
+use tokio::task::JoinHandle;
 
 use super::gzip::Decoder;
 use crate::Error;
 use crate::copy::ShardCopy;
+use crate::local::LocalCopy;
+use crate::mesh::RemoteAttachment;
 use crate::steps::Steps;
 
 /// Bytes of an attachment, in pieces.
@@ -27,9 +30,17 @@ struct Piece {
     ended: bool,
 }
 
+/// Where pieces come from.
+enum Work {
+    Local(LocalWork),
+    Remote(Box<RemoteAttachment>),
+    /// There is nobody to ask.
+    Failed(Error),
+}
+
 /// What is done on threads that may block.
-struct Work {
-    copy: Result<ShardCopy, Error>,
+struct LocalWork {
+    copy: LocalCopy,
     snapshot: Option<Snapshot>,
     chunks: vec::IntoIter<Chunk>,
     /// What of the current chunk was not looked at yet.
@@ -48,16 +59,12 @@ impl AttStream {
         decode: bool,
     ) -> AttStream {
         let range = range.unwrap_or(0..u64::MAX);
-        let decode = decode && content.encoding == Encoding::Gzip;
-        let length = if decode { u64::MAX } else { content.stored_length };
-        let work = Work {
-            copy,
-            snapshot: None,
-            chunks: content.chunks.clone().into_iter(),
-            stored: Bytes::new(),
-            skip: range.start,
-            left: range.end.min(length).saturating_sub(range.start),
-            decoder: decode.then(Decoder::new),
+        let work = match copy {
+            Ok(ShardCopy::Local(copy)) => Work::Local(LocalWork::new(copy, content, range, decode)),
+            Ok(ShardCopy::Remote(copy)) => {
+                Work::Remote(Box::new(copy.attachment(content, range, decode)))
+            }
+            Err(error) => Work::Failed(error),
         };
         AttStream { work: Steps::new(work), ended: false }
     }
@@ -67,7 +74,7 @@ impl AttStream {
         if self.ended {
             return None;
         }
-        self.work.begin(Work::piece);
+        self.work.begin(Work::begin);
         let piece = match self.work.result().await {
             Ok(piece) => piece.unwrap_or_else(|| Ok(Piece::default())),
             Err(error) => Err(error),
@@ -75,7 +82,7 @@ impl AttStream {
         self.ended = piece.as_ref().map_or(true, |piece| piece.ended);
         // While the client takes this piece the next one is read.
         if !self.ended {
-            self.work.begin(Work::piece);
+            self.work.begin(Work::begin);
         }
         match piece {
             Ok(piece) if piece.bytes.is_empty() => None,
@@ -85,6 +92,39 @@ impl AttStream {
 }
 
 impl Work {
+    fn begin(self) -> JoinHandle<(Work, Result<Piece, Error>)> {
+        match self {
+            Work::Local(mut local) => tokio::task::spawn_blocking(move || {
+                let piece = local.piece();
+                (Work::Local(local), piece)
+            }),
+            Work::Remote(mut remote) => tokio::spawn(async move {
+                let piece = remote.piece().await;
+                let piece = piece.map(|bytes| Piece { ended: bytes.is_empty(), bytes });
+                (Work::Remote(remote), piece)
+            }),
+            Work::Failed(error) => {
+                tokio::spawn(async move { (Work::Failed(error.clone()), Err(error)) })
+            }
+        }
+    }
+}
+
+impl LocalWork {
+    fn new(copy: LocalCopy, content: &AttContent, range: Range<u64>, decode: bool) -> LocalWork {
+        let decode = decode && content.encoding == Encoding::Gzip;
+        let length = if decode { u64::MAX } else { content.stored_length };
+        LocalWork {
+            copy,
+            snapshot: None,
+            chunks: content.chunks.clone().into_iter(),
+            stored: Bytes::new(),
+            skip: range.start,
+            left: range.end.min(length).saturating_sub(range.start),
+            decoder: decode.then(Decoder::new),
+        }
+    }
+
     /// The next bytes that were asked for; none only at the end.
     fn piece(&mut self) -> Result<Piece, Error> {
         while self.left > 0 {
@@ -126,7 +166,7 @@ impl Work {
             }
             let snapshot = match &mut self.snapshot {
                 Some(snapshot) => snapshot,
-                none => none.insert(self.copy.clone()?.snapshot_now()?),
+                none => none.insert(self.copy.snapshot_now()?),
             };
             self.stored = snapshot.chunk(&chunk)?;
             return Ok(true);

@@ -8,9 +8,11 @@ use md5::{Digest, Md5};
 use settee_engine::Shard;
 use settee_engine::shard::ChunkWriter;
 use settee_model::doc::{AttContent, Encoding, Uploaded};
+use tokio::task::JoinHandle;
 
 use super::gzip::Encoder;
 use crate::Error;
+use crate::mesh::RemoteUpload;
 use crate::steps::Steps;
 
 /// Bytes that are gathered before they are worked on; about twice as many are in memory at most.
@@ -43,8 +45,14 @@ pub struct Finished {
     pub identity_md5: [u8; 16],
 }
 
+/// Where the bytes go.
+enum Work {
+    Local(Box<LocalWork>),
+    Remote(Box<RemoteUpload>),
+}
+
 /// What is done with the bytes, on threads that may block.
-struct Work {
+struct LocalWork {
     writer: ChunkWriter,
     client_gzip: bool,
     /// The server's own compression, and the digest of what went into it.
@@ -59,7 +67,7 @@ impl Upload {
     pub(crate) fn new(shard: &Arc<Shard>, options: UploadOptions) -> Upload {
         let client_gzip = options.encoding == Encoding::Gzip;
         let level = options.compress.filter(|level| !client_gzip && (1..=9).contains(level));
-        let work = Work {
+        let work = LocalWork {
             writer: shard.chunk_writer(),
             client_gzip,
             gzip: level.map(|level| (Encoder::new(level), Md5::new())),
@@ -68,6 +76,15 @@ impl Upload {
             length: 0,
             stored_length: 0,
         };
+        Upload::of(Work::Local(Box::new(work)))
+    }
+
+    /// Sends the bytes to another node.
+    pub(crate) fn remote(upload: RemoteUpload) -> Upload {
+        Upload::of(Work::Remote(Box::new(upload)))
+    }
+
+    fn of(work: Work) -> Upload {
         Upload { work: Steps::new(work), gathered: Vec::new(), length: 0 }
     }
 
@@ -82,19 +99,37 @@ impl Upload {
     pub async fn finish(mut self) -> Result<Finished, Error> {
         self.work.result().await?.transpose()?;
         let (work, gathered) = (self.work.into_state().await?, self.gathered);
-        crate::steps::blocking(move || work.finish(gathered)).await
+        match work {
+            Work::Local(work) => crate::steps::blocking(move || work.finish(gathered)).await,
+            Work::Remote(upload) => upload.finish(gathered).await,
+        }
     }
 
     async fn work_off(&mut self) -> Result<(), Error> {
         self.work.result().await?.transpose()?;
         let gathered = mem::take(&mut self.gathered);
         self.length = 0;
-        self.work.begin(move |work| gathered.iter().try_for_each(|bytes| work.take(bytes)));
+        self.work.begin(|work| work.begin(gathered));
         Ok(())
     }
 }
 
 impl Work {
+    fn begin(self, gathered: Vec<Bytes>) -> JoinHandle<(Work, Result<(), Error>)> {
+        match self {
+            Work::Local(mut work) => tokio::task::spawn_blocking(move || {
+                let taken = gathered.iter().try_for_each(|bytes| work.take(bytes));
+                (Work::Local(work), taken)
+            }),
+            Work::Remote(mut upload) => tokio::spawn(async move {
+                let sent = upload.send(gathered).await;
+                (Work::Remote(upload), sent)
+            }),
+        }
+    }
+}
+
+impl LocalWork {
     fn take(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.length += bytes.len() as u64;
         let Some((encoder, identity_md5)) = &mut self.gzip else { return self.store(bytes) };

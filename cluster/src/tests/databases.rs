@@ -122,7 +122,7 @@ async fn what_was_half_made_is_cleared_away() {
     let db = node.db("half", 2).await;
     assert_eq!(db.info().await.unwrap().doc_count, 0);
     for copy in db.node.copies(&half).unwrap().concat() {
-        assert_eq!(copy.shard().await.map(drop), Err(Error::DatabaseMissing));
+        assert_eq!(copy.state().await.map(drop), Err(Error::DatabaseMissing));
     }
 }
 

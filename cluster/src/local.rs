@@ -1,0 +1,215 @@
+//! A copy of a shard in this process. Never knows who asks: the coordinator, or another node.
+//!
+//! Reads are tried on the async thread as long as everything is in memory, and go to a thread that
+//! may block otherwise. No thread is held while somebody is slow to take an answer.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use settee_engine::shard::{Batch, Outcome};
+use settee_engine::{Engine, Shard, ShardId, Snapshot};
+use settee_model::docid::DocId;
+use tokio::sync::oneshot;
+
+use crate::Error;
+use crate::attachment::{Upload, UploadOptions};
+use crate::docs::{BulkGet, IdRevs, OpenOptions, OpenedDoc, RevResult, Revs, RevsDiff};
+use crate::rows::{DocRow, Namespace};
+use crate::shard::changes::ChangeScan;
+use crate::shard::rows::RowScan;
+use crate::shard::state::{self, ShardState};
+use crate::shard::{Fault, open, revs, rows};
+use crate::steps::blocking;
+use crate::streams::{ChangeStream, RowStream};
+
+/// Documents that an async thread may look at in one go.
+pub(crate) const QUICK: usize = 64;
+
+/// A copy of a shard on this node's disk.
+#[derive(Clone)]
+pub(crate) struct LocalCopy {
+    engine: Engine,
+    id: ShardId,
+    /// How long an answer may take.
+    patience: Duration,
+}
+
+impl LocalCopy {
+    pub(crate) fn new(engine: Engine, id: ShardId, patience: Duration) -> LocalCopy {
+        LocalCopy { engine, id, patience }
+    }
+
+    /// Makes the shard; durable when it returns.
+    pub(crate) async fn create(&self) -> Result<(), Error> {
+        let copy = self.clone();
+        blocking(move || Ok(copy.engine.create_shard(&copy.id).map(drop)?)).await
+    }
+
+    /// Removes the shard and its files, if it is there.
+    pub(crate) async fn remove(&self) -> Result<(), Error> {
+        let copy = self.clone();
+        blocking(move || match copy.engine.drop_shard(&copy.id) {
+            Err(settee_engine::Error::ShardMissing { .. }) => Ok(()),
+            other => Ok(other?),
+        })
+        .await
+    }
+
+    /// Hands writes to the shard's writer; answers when they are durable, one outcome for each.
+    pub(crate) async fn write(&self, batch: Batch) -> Result<Vec<Outcome>, Error> {
+        let shard = self.shard().await?;
+        let (tell, told) = oneshot::channel();
+        // Nobody listens any more if the request was given up; the write stands all the same.
+        shard.submit(batch, Box::new(move |outcome| drop(tell.send(outcome))));
+        self.in_time(async { Ok(told.await.map_err(|_| Error::Closing)??) }).await
+    }
+
+    pub(crate) async fn open(&self, id: DocId, options: OpenOptions) -> Result<OpenedDoc, Error> {
+        self.read(1, move |snapshot| open::open(snapshot, &id, &options)).await
+    }
+
+    pub(crate) async fn revisions(
+        &self,
+        id: DocId,
+        asked: Revs,
+        latest: bool,
+    ) -> Result<Vec<RevResult>, Error> {
+        self.read(1, move |snapshot| open::revisions(snapshot, &id, &asked, latest)).await
+    }
+
+    pub(crate) async fn revisions_of_many(
+        &self,
+        lines: Vec<BulkGet>,
+        latest: bool,
+    ) -> Result<Vec<Vec<RevResult>>, Error> {
+        let count = lines.len();
+        self.read(count, move |snapshot| {
+            let open = |line: &BulkGet| open::revisions(snapshot, &line.id, &line.revs, latest);
+            lines.iter().map(open).collect()
+        })
+        .await
+    }
+
+    pub(crate) async fn revs_diff(&self, asked: Vec<IdRevs>) -> Result<Vec<RevsDiff>, Error> {
+        let count = asked.len();
+        self.read(count, move |snapshot| revs::diff(snapshot, &asked)).await
+    }
+
+    pub(crate) async fn purged(&self) -> Result<Vec<IdRevs>, Error> {
+        self.read(usize::MAX, revs::purged).await
+    }
+
+    /// Rows of given keys, in their order; `None` where there is no such document.
+    pub(crate) async fn rows_of(
+        &self,
+        keys: Vec<DocId>,
+        include_docs: bool,
+        conflicts: bool,
+    ) -> Result<Vec<Option<DocRow>>, Error> {
+        let count = keys.len();
+        let ask =
+            move |snapshot: &Snapshot| rows::of_keys(snapshot, &keys, include_docs, conflicts);
+        self.read(count, ask).await
+    }
+
+    /// How many rows a namespace has.
+    pub(crate) async fn total(&self, namespace: Namespace) -> Result<u64, Error> {
+        self.read(1, move |snapshot| rows::total(snapshot, namespace)).await
+    }
+
+    /// Begins to scan rows; `first` of them come with the head, if there are so many.
+    pub(crate) async fn rows(&self, scan: RowScan, first: usize) -> Result<RowStream, Error> {
+        if let Some(snapshot) = self.resident(first) {
+            match RowStream::begin_resident(self, snapshot, &scan, first) {
+                Err(fault) if fault.is_absence() => {}
+                done => return Ok(done?),
+            }
+        }
+        let copy = self.clone();
+        let begin = blocking(move || Ok(RowStream::begin_blocking(&copy, scan, first)?));
+        self.in_time(begin).await
+    }
+
+    /// Begins to scan changes; what fails is told by the stream.
+    pub(crate) fn changes(&self, scan: ChangeScan, first: usize) -> ChangeStream {
+        ChangeStream::begin(self, scan, first)
+    }
+
+    /// Whether there is nothing after a position, as far as can be said without blocking.
+    pub(crate) fn ends_at(&self, seq: u64) -> bool {
+        let open = self.engine.shard_if_open(&self.id);
+        open.is_some_and(|shard| shard.snapshot().update_seq() <= seq)
+    }
+
+    /// Counts, sizes and sequences.
+    pub(crate) async fn state(&self) -> Result<ShardState, Error> {
+        // Nothing of this reads a page, so it waits for the disk only if the shard is closed.
+        let shard = self.shard().await?;
+        Ok(state::of_shard(&shard)?)
+    }
+
+    /// Sequence of the last change.
+    pub(crate) async fn update_seq(&self) -> Result<u64, Error> {
+        self.read(1, |snapshot| Ok(snapshot.update_seq())).await
+    }
+
+    /// Counts and sizes of a partition.
+    pub(crate) async fn partition(&self, partition: String) -> Result<ShardState, Error> {
+        self.read(1, move |snapshot| state::of_partition(snapshot, &partition)).await
+    }
+
+    /// Begins to compact, remembering so many generations of each branch.
+    pub(crate) async fn compact(&self, revs_limit: u32) -> Result<(), Error> {
+        self.shard().await?.compact(revs_limit);
+        Ok(())
+    }
+
+    /// Begins to take an attachment in.
+    pub(crate) async fn upload(&self, options: UploadOptions) -> Result<Upload, Error> {
+        Ok(Upload::new(&self.shard().await?, options))
+    }
+
+    /// The shard itself, for work that streams bytes in or out of it.
+    pub(crate) async fn shard(&self) -> Result<Arc<Shard>, Error> {
+        if let Some(shard) = self.engine.shard_if_open(&self.id) {
+            return Ok(shard);
+        }
+        let copy = self.clone();
+        self.in_time(blocking(move || Ok(copy.engine.shard(&copy.id)?))).await
+    }
+
+    /// The shard as it is now. Blocks if it is not open.
+    pub(crate) fn snapshot_now(&self) -> Result<Snapshot, settee_engine::Error> {
+        Ok(self.engine.shard(&self.id)?.snapshot())
+    }
+
+    /// A snapshot that never waits for the disk, for work on so many documents; none if that would
+    /// keep the thread busy for too long.
+    pub(crate) fn resident(&self, documents: usize) -> Option<Snapshot> {
+        let shard = (documents <= QUICK).then(|| self.engine.shard_if_open(&self.id))?;
+        Some(shard?.snapshot().resident_only())
+    }
+
+    /// Asks about so many documents: at once if everything needed is in memory, otherwise on a
+    /// thread that may block.
+    async fn read<R: Send + 'static>(
+        &self,
+        documents: usize,
+        ask: impl Fn(&Snapshot) -> Result<R, Fault> + Send + 'static,
+    ) -> Result<R, Error> {
+        if let Some(snapshot) = self.resident(documents) {
+            match ask(&snapshot) {
+                Err(fault) if fault.is_absence() => {}
+                done => return Ok(done?),
+            }
+        }
+        let copy = self.clone();
+        self.in_time(blocking(move || Ok(ask(&copy.snapshot_now()?)?))).await
+    }
+
+    /// Gives up waiting for what takes too long; it may still happen.
+    async fn in_time<R>(&self, work: impl Future<Output = Result<R, Error>>) -> Result<R, Error> {
+        tokio::time::timeout(self.patience, work).await.unwrap_or(Err(Error::Timeout))
+    }
+}

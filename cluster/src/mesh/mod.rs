@@ -1,0 +1,36 @@
+//! The mesh: how nodes reach each other's shards. gRPC over one connection to each peer; a peer
+//! proves the cluster secret before it is told anything, every call has a deadline, and a peer that
+//! is down costs nothing but the look at a flag. The only room that knows `tonic`.
+//!
+//! `peer` is the client's side of a node, `remote` a shard copy there as the coordinator sees it;
+//! `server` listens, `greet` lets callers in, `shards` asks the local copy. `handshake`, `backoff`
+//! and `detector` decide without IO; `wire` is the values as messages. See `docs/mesh.md`.
+
+mod backoff;
+mod detector;
+mod greet;
+mod handshake;
+mod peer;
+mod raft;
+mod remote;
+mod remote_feeds;
+mod remote_files;
+mod secret;
+mod server;
+mod sessions;
+mod settings;
+mod shards;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+pub use detector::Liveness;
+pub use handshake::{NodeIdentity, VERSIONS, Versions};
+pub use peer::Peer;
+pub use raft::{RaftAnswer, RaftCall, RaftPieces, RaftPort};
+pub(crate) use remote::RemoteCopy;
+pub(crate) use remote_feeds::{RemoteChanges, RemoteRows};
+pub(crate) use remote_files::{RemoteAttachment, RemoteUpload};
+pub use secret::{NoSecret, Secret};
+pub use server::{MeshServer, StartError};
+pub use settings::{MeshSettings, PORT, Timing, TlsFiles};

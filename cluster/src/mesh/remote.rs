@@ -1,0 +1,146 @@
+//! A shard copy on another node: the same questions as of a local one, asked over the mesh.
+
+use settee_engine::ShardId;
+use settee_engine::shard::{Batch, Outcome};
+use settee_model::docid::DocId;
+
+use super::peer::{Line, Peer};
+use super::remote_feeds::{RemoteChanges, RemoteRows};
+use super::wire::{self, all, each, malformed};
+use crate::Error;
+use crate::docs::{BulkGet, IdRevs, OpenOptions, OpenedDoc, RevResult, Revs, RevsDiff};
+use crate::rows::{DocRow, Namespace};
+use crate::shard::changes::ChangeScan;
+use crate::shard::rows::RowScan;
+use crate::shard::state::ShardState;
+use crate::streams::{ChangeStream, RowStream};
+
+/// A copy of a shard on another node.
+#[derive(Clone)]
+pub(crate) struct RemoteCopy {
+    pub(super) peer: Peer,
+    id: ShardId,
+}
+
+/// Calls a method of the shards' service with a message.
+macro_rules! call {
+    ($copy:ident . $method:ident ( $message:expr )) => {{
+        let message = $message;
+        $copy.peer.call(async |line: Line| line.shards().$method(message).await).await
+    }};
+}
+
+impl RemoteCopy {
+    pub(crate) fn new(peer: Peer, id: ShardId) -> RemoteCopy {
+        RemoteCopy { peer, id }
+    }
+
+    pub(super) fn shard(&self) -> String {
+        self.id.as_str().into()
+    }
+
+    fn ask(&self) -> wire::ShardAsk {
+        wire::ShardAsk { shard: self.shard() }
+    }
+
+    pub(crate) async fn create(&self) -> Result<(), Error> {
+        call!(self.create(self.ask())).map(drop)
+    }
+
+    pub(crate) async fn remove(&self) -> Result<(), Error> {
+        call!(self.remove(self.ask())).map(drop)
+    }
+
+    pub(crate) async fn compact(&self, revs_limit: u32) -> Result<(), Error> {
+        let ask = wire::CompactAsk { shard: self.shard(), revs_limit };
+        call!(self.compact(ask)).map(drop)
+    }
+
+    pub(crate) async fn write(&self, batch: Batch) -> Result<Vec<Outcome>, Error> {
+        // What was uploaded for the batch is held here until the answer has come.
+        let asked = batch.writes.len();
+        let answer = call!(self.write_batch(wire::WriteAsk::new(self.shard(), &batch)))?;
+        let outcomes = all(answer.outcomes)?;
+        as_many(outcomes, asked)
+    }
+
+    pub(crate) async fn open(&self, id: DocId, options: OpenOptions) -> Result<OpenedDoc, Error> {
+        call!(self.open(wire::OpenAsk::new(self.shard(), &id, &options)))?.try_into()
+    }
+
+    pub(crate) async fn revisions(
+        &self,
+        id: DocId,
+        revs: Revs,
+        latest: bool,
+    ) -> Result<Vec<RevResult>, Error> {
+        let mut lines = self.revisions_of_many(vec![BulkGet { id, revs }], latest).await?;
+        lines.pop().ok_or_else(|| malformed("no revisions"))
+    }
+
+    pub(crate) async fn revisions_of_many(
+        &self,
+        lines: Vec<BulkGet>,
+        latest: bool,
+    ) -> Result<Vec<Vec<RevResult>>, Error> {
+        let ask = wire::RevisionsAsk { shard: self.shard(), lines: each(&lines), latest };
+        as_many(all(call!(self.revisions(ask))?.lines)?, lines.len())
+    }
+
+    pub(crate) async fn revs_diff(&self, asked: Vec<IdRevs>) -> Result<Vec<RevsDiff>, Error> {
+        let ask = wire::RevsDiffAsk { shard: self.shard(), asked: each(&asked) };
+        as_many(each(call!(self.revs_diff(ask))?.lines), asked.len())
+    }
+
+    pub(crate) async fn purged(&self) -> Result<Vec<IdRevs>, Error> {
+        Ok(each(call!(self.purged(self.ask()))?.purged))
+    }
+
+    pub(crate) async fn rows_of(
+        &self,
+        keys: Vec<DocId>,
+        include_docs: bool,
+        conflicts: bool,
+    ) -> Result<Vec<Option<DocRow>>, Error> {
+        let asked = keys.len();
+        let keys = keys.iter().map(|key| key.as_str().into()).collect();
+        let ask = wire::RowsOfAsk { shard: self.shard(), keys, include_docs, conflicts };
+        let rows = call!(self.rows_of(ask))?.rows.into_iter();
+        let rows = rows.map(|row| row.row.map(DocRow::try_from).transpose());
+        as_many(rows.collect::<Result<_, _>>()?, asked)
+    }
+
+    pub(crate) async fn total(&self, namespace: Namespace) -> Result<u64, Error> {
+        let namespace = wire::Namespace::from(namespace).into();
+        let ask = wire::TotalAsk { shard: self.shard(), namespace };
+        Ok(call!(self.total(ask))?.number)
+    }
+
+    pub(crate) async fn rows(&self, scan: RowScan, first: usize) -> Result<RowStream, Error> {
+        let (head, batch, rest) = RemoteRows::begin(self, &scan, first).await?;
+        Ok(RowStream::remote(head, batch, rest))
+    }
+
+    pub(crate) fn changes(&self, scan: ChangeScan, first: usize) -> ChangeStream {
+        ChangeStream::remote(RemoteChanges::new(self.clone(), scan), first)
+    }
+
+    pub(crate) async fn state(&self) -> Result<ShardState, Error> {
+        let ask = wire::StateAsk { shard: self.shard(), partition: None };
+        Ok(call!(self.state(ask))?.into())
+    }
+
+    pub(crate) async fn update_seq(&self) -> Result<u64, Error> {
+        Ok(call!(self.update_seq(self.ask()))?.number)
+    }
+
+    pub(crate) async fn partition(&self, partition: String) -> Result<ShardState, Error> {
+        let ask = wire::StateAsk { shard: self.shard(), partition: Some(partition) };
+        Ok(call!(self.state(ask))?.into())
+    }
+}
+
+/// An answer for each question, or none is believed.
+fn as_many<T>(answers: Vec<T>, asked: usize) -> Result<Vec<T>, Error> {
+    if answers.len() == asked { Ok(answers) } else { Err(malformed("number of answers")) }
+}

@@ -1,0 +1,120 @@
+//! Attachments from and to a copy on another node, piece by piece.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use settee_model::doc::{AttContent, Encoding, Hold, Uploaded};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Streaming;
+
+use super::peer::{Line, Thread};
+use super::remote::RemoteCopy;
+use super::wire::{self, need, upload_part::Part};
+use crate::Error;
+use crate::attachment::{Finished, Upload, UploadOptions};
+
+/// An attachment on its way here.
+pub(crate) struct RemoteAttachment {
+    copy: RemoteCopy,
+    ask: wire::AttachmentAsk,
+    /// Begun by the first piece.
+    under_way: Option<(Streaming<wire::Piece>, Thread)>,
+}
+
+impl RemoteAttachment {
+    /// The next piece; an empty one is the end.
+    pub(crate) async fn piece(&mut self) -> Result<Bytes, Error> {
+        let (pieces, thread) = match &mut self.under_way {
+            Some(under_way) => under_way,
+            none => {
+                let ask = self.ask.clone();
+                let ask = async |line: Line| line.shards().read_attachment(ask).await;
+                none.insert(self.copy.peer.stream(ask).await?)
+            }
+        };
+        let piece = thread.step(pieces.message()).await?;
+        Ok(piece.map(|piece| piece.bytes).unwrap_or_default())
+    }
+}
+
+/// An attachment on its way there.
+pub(crate) struct RemoteUpload {
+    parts: mpsc::Sender<wire::UploadPart>,
+    answers: Streaming<wire::UploadDone>,
+    thread: Thread,
+}
+
+impl RemoteCopy {
+    /// A range of an attachment, decoded or as stored.
+    pub(crate) fn attachment(
+        &self,
+        content: &AttContent,
+        range: Range<u64>,
+        decode: bool,
+    ) -> RemoteAttachment {
+        let end = (range.end != u64::MAX).then_some(range.end);
+        let ask = wire::AttachmentAsk {
+            shard: self.shard(),
+            content: Some(content.into()),
+            end,
+            start: range.start,
+            decode,
+        };
+        RemoteAttachment { copy: self.clone(), ask, under_way: None }
+    }
+
+    /// Begins to take an attachment in.
+    pub(crate) async fn upload(&self, options: UploadOptions) -> Result<Upload, Error> {
+        let (parts, stream) = mpsc::channel(1);
+        let begin = wire::UploadBegin {
+            shard: self.shard(),
+            gzip: options.encoding == Encoding::Gzip,
+            compress: options.compress,
+        };
+        // There is room: it was just made.
+        let _ = parts.try_send(wire::UploadPart { part: Some(Part::Begin(begin)) });
+        let ask = async |line: Line| line.shards().upload(ReceiverStream::new(stream)).await;
+        let (answers, thread) = self.peer.stream(ask).await?;
+        Ok(Upload::remote(RemoteUpload { parts, answers, thread }))
+    }
+}
+
+impl RemoteUpload {
+    /// Sends bytes; waits while the other node's disk is behind.
+    pub(crate) async fn send(&mut self, gathered: Vec<Bytes>) -> Result<(), Error> {
+        for bytes in gathered {
+            self.part(Part::Bytes(bytes)).await?;
+        }
+        Ok(())
+    }
+
+    async fn part(&mut self, part: Part) -> Result<(), Error> {
+        let part = wire::UploadPart { part: Some(part) };
+        match timeout(self.thread.patience(), self.parts.send(part)).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(_)) => {}
+            Err(_) => return Err(Error::Timeout),
+        }
+        // It takes no more: its answer says why.
+        match self.thread.step(self.answers.message()).await {
+            Ok(_) => Err(self.thread.cut()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Ends the upload. What was uploaded is held there as long as the stream lives here.
+    pub(crate) async fn finish(mut self, gathered: Vec<Bytes>) -> Result<Finished, Error> {
+        self.send(gathered).await?;
+        self.part(Part::Finish(wire::Nothing {})).await?;
+        let done = self.thread.step(self.answers.message()).await?;
+        let done = done.ok_or_else(|| self.thread.cut())?;
+        let content = need(done.content, "content of an upload")?.try_into()?;
+        let identity_md5 = wire::digest(&done.identity_md5, "digest of an upload")?;
+        let hold = Hold::new(Arc::new(Mutex::new(self)));
+        Ok(Finished { uploaded: Uploaded { content, hold }, identity_md5 })
+    }
+}

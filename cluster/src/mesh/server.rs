@@ -1,0 +1,136 @@
+//! The node's ear: listens for peers and hands their calls to the services. Knows no shard.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use settee_engine::Engine;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tonic::codegen::InterceptedService;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic::{Request, Response, Status};
+
+use super::greet::{Gate, Greeter, MESSAGE_MAX};
+use super::peer::{CONNECTION_WINDOW, PROBE_EVERY, PROBE_WAIT, STREAM_WINDOW};
+use super::raft::{RaftPort, RaftService};
+use super::sessions::Sessions;
+use super::settings::MeshSettings;
+use super::shards::ShardService;
+use super::wire;
+use super::wire::greeting_server::GreetingServer;
+use super::wire::health_server::{Health, HealthServer};
+use super::wire::raft_server::RaftServer;
+use super::wire::shards_server::ShardsServer;
+
+/// Streams that a connection may have open.
+const STREAMS: u32 = 4096;
+/// How long calls that are under way may take to end when the node stops.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Why a node does not listen to its peers.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address cannot be listened on.
+    #[error("cannot listen for peers on {0}: {1}")]
+    Listen(SocketAddr, io::Error),
+    /// Certificates are set, and this build has no TLS.
+    #[error("TLS between nodes is not built in: unset the certificates of the mesh")]
+    NoTls,
+}
+
+/// A node that listens to its peers, until it is stopped or dropped.
+pub struct MeshServer {
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    serving: JoinHandle<()>,
+}
+
+struct HealthService(Arc<MeshSettings>);
+
+#[tonic::async_trait]
+impl Health for HealthService {
+    async fn ping(&self, _: Request<wire::PingAsk>) -> Result<Response<wire::Pong>, Status> {
+        let version = self.0.versions.newest;
+        Ok(Response::new(wire::Pong { version, node: Some((&self.0.node).into()) }))
+    }
+}
+
+impl MeshServer {
+    /// Begins to listen. Peers reach the shards of the engine, and Raft.
+    pub async fn start(
+        settings: Arc<MeshSettings>,
+        engine: Engine,
+        raft: Arc<dyn RaftPort>,
+    ) -> Result<MeshServer, StartError> {
+        if settings.tls.is_some() {
+            return Err(StartError::NoTls);
+        }
+        let failed = |error| StartError::Listen(settings.listen, error);
+        let listener = TcpListener::bind(settings.listen).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let router = router(&settings, engine, raft);
+        let (stop, stopped) = oneshot::channel();
+        let serving = tokio::spawn(async move {
+            // A sender that was dropped is a stop, too.
+            let stopped = async { drop(stopped.await) };
+            if let Err(error) = router.serve_with_incoming_shutdown(incoming, stopped).await {
+                tracing::error!(%error, "the mesh has stopped listening");
+            }
+        });
+        tracing::info!(%address, "listening for peers");
+        Ok(MeshServer { address, stop: Some(stop), serving })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Takes no more calls, and waits a little for those that are under way.
+    pub async fn stop(mut self) {
+        if let Some(stop) = self.stop.take() {
+            // It has stopped by itself if nobody hears this.
+            let _ = stop.send(());
+        }
+        if timeout(FAREWELL, &mut self.serving).await.is_err() {
+            self.serving.abort();
+        }
+    }
+}
+
+fn router(
+    settings: &Arc<MeshSettings>,
+    engine: Engine,
+    raft: Arc<dyn RaftPort>,
+) -> tonic::transport::server::Router {
+    let sessions = Arc::new(Sessions::new());
+    let gate = Gate(sessions.clone());
+    let largest = settings.message_max;
+    let greeter = GreetingServer::new(Greeter::new(settings.clone(), sessions))
+        .max_decoding_message_size(MESSAGE_MAX);
+    let health =
+        HealthServer::new(HealthService(settings.clone())).max_decoding_message_size(MESSAGE_MAX);
+    let shards = ShardsServer::new(ShardService::new(engine, settings.timing.call))
+        .max_decoding_message_size(largest)
+        .max_encoding_message_size(largest);
+    let raft = RaftServer::new(RaftService(raft))
+        .max_decoding_message_size(largest)
+        .max_encoding_message_size(largest);
+    Server::builder()
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_concurrent_streams(STREAMS)
+        .http2_keepalive_interval(Some(PROBE_EVERY))
+        .http2_keepalive_timeout(Some(PROBE_WAIT))
+        .add_service(greeter)
+        .add_service(InterceptedService::new(health, gate.clone()))
+        .add_service(InterceptedService::new(shards, gate.clone()))
+        .add_service(InterceptedService::new(raft, gate))
+}

@@ -1,0 +1,308 @@
+//! What peers ask of this node's shards, handed to the local copy. Nothing is decided here.
+
+use std::time::Duration;
+
+use settee_engine::{Engine, ShardId};
+use settee_model::doc::{AttContent, Encoding};
+use settee_model::docid::DocId;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::wire::shards_server::Shards;
+use super::wire::{self, each, malformed, need, status_of, upload_part::Part};
+use crate::Error;
+use crate::attachment::{AttStream, Finished, Upload, UploadOptions};
+use crate::copy::ShardCopy;
+use crate::docs::BulkGet;
+use crate::local::LocalCopy;
+use crate::streams::{ChangeStream, RowStream};
+
+/// The shards of this node.
+pub(crate) struct ShardService {
+    engine: Engine,
+    patience: Duration,
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+type Answers<T> = ReceiverStream<Result<T, Status>>;
+
+impl ShardService {
+    pub(crate) fn new(engine: Engine, patience: Duration) -> ShardService {
+        ShardService { engine, patience }
+    }
+
+    /// The copy of that name. Those that a node keeps for itself are none of its peers' business.
+    fn copy(&self, shard: &str) -> Result<LocalCopy, Status> {
+        let id = ShardId::parse(shard).map_err(|error| refuse(&error.to_string()))?;
+        if shard.starts_with('_') {
+            return Err(refuse("a node's own shard"));
+        }
+        Ok(LocalCopy::new(self.engine.clone(), id, self.patience))
+    }
+
+    /// The first question of a stream.
+    async fn first<A>(&self, asks: &mut Streaming<A>) -> Result<A, Status> {
+        let ask = timeout(self.patience, asks.message()).await;
+        let ask = ask.map_err(|_| status_of(Error::Timeout))??;
+        need(ask, "no question").map_err(status_of)
+    }
+}
+
+fn refuse(why: &str) -> Status {
+    status_of(Error::BadRequest(why.into()))
+}
+
+fn answer<T>(result: Result<T, Error>) -> Answer<T> {
+    result.map(Response::new).map_err(status_of)
+}
+
+fn nothing(result: Result<(), Error>) -> Answer<wire::Nothing> {
+    answer(result.map(|()| wire::Nothing {}))
+}
+
+fn number(result: Result<u64, Error>) -> Answer<wire::Number> {
+    answer(result.map(|number| wire::Number { number }))
+}
+
+/// A count that fits whatever it counts.
+fn count(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+#[tonic::async_trait]
+impl Shards for ShardService {
+    type RowsStream = Answers<wire::RowsAnswer>;
+    type ChangesStream = Answers<wire::ChangesStep>;
+    type ReadAttachmentStream = Answers<wire::Piece>;
+    type UploadStream = Answers<wire::UploadDone>;
+
+    async fn create(&self, request: Request<wire::ShardAsk>) -> Answer<wire::Nothing> {
+        nothing(self.copy(&request.get_ref().shard)?.create().await)
+    }
+
+    async fn remove(&self, request: Request<wire::ShardAsk>) -> Answer<wire::Nothing> {
+        nothing(self.copy(&request.get_ref().shard)?.remove().await)
+    }
+
+    async fn compact(&self, request: Request<wire::CompactAsk>) -> Answer<wire::Nothing> {
+        let ask = request.get_ref();
+        nothing(self.copy(&ask.shard)?.compact(ask.revs_limit).await)
+    }
+
+    async fn state(&self, request: Request<wire::StateAsk>) -> Answer<wire::ShardState> {
+        let wire::StateAsk { shard, partition } = request.into_inner();
+        let copy = self.copy(&shard)?;
+        let state = match partition {
+            Some(partition) => copy.partition(partition).await,
+            None => copy.state().await,
+        };
+        answer(state.map(wire::ShardState::from))
+    }
+
+    async fn update_seq(&self, request: Request<wire::ShardAsk>) -> Answer<wire::Number> {
+        number(self.copy(&request.get_ref().shard)?.update_seq().await)
+    }
+
+    async fn total(&self, request: Request<wire::TotalAsk>) -> Answer<wire::Number> {
+        let ask = request.get_ref();
+        number(self.copy(&ask.shard)?.total(ask.namespace().into()).await)
+    }
+
+    async fn write_batch(&self, request: Request<wire::WriteAsk>) -> Answer<wire::Outcomes> {
+        let ask = request.into_inner();
+        let copy = self.copy(&ask.shard)?;
+        let outcomes = copy.write(ask.batch().map_err(status_of)?).await;
+        answer(outcomes.map(|outcomes| wire::Outcomes { outcomes: each(outcomes) }))
+    }
+
+    async fn open(&self, request: Request<wire::OpenAsk>) -> Answer<wire::Opened> {
+        let ask = request.into_inner();
+        let copy = self.copy(&ask.shard)?;
+        let (id, options) = ask.options();
+        answer(copy.open(id, options).await.map(wire::Opened::from))
+    }
+
+    async fn revisions(
+        &self,
+        request: Request<wire::RevisionsAsk>,
+    ) -> Answer<wire::RevisionsAnswer> {
+        let wire::RevisionsAsk { shard, lines, latest } = request.into_inner();
+        let lines: Vec<BulkGet> = each(lines);
+        let results = self.copy(&shard)?.revisions_of_many(lines, latest).await;
+        answer(results.map(|lines| wire::RevisionsAnswer { lines: each(lines) }))
+    }
+
+    async fn revs_diff(&self, request: Request<wire::RevsDiffAsk>) -> Answer<wire::RevsDiffAnswer> {
+        let wire::RevsDiffAsk { shard, asked } = request.into_inner();
+        let lines = self.copy(&shard)?.revs_diff(each(asked)).await;
+        answer(lines.map(|lines| wire::RevsDiffAnswer { lines: each(&lines) }))
+    }
+
+    async fn purged(&self, request: Request<wire::ShardAsk>) -> Answer<wire::PurgedAnswer> {
+        let purged = self.copy(&request.get_ref().shard)?.purged().await;
+        answer(purged.map(|purged| wire::PurgedAnswer { purged: each(&purged) }))
+    }
+
+    async fn rows_of(&self, request: Request<wire::RowsOfAsk>) -> Answer<wire::RowsOfAnswer> {
+        let wire::RowsOfAsk { shard, keys, include_docs, conflicts } = request.into_inner();
+        let keys = keys.iter().map(|key| DocId::trusted(key)).collect();
+        let rows = self.copy(&shard)?.rows_of(keys, include_docs, conflicts).await;
+        let row = |row: &Option<crate::rows::DocRow>| wire::MaybeRow {
+            row: row.as_ref().map(wire::DocRow::from),
+        };
+        answer(rows.map(|rows| wire::RowsOfAnswer { rows: rows.iter().map(row).collect() }))
+    }
+
+    async fn rows(&self, request: Request<Streaming<wire::RowsAsk>>) -> Answer<Self::RowsStream> {
+        let mut asks = request.into_inner();
+        let ask = self.first(&mut asks).await?;
+        let scan = need(ask.scan, "no scan").map_err(status_of)?;
+        let copy = self.copy(&scan.shard)?;
+        let scan = scan.scan().map_err(status_of)?;
+        let rows = copy.rows(scan, count(ask.first)).await.map_err(status_of)?;
+        let (answers, stream) = mpsc::channel(1);
+        tokio::spawn(send_rows(rows, asks, answers));
+        Ok(Response::new(ReceiverStream::new(stream)))
+    }
+
+    async fn changes(
+        &self,
+        request: Request<Streaming<wire::ChangesAsk>>,
+    ) -> Answer<Self::ChangesStream> {
+        let mut asks = request.into_inner();
+        let ask = self.first(&mut asks).await?;
+        let scan = need(ask.scan, "no scan").map_err(status_of)?;
+        let copy = self.copy(&scan.shard)?;
+        let scan = scan.scan().map_err(status_of)?;
+        let most = count(ask.most);
+        let changes = copy.changes(scan, most);
+        let (answers, stream) = mpsc::channel(1);
+        tokio::spawn(send_changes(changes, most, asks, answers));
+        Ok(Response::new(ReceiverStream::new(stream)))
+    }
+
+    async fn read_attachment(
+        &self,
+        request: Request<wire::AttachmentAsk>,
+    ) -> Answer<Self::ReadAttachmentStream> {
+        let ask = request.into_inner();
+        let copy = ShardCopy::Local(self.copy(&ask.shard)?);
+        let content = need(ask.content, "no content").and_then(AttContent::try_from);
+        let content = content.map_err(status_of)?;
+        let range = ask.start..ask.end.unwrap_or(u64::MAX);
+        let pieces = AttStream::new(Ok(copy), &content, Some(range), ask.decode);
+        let (answers, stream) = mpsc::channel(1);
+        tokio::spawn(send_pieces(pieces, answers));
+        Ok(Response::new(ReceiverStream::new(stream)))
+    }
+
+    async fn upload(
+        &self,
+        request: Request<Streaming<wire::UploadPart>>,
+    ) -> Answer<Self::UploadStream> {
+        let mut parts = request.into_inner();
+        let Some(Part::Begin(begin)) = self.first(&mut parts).await?.part else {
+            return Err(status_of(malformed("an upload that does not begin")));
+        };
+        let encoding = if begin.gzip { Encoding::Gzip } else { Encoding::Identity };
+        let options = UploadOptions { encoding, compress: begin.compress };
+        let upload = self.copy(&begin.shard)?.upload(options).await.map_err(status_of)?;
+        let (answers, stream) = mpsc::channel(1);
+        tokio::spawn(take_parts(upload, parts, answers));
+        Ok(Response::new(ReceiverStream::new(stream)))
+    }
+}
+
+type Sink<T> = mpsc::Sender<Result<T, Status>>;
+
+/// Gives a batch for each credit, until the rows end or the caller does.
+async fn send_rows(
+    mut rows: RowStream,
+    mut asks: Streaming<wire::RowsAsk>,
+    answers: Sink<wire::RowsAnswer>,
+) {
+    let mut head = Some(rows.head);
+    loop {
+        let batch = rows.next().await;
+        let last = batch.as_ref().map_or(true, |batch| batch.ended);
+        let answer = batch.map(|batch| wire::RowsAnswer::new(head.take(), &batch));
+        if answers.send(answer.map_err(status_of)).await.is_err() || last {
+            return;
+        }
+        let Ok(Some(_)) = asks.message().await else { return };
+    }
+}
+
+/// Gives a step for each credit, until the changes end or the caller does.
+async fn send_changes(
+    mut changes: ChangeStream,
+    mut most: usize,
+    mut asks: Streaming<wire::ChangesAsk>,
+    answers: Sink<wire::ChangesStep>,
+) {
+    loop {
+        changes.go_on(most);
+        let step = match changes.result().await {
+            Ok(Some(step)) => Ok(step),
+            Ok(None) => Err(Error::Closing),
+            Err(error) => Err(error),
+        };
+        let last = step.as_ref().map_or(true, |step| step.done);
+        let answer = step.map(|step| wire::ChangesStep::from(&step)).map_err(status_of);
+        if answers.send(answer).await.is_err() || last {
+            return;
+        }
+        let Ok(Some(ask)) = asks.message().await else { return };
+        most = count(ask.most);
+    }
+}
+
+async fn send_pieces(mut pieces: AttStream, answers: Sink<wire::Piece>) {
+    while let Some(piece) = pieces.next().await {
+        let failed = piece.is_err();
+        let answer = piece.map(|bytes| wire::Piece { bytes }).map_err(status_of);
+        if answers.send(answer).await.is_err() || failed {
+            return;
+        }
+    }
+}
+
+/// Takes an upload in, and holds it until the caller lets go.
+async fn take_parts(
+    upload: Upload,
+    mut parts: Streaming<wire::UploadPart>,
+    answers: Sink<wire::UploadDone>,
+) {
+    match take_all(upload, &mut parts).await {
+        Ok(Some(Finished { uploaded, identity_md5 })) => {
+            let done = wire::UploadDone {
+                content: Some((&uploaded.content).into()),
+                identity_md5: bytes::Bytes::copy_from_slice(&identity_md5),
+            };
+            let _hold = uploaded.hold;
+            if answers.send(Ok(done)).await.is_ok() {
+                while let Ok(Some(_)) = parts.message().await {}
+            }
+        }
+        // The caller has given up.
+        Ok(None) => {}
+        // If it does not hear why, it has gone.
+        Err(error) => drop(answers.send(Err(status_of(error))).await),
+    }
+}
+
+async fn take_all(
+    mut upload: Upload,
+    parts: &mut Streaming<wire::UploadPart>,
+) -> Result<Option<Finished>, Error> {
+    while let Ok(Some(part)) = parts.message().await {
+        match part.part {
+            Some(Part::Bytes(bytes)) => upload.write(bytes).await?,
+            Some(Part::Finish(_)) => return upload.finish().await.map(Some),
+            Some(Part::Begin(_)) | None => return Err(malformed("part of an upload")),
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,153 @@
+//! Two nodes in one process, over loopback: one with shards on a disk of its own, the other one a
+//! caller.
+
+mod calls;
+mod faults;
+mod feeds;
+mod greetings;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use settee_engine::io::RealStorage;
+use settee_engine::{Engine, Options, ShardId};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use super::*;
+use crate::Error;
+use crate::copy::ShardCopy;
+use crate::local::LocalCopy;
+
+const SHARD: &str = "00000000-ffffffff/db.1";
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A node that listens, with an engine of its own.
+struct Far {
+    engine: Engine,
+    address: SocketAddr,
+    /// Its threads, apart from the caller's, so that it can be killed.
+    runtime: Option<Runtime>,
+    _dir: TempDir,
+}
+
+/// Raft that answers what it was told.
+struct Echo;
+
+impl RaftPort for Echo {
+    fn call<'a>(&'a self, from: &'a NodeIdentity, call: RaftCall, bytes: Bytes) -> RaftAnswer<'a> {
+        Box::pin(async move {
+            if bytes.is_empty() {
+                return Err(Error::Forbidden("nothing was said".into()));
+            }
+            Ok(Bytes::from(format!("{} {call:?} {}", from.name, bytes.len())))
+        })
+    }
+
+    fn snapshot<'a>(&'a self, _: &'a NodeIdentity, mut pieces: RaftPieces) -> RaftAnswer<'a> {
+        Box::pin(async move {
+            let (mut count, mut length) = (0, 0);
+            while let Some(piece) = pieces.next().await? {
+                count += 1;
+                length += piece.len();
+            }
+            Ok(Bytes::from(format!("{count} {length}")))
+        })
+    }
+}
+
+fn settings(name: &str, uuid: u8, secret: &str) -> MeshSettings {
+    let node = NodeIdentity { name: name.into(), uuid: [uuid; 16], epoch: 1 };
+    let mut settings = MeshSettings::new(Secret::new(secret).unwrap(), node);
+    settings.listen.set_port(0);
+    settings.timing.call = PATIENCE;
+    settings.timing.connect = Duration::from_secs(5);
+    settings
+}
+
+fn near() -> MeshSettings {
+    settings("near@one", 1, "monster")
+}
+
+impl Far {
+    fn start(settings: MeshSettings) -> Far {
+        let dir = tempfile::tempdir().unwrap();
+        let storage = Arc::new(RealStorage::open(dir.path()).unwrap());
+        let engine = Engine::open(storage, Options::default()).unwrap();
+        let (runtime, address) = listen(settings, &engine);
+        Far { engine, address, runtime: Some(runtime), _dir: dir }
+    }
+
+    fn new() -> Far {
+        Far::start(settings("far@two", 2, "monster"))
+    }
+
+    /// Ends it as a crash does: no call is answered any more, all connections break.
+    fn kill(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+
+    /// Listens again, where it did before.
+    fn revive(&mut self) {
+        let mut settings = settings("far@two", 2, "monster");
+        settings.listen = self.address;
+        self.runtime = Some(listen(settings, &self.engine).0);
+    }
+
+    fn peer_of(&self, settings: MeshSettings) -> Peer {
+        Peer::new(self.address.to_string(), Arc::new(settings))
+    }
+
+    fn peer(&self) -> Peer {
+        self.peer_of(near())
+    }
+
+    fn local(&self) -> ShardCopy {
+        ShardCopy::Local(self.local_copy())
+    }
+
+    fn local_copy(&self) -> LocalCopy {
+        LocalCopy::new(self.engine.clone(), shard(), PATIENCE)
+    }
+
+    fn remote(&self) -> ShardCopy {
+        remote(self.peer())
+    }
+}
+
+impl Drop for Far {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn listen(settings: MeshSettings, engine: &Engine) -> (Runtime, SocketAddr) {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let engine = engine.clone();
+    let (tell, told) = std::sync::mpsc::channel();
+    runtime.spawn(async move {
+        let started = MeshServer::start(Arc::new(settings), engine, Arc::new(Echo)).await;
+        let server = started.unwrap();
+        tell.send(server.address()).unwrap();
+        std::future::pending::<()>().await;
+    });
+    let address = told.recv().unwrap();
+    (runtime, address)
+}
+
+fn shard() -> ShardId {
+    ShardId::parse(SHARD).unwrap()
+}
+
+fn remote(peer: Peer) -> ShardCopy {
+    ShardCopy::Remote(RemoteCopy::new(peer, shard()))
+}
+
+fn shown(value: impl std::fmt::Debug) -> String {
+    format!("{value:?}")
+}

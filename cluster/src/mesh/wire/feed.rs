@@ -1,0 +1,183 @@
+//! Scans of rows and of changes: what they ask for and what their steps bring.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use settee_model::doc::StoredDoc;
+use settee_model::docid::DocId;
+
+use super as wire;
+use crate::Error;
+use crate::changes::{Change, Filter, Style};
+use crate::rows::Namespace;
+use crate::shard::changes::{ChangeScan, ShardChange, ShardStep};
+use crate::shard::rows::{RowBatch, RowScan, ShardHead};
+
+impl From<Namespace> for wire::Namespace {
+    fn from(namespace: Namespace) -> wire::Namespace {
+        match namespace {
+            Namespace::All => wire::Namespace::All,
+            Namespace::Design => wire::Namespace::Design,
+            Namespace::Local => wire::Namespace::Local,
+        }
+    }
+}
+
+impl From<wire::Namespace> for Namespace {
+    fn from(namespace: wire::Namespace) -> Namespace {
+        match namespace {
+            wire::Namespace::All => Namespace::All,
+            wire::Namespace::Design => Namespace::Design,
+            wire::Namespace::Local => Namespace::Local,
+        }
+    }
+}
+
+fn bound_to(bound: &Bound<DocId>) -> Option<wire::Bound> {
+    use wire::bound::Kind;
+    let kind = match bound {
+        Bound::Unbounded => return None,
+        Bound::Included(id) => Kind::Included(id.as_str().into()),
+        Bound::Excluded(id) => Kind::Excluded(id.as_str().into()),
+    };
+    Some(wire::Bound { kind: Some(kind) })
+}
+
+fn bound_from(bound: Option<wire::Bound>) -> Result<Bound<DocId>, Error> {
+    use wire::bound::Kind;
+    let Some(bound) = bound else { return Ok(Bound::Unbounded) };
+    Ok(match wire::need(bound.kind, "a bound")? {
+        Kind::Included(id) => Bound::Included(DocId::trusted(&id)),
+        Kind::Excluded(id) => Bound::Excluded(DocId::trusted(&id)),
+    })
+}
+
+impl wire::RowScan {
+    pub(crate) fn new(shard: String, scan: &RowScan) -> wire::RowScan {
+        wire::RowScan {
+            shard,
+            namespace: wire::Namespace::from(scan.namespace).into(),
+            start: bound_to(&scan.range.0),
+            end: bound_to(&scan.range.1),
+            descending: scan.descending,
+            include_docs: scan.include_docs,
+            conflicts: scan.conflicts,
+        }
+    }
+
+    pub(crate) fn scan(self) -> Result<RowScan, Error> {
+        Ok(RowScan {
+            namespace: self.namespace().into(),
+            range: (bound_from(self.start)?, bound_from(self.end)?),
+            descending: self.descending,
+            include_docs: self.include_docs,
+            conflicts: self.conflicts,
+        })
+    }
+}
+
+impl wire::RowsAnswer {
+    pub(crate) fn new(head: Option<ShardHead>, batch: &RowBatch) -> wire::RowsAnswer {
+        let head = head.map(|ShardHead { total, offset, update_seq }| wire::RowsHead {
+            total,
+            offset,
+            update_seq,
+        });
+        wire::RowsAnswer { head, rows: wire::each(&batch.rows), ended: batch.ended }
+    }
+
+    pub(crate) fn batch(self) -> Result<RowBatch, Error> {
+        Ok(RowBatch { rows: wire::all(self.rows)?, ended: self.ended })
+    }
+}
+
+impl From<wire::RowsHead> for ShardHead {
+    fn from(head: wire::RowsHead) -> ShardHead {
+        ShardHead { total: head.total, offset: head.offset, update_seq: head.update_seq }
+    }
+}
+
+impl wire::ChangeScan {
+    /// A filter that is code asks for everything: it is for the caller to apply.
+    pub(crate) fn new(shard: String, scan: &ChangeScan) -> wire::ChangeScan {
+        use wire::change_scan::Filter as Wire;
+        let filter = match &scan.filter {
+            Filter::All | Filter::Docs(_) => Wire::All(wire::Nothing {}),
+            Filter::Design => Wire::Design(wire::Nothing {}),
+            Filter::DocIds(ids) => {
+                let ids = ids.iter().map(|id| id.as_str().into()).collect();
+                Wire::DocIds(wire::DocIds { ids })
+            }
+        };
+        wire::ChangeScan {
+            shard,
+            since: scan.since,
+            descending: scan.descending,
+            all_leaves: scan.style == Style::AllDocs,
+            filter: Some(filter),
+            include_docs: scan.include_docs,
+            conflicts: scan.conflicts,
+        }
+    }
+
+    pub(crate) fn scan(self) -> Result<ChangeScan, Error> {
+        use wire::change_scan::Filter as Wire;
+        let filter = match wire::need(self.filter, "a filter")? {
+            Wire::All(_) => Filter::All,
+            Wire::Design(_) => Filter::Design,
+            Wire::DocIds(wire::DocIds { ids }) => {
+                Filter::DocIds(Arc::new(ids.iter().map(|id| DocId::trusted(id)).collect()))
+            }
+        };
+        Ok(ChangeScan {
+            since: self.since,
+            descending: self.descending,
+            style: if self.all_leaves { Style::AllDocs } else { Style::MainOnly },
+            filter,
+            include_docs: self.include_docs,
+            conflicts: self.conflicts,
+        })
+    }
+}
+
+impl From<&ShardStep> for wire::ChangesStep {
+    fn from(step: &ShardStep) -> wire::ChangesStep {
+        let change = |ShardChange { change, at, pending }: &ShardChange| wire::Change {
+            id: change.id.as_str().into(),
+            revs: wire::each(&change.revs),
+            deleted: change.deleted,
+            doc: change.doc.as_ref().map(wire::Doc::from),
+            conflicts: wire::each(&change.conflicts),
+            at: *at,
+            pending: *pending,
+        };
+        let changes = step.rows.iter().map(change).collect();
+        wire::ChangesStep { changes, at: step.at, pending: step.pending, done: step.done }
+    }
+}
+
+impl TryFrom<wire::ChangesStep> for ShardStep {
+    type Error = Error;
+
+    fn try_from(step: wire::ChangesStep) -> Result<ShardStep, Error> {
+        let wire::ChangesStep { changes, at, pending, done } = step;
+        Ok(ShardStep { rows: wire::all(changes)?, at, pending, done })
+    }
+}
+
+impl TryFrom<wire::Change> for ShardChange {
+    type Error = Error;
+
+    fn try_from(change: wire::Change) -> Result<ShardChange, Error> {
+        let (at, pending) = (change.at, change.pending);
+        let change = Change {
+            id: DocId::trusted(&change.id),
+            seq: None,
+            revs: wire::each(change.revs),
+            deleted: change.deleted,
+            doc: change.doc.map(StoredDoc::try_from).transpose()?,
+            conflicts: wire::each(change.conflicts),
+        };
+        Ok(ShardChange { change, at, pending })
+    }
+}
