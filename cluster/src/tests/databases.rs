@@ -136,7 +136,7 @@ async fn database_updates_are_recorded() {
         put(&db, edit(&format!("doc{round}"), "{}", None)).await.unwrap();
     }
     node.cluster.delete_db(db.name()).await.unwrap();
-    for _ in 0..100 {
+    for _ in 0..400 {
         if global.info().await.unwrap().doc_count >= 3 {
             break;
         }

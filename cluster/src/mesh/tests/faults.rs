@@ -1,5 +1,6 @@
 //! Peers that die, hang, or are asked too much.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use tokio::net::TcpListener;
@@ -12,19 +13,23 @@ use crate::tests::id;
 fn hasty() -> MeshSettings {
     let mut settings = near();
     settings.timing.beat = Duration::from_millis(50);
-    settings.timing.ping = Duration::from_millis(200);
-    settings.timing.connect = Duration::from_millis(500);
+    settings.timing.ping = Duration::from_millis(400);
+    settings.timing.connect = Duration::from_secs(2);
     settings.timing.backoff_most = Duration::from_millis(200);
     settings
 }
 
-async fn becomes(peer: &Peer, liveness: Liveness) -> Duration {
+/// Waits for what other threads do in their own time.
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
-    while peer.liveness() != liveness {
-        assert!(begun.elapsed() < Duration::from_secs(10), "still not {liveness:?}");
+    while !holds() {
+        assert!(begun.elapsed() < PATIENCE, "waited in vain for {what}");
         sleep(Duration::from_millis(5)).await;
     }
-    begun.elapsed()
+}
+
+async fn becomes(peer: &Peer, liveness: Liveness) {
+    until(&format!("{liveness:?}"), || peer.liveness() == liveness).await;
 }
 
 #[tokio::test]
@@ -35,13 +40,13 @@ async fn a_dead_peer_costs_milliseconds_and_comes_back_by_itself() {
     let copy = remote(peer.clone());
     copy.state().await.unwrap();
     far.kill();
-    let noticed = becomes(&peer, Liveness::Down).await;
-    assert!(noticed < Duration::from_secs(3), "{noticed:?}");
+    becomes(&peer, Liveness::Down).await;
     let begun = Instant::now();
     for _ in 0..100 {
         assert!(matches!(copy.state().await, Err(Error::Unreachable(_))));
     }
-    assert!(begun.elapsed() < Duration::from_millis(200), "{:?}", begun.elapsed());
+    // Far less than one of them would take that asks the dead.
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
     far.revive();
     becomes(&peer, Liveness::Up).await;
     copy.state().await.unwrap();
@@ -86,15 +91,17 @@ async fn a_peer_that_accepts_and_never_answers_is_given_up() {
     let begun = Instant::now();
     let result = remote(peer.clone()).state().await;
     assert!(matches!(result, Err(Error::Unreachable(_))), "{result:?}");
-    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
     becomes(&peer, Liveness::Down).await;
 }
 
-/// Raft that never answers.
-struct Mute;
+/// Raft that never answers; counts what it is asked.
+#[derive(Default)]
+struct Mute(AtomicUsize);
 
 impl RaftPort for Mute {
     fn call<'a>(&'a self, _: &'a NodeIdentity, _: RaftCall, _: Bytes) -> RaftAnswer<'a> {
+        self.0.fetch_add(1, Ordering::Relaxed);
         Box::pin(std::future::pending())
     }
 
@@ -109,9 +116,10 @@ async fn calls_have_a_deadline_and_too_many_are_shed() {
     let storage = Arc::new(RealStorage::open(dir.path()).unwrap());
     let engine = Engine::open(storage, Options::default()).unwrap();
     let far = Arc::new(settings("far@two", 2, "monster"));
-    let server = MeshServer::start(far, engine, Arc::new(Mute)).await.unwrap();
+    let mute = Arc::new(Mute::default());
+    let server = MeshServer::start(far, engine, mute.clone()).await.unwrap();
     let mut settings = near();
-    settings.timing.call = Duration::from_millis(600);
+    settings.timing.call = Duration::from_secs(2);
     settings.calls_max = 2;
     let peer = Peer::new(server.address().to_string(), Arc::new(settings));
     let call = || {
@@ -120,12 +128,12 @@ async fn calls_have_a_deadline_and_too_many_are_shed() {
     };
     let begun = Instant::now();
     let (one, two) = (call(), call());
-    sleep(Duration::from_millis(100)).await;
+    until("two calls", || mute.0.load(Ordering::Relaxed) == 2).await;
     assert_eq!(call().await.unwrap(), Err(Error::Overloaded));
     assert_eq!(one.await.unwrap(), Err(Error::Timeout));
     assert_eq!(two.await.unwrap(), Err(Error::Timeout));
     let taken = begun.elapsed();
-    assert!(taken >= Duration::from_millis(500) && taken < Duration::from_secs(4), "{taken:?}");
+    assert!(taken >= Duration::from_millis(1900) && taken < PATIENCE, "{taken:?}");
     // A slow answer is no sign of death.
     assert_eq!(peer.liveness(), Liveness::Up);
     let snapshot = peer.raft_snapshot(Bytes::from(vec![0; 1 << 22])).await;
@@ -137,8 +145,11 @@ async fn calls_have_a_deadline_and_too_many_are_shed() {
 async fn an_upload_that_is_given_up_is_not_held() {
     use settee_engine::shard::{Batch, Write};
     use settee_model::doc::{AttEdit, AttSource, DocEdit, Hold, Uploaded};
+    /// Who has the shard when nothing is done with it: the engine and this test.
+    const AT_REST: usize = 2;
     let far = Far::new();
     far.local().create().await.unwrap();
+    let shard = far.engine.shard(&shard()).unwrap();
     let copy = far.remote();
     let plain = crate::attachment::UploadOptions {
         encoding: settee_model::doc::Encoding::Identity,
@@ -148,6 +159,7 @@ async fn an_upload_that_is_given_up_is_not_held() {
     upload.write(Bytes::from(vec![1; 1000])).await.unwrap();
     let finished = upload.finish().await.unwrap();
     let uploaded = Uploaded { content: finished.uploaded.content.clone(), hold: Hold::default() };
+    assert!(Arc::strong_count(&shard) > AT_REST, "the upload is not held");
     drop(finished);
     let att = AttEdit {
         name: "a".into(),
@@ -156,9 +168,9 @@ async fn an_upload_that_is_given_up_is_not_held() {
         source: AttSource::Uploaded(uploaded),
     };
     let edit = DocEdit { atts: vec![att], ..crate::tests::edit("x", "{}", None) };
-    // The other node hears of it a moment later.
-    sleep(Duration::from_millis(300)).await;
+    // The other node hears of it a moment later. Until then the upload holds its shard, too.
+    until("the end of the upload", || Arc::strong_count(&shard) == AT_REST).await;
     let written = copy.write(Batch::of(vec![Write::Interactive(edit)])).await;
-    assert_eq!(written, Err(Error::AttachmentMismatch));
+    assert!(matches!(written, Err(Error::Storage(_))), "{written:?}");
     assert!(copy.open(id("x"), Default::default()).await.is_err());
 }
