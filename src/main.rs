@@ -4,6 +4,7 @@ mod admins;
 mod args;
 mod check;
 mod files;
+mod handles;
 mod memory;
 mod serve;
 

@@ -21,6 +21,7 @@ use tracing_subscriber::EnvFilter;
 use crate::admins;
 use crate::args::Serve;
 use crate::files::Chain;
+use crate::handles::{self, Shares};
 use crate::memory;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
@@ -107,7 +108,8 @@ async fn serve(options: Serve, data: PathBuf, config: Config, chain: Chain) -> O
     let listener = TcpListener::bind(address)
         .await
         .map_err(|error| format!("cannot listen at {address}: {error}"))?;
-    let engine_options = engine_options(&config);
+    let shares = shares(&config);
+    let engine_options = engine_options(&config, shares);
     let engine = tokio::task::spawn_blocking(move || {
         Engine::open(Arc::new(RealStorage::open(data)?), engine_options)
     });
@@ -117,12 +119,11 @@ async fn serve(options: Serve, data: PathBuf, config: Config, chain: Chain) -> O
     let security = settee_http::Settings::from_config(&config).default_security;
     let options = CreateOptions { security: Some(security), ..CreateOptions::default() };
     make_system_databases(&cluster, &options).await?;
-    let limit = config.parsed("chttpd", "max_connections", 16_384);
     let app = App::new(cluster.clone(), config, Box::new(chain), random::bytes());
     let app = Arc::new(app);
     let watcher = tokio::spawn(settee_http::auth::watch(app.clone()));
     eprintln!("settee is ready at http://{}", listener.local_addr()?);
-    settee_http::serve(app, listener, limit, stop).await?;
+    settee_http::serve(app, listener, shares.connections, stop).await?;
     watcher.abort();
     tracing::info!("closing");
     cluster.close().await?;
@@ -152,7 +153,19 @@ fn address(config: &Config) -> Outcome<SocketAddr> {
     Ok(SocketAddr::new(ip, port))
 }
 
-fn engine_options(config: &Config) -> Options {
+/// Files and connections that may be open at once.
+fn shares(config: &Config) -> Shares {
+    let open_shards = config.parsed("settee", "open_shards", Options::default().open_shards);
+    let connections = config.parsed("chttpd", "max_connections", 16_384);
+    let handles = handles::raise();
+    let shares = handles::share(handles, open_shards, connections);
+    if shares != (Shares { open_shards, connections }) {
+        tracing::warn!(handles, ?shares, "the system lets few files be open");
+    }
+    shares
+}
+
+fn engine_options(config: &Config, shares: Shares) -> Options {
     let defaults = memory::budgets();
     let bytes = |key: &str, default: u64| {
         let megabytes = config.limit("settee", key, None);
@@ -162,7 +175,7 @@ fn engine_options(config: &Config) -> Options {
         cache_bytes: bytes("cache_mb", defaults.cache_bytes),
         dirty_bytes: bytes("dirty_mb", defaults.dirty_bytes),
         log_bytes: bytes("log_mb", defaults.log_bytes),
-        open_shards: config.parsed("settee", "open_shards", defaults.open_shards),
+        open_shards: shares.open_shards,
         ..defaults
     }
 }

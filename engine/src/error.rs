@@ -41,12 +41,6 @@ pub enum Error {
     /// A page is not in memory and the caller asked not to wait for the disk.
     #[error("not in memory")]
     NotResident,
-    /// A write or sync failed before; nothing more is written until the log is opened again.
-    #[error("the log stopped after: {cause}")]
-    Poisoned {
-        /// The first failure.
-        cause: Arc<str>,
-    },
     /// The log, shard or engine was closed.
     #[error("closed")]
     Closed,

@@ -2,6 +2,8 @@
 //! never sent. `ROUNDS` (10 by default) says how often the server is killed.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -126,4 +128,38 @@ fn check(client: &Client, known: &Mutex<BTreeMap<String, Known>>) {
     let changes = changes["results"].as_array().map(Vec::len);
     assert_eq!(changes, Some(there.len()), "_changes and _all_docs disagree");
     assert_eq!(body["total_rows"], Value::from(there.len()));
+}
+
+/// Files that the server may have open in the test that follows; its shards are far more.
+const FEW_FILES: u32 = 200;
+const DATABASES: usize = 80;
+
+#[test]
+fn a_server_with_many_databases_comes_back_where_few_files_may_be_open() {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let limited = data.path().join("limited.sh");
+    let program = program();
+    let script = format!("#!/bin/sh\nulimit -n {FEW_FILES}\nexec '{}' \"$@\"\n", program.display());
+    fs::write(&limited, script).expect("to write");
+    fs::set_permissions(&limited, fs::Permissions::from_mode(0o755)).expect("a program");
+    let mut server = Server::start(&limited, &data.path().join("data")).expect("a server");
+    let send = |client: &mut Client, request: &Request, status| {
+        let answer = client.send(request).expect("an answer");
+        assert_eq!(answer.status, status, "{}", answer.text());
+    };
+    for round in 0..2 {
+        let mut client = server.client();
+        for n in 0..DATABASES {
+            if round == 0 {
+                send(&mut client, &Request::new("PUT", &format!("/many-{n}?q=2")), 201);
+            }
+            let doc = format!("/many-{n}/doc-{round}");
+            send(&mut client, &Request::new("PUT", &doc).json("{}"), 201);
+        }
+        server.kill_and_restart().expect("a restart");
+        let mut client = server.client();
+        for n in 0..DATABASES {
+            send(&mut client, &Request::new("GET", &format!("/many-{n}/doc-{round}")), 200);
+        }
+    }
 }

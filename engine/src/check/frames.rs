@@ -38,13 +38,21 @@ impl Frames {
         }
     }
 
+    /// Takes the frames that are kept in a file of their own, unless the log still has them.
+    pub(super) fn take_kept(&mut self, id: &ShardId, kept: &[Frame]) {
+        if !self.shards.contains_key(id) {
+            kept.iter().for_each(|frame| self.take(frame));
+        }
+    }
+
     fn note(&mut self, id: ShardId, head: FrameHead, record: &Option<Record>) {
         let created = matches!(record, Some(Record::Create));
         let dropped = matches!(record, Some(Record::Drop));
         let (epoch, number) = (head.epoch, head.number);
         match self.shards.get_mut(&id) {
             Some(seen) if seen.epoch == epoch => {
-                if number != seen.last + 1 {
+                // Of a damaged shard nobody knew the number.
+                if number != seen.last + 1 && !dropped {
                     let gap = Error::corrupt("log", 0, "records of a shard are missing");
                     self.errors.push((id, gap));
                 }

@@ -77,12 +77,15 @@ pub fn check(
         Err(error @ Error::Corrupt { .. }) => report.add(None, "log", error),
         other => other?,
     }
-    for (id, error) in frames.errors() {
-        report.add(Some(id), "log", error);
-    }
     for path in shard_files(storage)? {
-        let name = path.strip_prefix("shards/").and_then(|rest| rest.strip_suffix(".shard"));
-        match name.map(ShardId::parse) {
+        let name = path.strip_prefix("shards/");
+        if let Some(name) = name.and_then(|rest| rest.strip_suffix(".kept"))
+            && let Ok(id) = ShardId::parse(name)
+        {
+            check_kept(storage, &id, &mut frames, &mut report)?;
+            continue;
+        }
+        match name.and_then(|rest| rest.strip_suffix(".shard")).map(ShardId::parse) {
             Some(Ok(id)) => {
                 on_shard(&id);
                 frames.saw(&id);
@@ -90,6 +93,9 @@ pub fn check(
             }
             _ => report.stray(&path),
         }
+    }
+    for (id, error) in frames.errors() {
+        report.add(Some(id), "log", error);
     }
     for id in frames.without_file() {
         let missing = Error::Missing { file: id.file().into() };
@@ -111,6 +117,24 @@ fn shard_files(storage: &dyn Storage) -> Result<Vec<String>, Error> {
     }
     files.sort_unstable();
     Ok(files)
+}
+
+/// Reads the frames that are kept for a shard; they come before its file in order of names.
+fn check_kept(
+    storage: &dyn Storage,
+    id: &ShardId,
+    frames: &mut Frames,
+    report: &mut Report,
+) -> Result<(), Error> {
+    match storage.open(&id.kept_file()).and_then(|file| log::apart::read(&*file)) {
+        Ok(kept) => {
+            report.frames += kept.len() as u64;
+            frames.take_kept(id, &kept);
+        }
+        Err(error @ Error::Corrupt { .. }) => report.add(Some(id), "kept", error),
+        Err(error) => return Err(error),
+    }
+    Ok(())
 }
 
 fn check_shard(

@@ -2,6 +2,7 @@
 //! changes that come meanwhile, and at last, with the writer standing still, puts the new file in the
 //! place of the old one. When it fails or is killed, nothing has happened.
 
+use std::cell::Cell;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
@@ -13,8 +14,12 @@ use crate::shard::Shard;
 use crate::shard::state::State;
 use crate::shard::store::Store;
 
-/// The writer is stopped for the rest when so few frames are left, or after so many rounds.
+/// The writer is stopped for the rest when so little is left, in frames and bytes.
 const FEW_FRAMES: u64 = 64;
+const FEW_BYTES: u64 = 1 << 20;
+/// After so many rounds the copy no longer rests, or it might never come up with the writer.
+const RESTFUL: usize = 4;
+/// After so many the writer is faster than copying is; it must wait for what it wrote in the last.
 const ROUNDS: usize = 20;
 
 /// Compacts a shard; writes only if nothing goes wrong.
@@ -35,12 +40,16 @@ fn copy_and_swap(shard: &Shard, env: &Env, draft: &str) -> Result<(), Error> {
     let store = Store::over(file, place.as_str().into(), &env.cache);
     let mut seen = shard.durable_state();
     let progress = env.tasks.begin(shard.id(), env.now_ms() / 1000, entries(&seen));
-    let pace = |step| keep_pace(shard, env, &progress, step);
+    let hurried = Cell::new(false);
+    let pace = |step| keep_pace(shard, env, &progress, step, hurried.get());
     let mut copy = Copy::of(&seen, store.into(), shard.revs_limit(), &pace)?;
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
         let now = shard.durable_state();
-        if now.counters.number - seen.counters.number <= FEW_FRAMES {
+        if is_little(&seen, &now)? {
             break;
+        }
+        if round == RESTFUL {
+            hurried.set(true);
         }
         progress.expect_more(now.counters.update_seq - seen.counters.update_seq);
         copy.catch_up(&seen, &now)?;
@@ -50,19 +59,32 @@ fn copy_and_swap(shard: &Shard, env: &Env, draft: &str) -> Result<(), Error> {
     shard.swap(copy, &seen, draft)
 }
 
+/// Whether the writer may wait until what changed since is copied.
+fn is_little(since: &State, now: &State) -> Result<bool, Error> {
+    let frames = now.counters.number - since.counters.number;
+    let bytes = now.content_bytes()?.saturating_sub(since.content_bytes()?);
+    Ok(frames <= FEW_FRAMES && bytes <= FEW_BYTES)
+}
+
 fn entries(state: &State) -> u64 {
     state.trees.each().into_iter().map(crate::tree::Tree::count).sum()
 }
 
 /// Counts the work, ends it if the shard is gone, and rests so that others have the disk.
-fn keep_pace(shard: &Shard, env: &Env, progress: &Progress<'_>, step: Step) -> Result<(), Error> {
+fn keep_pace(
+    shard: &Shard,
+    env: &Env,
+    progress: &Progress<'_>,
+    step: Step,
+    hurried: bool,
+) -> Result<(), Error> {
     progress.advance(step.entries);
     shard.check_going()?;
     if env.closed.load(Ordering::Acquire) {
         return Err(Error::Closed);
     }
     let rate = env.options.compaction.bytes_per_second;
-    if rate > 0 && step.bytes > 0 {
+    if rate > 0 && step.bytes > 0 && !hurried {
         thread::sleep(Duration::from_secs_f64(step.bytes as f64 / rate as f64));
     }
     Ok(())

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use parking_lot::{Condvar, Mutex, RwLock};
 
 use super::Options;
+use super::reserve::Reserve;
 use super::tasks::Tasks;
 use crate::Error;
 use crate::io::Storage;
@@ -44,6 +45,7 @@ pub(crate) struct Env {
     /// Wakes the one who looks after the shards.
     pub(crate) alarm: Alarm,
     pub(crate) closed: AtomicBool,
+    pub(super) reserve: Reserve,
 }
 
 impl Env {

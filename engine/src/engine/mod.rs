@@ -2,11 +2,17 @@
 //! finds, makes and drops them, and looks after them in the background (`upkeep`). Never looks into a
 //! shard's trees.
 
+mod backlog;
 mod env;
+mod kept;
+mod lives;
 mod options;
 mod registry;
 mod replay;
+mod reserve;
 mod tasks;
+#[cfg(test)]
+mod tests;
 mod upkeep;
 
 use std::sync::Arc;
@@ -61,7 +67,9 @@ impl Engine {
     /// A shard if it is open. Never waits for the disk.
     #[must_use]
     pub fn shard_if_open(&self, id: &ShardId) -> Option<Arc<Shard>> {
-        self.0.registry.find(id)
+        let shard = self.0.registry.find(id)?;
+        shard.touch();
+        Some(shard)
     }
 
     /// Removes a shard for ever; durable when it returns. Snapshots of it stay readable.
@@ -98,6 +106,12 @@ impl Engine {
     #[cfg(test)]
     pub(crate) fn look_after(&self) {
         upkeep::look_after(&self.0.env, &self.0.registry);
+    }
+
+    /// Bytes in memory that are in no shard file.
+    #[cfg(test)]
+    pub(crate) fn dirty_bytes(&self) -> u64 {
+        self.0.env.dirty.load(Ordering::Relaxed)
     }
 
     /// Cuts off what of the log nobody needs.

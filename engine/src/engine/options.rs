@@ -34,6 +34,8 @@ pub struct Options {
     /// Attachments up to this size travel in the log and lie in a tree; larger ones are written to
     /// the shard file while they are uploaded.
     pub inline_chunk: usize,
+    /// Room on the disk that is kept free by a file, for getting out of a full disk; 0 keeps none.
+    pub reserve_bytes: u64,
     /// When compaction starts by itself, and how hard it works.
     pub compaction: Policy,
 }
@@ -53,6 +55,7 @@ impl Default for Options {
             close_idle: Duration::from_secs(60),
             open_shards: 1000,
             inline_chunk: 32 << 10,
+            reserve_bytes: 8 << 20,
             compaction: Policy::default(),
         }
     }

@@ -1,24 +1,26 @@
-//! Which shards are open. Opening, making and dropping one shard never overlap; different shards
-//! seldom wait for each other. Never decides when to close one.
+//! Which shards are open, and whose turn it is to open, make or drop one: that work is done outside
+//! the locks, so that nobody who only looks waits for a disk. What the work is stands in `lives`.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::mpsc;
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
 use super::Env;
-use super::env::folder;
 use crate::Error;
-use crate::codec::log::{self, FrameHead, Record};
-use crate::shard::state::{State, Trees};
-use crate::shard::store::Store;
 use crate::shard::{Shard, ShardId};
 
 /// What is known of a shard without looking at the disk.
+#[derive(Clone)]
 pub(super) enum Slot {
     Open(Arc<Shard>),
+    /// Somebody opens, makes or drops it. Until that is done the log keeps all from an lsn on.
+    Busy {
+        /// The shard that is being dropped.
+        dropping: Option<Arc<Shard>>,
+        needs: u64,
+    },
     /// The log has records for it that cannot be applied; they are kept from that lsn on.
     Lost {
         error: Error,
@@ -26,203 +28,220 @@ pub(super) enum Slot {
     },
 }
 
-type Stripe = HashMap<ShardId, Slot>;
+impl Slot {
+    /// The oldest frame of the log that is needed for it.
+    fn needs(&self) -> Option<u64> {
+        match self {
+            Slot::Open(shard) => shard.oldest_lsn(),
+            Slot::Busy { needs, .. } => Some(*needs),
+            Slot::Lost { lsn, .. } => Some(*lsn),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Stripe {
+    slots: Mutex<HashMap<ShardId, Slot>>,
+    /// Somebody's turn has ended.
+    settled: Condvar,
+}
 
 const STRIPES: usize = 64;
 
-/// Epoch of a shard that is dropped unread.
-pub(super) const UNKNOWN: u64 = 0;
-
-/// The open shards. Whoever holds the lock of a shard's stripe decides about it alone.
+/// The open shards. Locks are held for a look into a map, never longer.
 pub(super) struct Registry {
-    stripes: Vec<Mutex<Stripe>>,
+    stripes: Vec<Stripe>,
     hasher: RandomState,
+    /// Held by who closes shards to make room.
+    room: Mutex<()>,
+    /// Held by who puts the log in order again.
+    recovery: Mutex<()>,
+}
+
+/// The right to decide alone what becomes of a shard. When it ends the slot is what `after` says.
+pub(super) struct Turn<'a> {
+    stripe: &'a Stripe,
+    id: &'a ShardId,
+    pub(super) after: Option<Slot>,
+}
+
+/// What a shard's slot holds when one's turn has come.
+pub(super) enum Claim<'a> {
+    Open(Arc<Shard>),
+    Turn(Turn<'a>),
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let after = self.after.take();
+        let mut slots = self.stripe.slots.lock();
+        let before = match after {
+            Some(slot) => slots.insert(self.id.clone(), slot),
+            None => slots.remove(self.id),
+        };
+        drop(slots);
+        self.stripe.settled.notify_all();
+        // It may be the last to hold a file.
+        drop(before);
+    }
 }
 
 impl Registry {
     pub(super) fn new() -> Self {
-        let stripes = (0..STRIPES).map(|_| Mutex::default()).collect();
-        Registry { stripes, hasher: RandomState::new() }
+        Registry {
+            stripes: (0..STRIPES).map(|_| Stripe::default()).collect(),
+            hasher: RandomState::new(),
+            room: Mutex::default(),
+            recovery: Mutex::default(),
+        }
     }
 
-    fn stripe(&self, id: &ShardId) -> Option<&Mutex<Stripe>> {
+    fn stripe(&self, id: &ShardId) -> Option<&Stripe> {
         let hash = self.hasher.hash_one(id);
         self.stripes.get(usize::try_from(hash % STRIPES as u64).unwrap_or(0))
     }
 
-    fn lock(&self, id: &ShardId) -> Result<parking_lot::MutexGuard<'_, Stripe>, Error> {
-        self.stripe(id).map(Mutex::lock).ok_or(Error::Closed)
-    }
-
     pub(super) fn insert(&self, id: ShardId, slot: Slot) {
         if let Some(stripe) = self.stripe(&id) {
-            stripe.lock().insert(id, slot);
+            stripe.slots.lock().insert(id, slot);
         }
     }
 
+    /// A shard if it is open. Waits for nothing.
     pub(super) fn find(&self, id: &ShardId) -> Option<Arc<Shard>> {
-        match self.stripe(id)?.lock().get(id) {
+        match self.stripe(id)?.slots.lock().get(id) {
             Some(Slot::Open(shard)) => Some(shard.clone()),
             _ => None,
         }
     }
 
-    pub(super) fn open(&self, env: &Arc<Env>, id: &ShardId) -> Result<Arc<Shard>, Error> {
-        let mut stripe = self.lock(id)?;
-        let shard = open_in(&mut stripe, env, id)?;
-        shard.touch();
-        Ok(shard)
-    }
-
-    pub(super) fn create(&self, env: &Arc<Env>, id: &ShardId) -> Result<Arc<Shard>, Error> {
-        let mut stripe = self.lock(id)?;
-        match open_in(&mut stripe, env, id) {
-            Ok(_) => return Err(Error::ShardExists { shard: id.shared().clone() }),
-            Err(Error::ShardMissing { .. }) => {}
-            Err(error) => return Err(error),
+    /// An open shard, or the turn to open or make it; waits while another has the turn.
+    pub(super) fn claim<'a>(&'a self, env: &Env, id: &'a ShardId) -> Result<Claim<'a>, Error> {
+        let stripe = self.stripe(id).ok_or(Error::Closed)?;
+        let mut slots = stripe.slots.lock();
+        loop {
+            match slots.get(id) {
+                Some(Slot::Open(shard)) => return Ok(Claim::Open(shard.clone())),
+                Some(Slot::Lost { error, .. }) => return Err(error.clone()),
+                Some(Slot::Busy { .. }) => stripe.settled.wait(&mut slots),
+                None => {
+                    let needs = env.log.next_lsn();
+                    slots.insert(id.clone(), Slot::Busy { dropping: None, needs });
+                    return Ok(Claim::Turn(Turn { stripe, id, after: None }));
+                }
+            }
         }
-        let state = State::new(env.storage.random(), nowhere(env, id));
-        let lsn = append(env, id, state.epoch, 0, &Record::Create)?;
-        let shard = Arc::new(Shard::new(id.clone(), env.clone(), state, Some((lsn, lsn))));
-        stripe.insert(id.clone(), Slot::Open(shard.clone()));
-        Ok(shard)
     }
 
-    pub(super) fn remove(&self, env: &Arc<Env>, id: &ShardId) -> Result<(), Error> {
-        let mut stripe = self.lock(id)?;
-        match open_in(&mut stripe, env, id) {
-            Ok(shard) => {
-                let (epoch, number) = shard.end();
-                append(env, id, epoch, number, &Record::Drop).inspect_err(|_| shard.go_on())?;
-            }
-            // A damaged shard can be dropped, too.
-            Err(Error::Corrupt { .. }) => {
-                let epoch = load(env, id).map_or(UNKNOWN, |(state, _)| state.epoch);
-                append(env, id, epoch, 0, &Record::Drop)?;
-            }
-            Err(error) => return Err(error),
+    /// The turn to drop a shard, whatever its slot is now; without a success it is so again.
+    pub(super) fn claim_end<'a>(&'a self, env: &Env, id: &'a ShardId) -> Result<Turn<'a>, Error> {
+        let stripe = self.stripe(id).ok_or(Error::Closed)?;
+        let mut slots = stripe.slots.lock();
+        while let Some(Slot::Busy { .. }) = slots.get(id) {
+            stripe.settled.wait(&mut slots);
+        }
+        let before = slots.get(id).cloned();
+        let dropping = match &before {
+            Some(Slot::Open(shard)) => Some(shard.clone()),
+            _ => None,
         };
-        stripe.remove(id);
-        remove_file(env, id)
+        // If the shard stays it needs its frames, and its last frame is needed until the file is gone.
+        let next = env.log.next_lsn();
+        let needs = before.as_ref().and_then(Slot::needs).map_or(next, |lsn| lsn.min(next));
+        slots.insert(id.clone(), Slot::Busy { dropping, needs });
+        Ok(Turn { stripe, id, after: before })
     }
 
     /// After the log has failed: all shards go back to what is durable, and when the log is in order
     /// again they go on.
     pub(super) fn recover(&self, env: &Env) -> Result<(), Error> {
+        let _turn = self.recovery.lock();
         let Some(error) = env.log.poisoned() else { return Ok(()) };
-        let shards = self.shards();
+        let mut shards = self.shards();
+        shards.extend(self.collect(|slot| match slot {
+            Slot::Busy { dropping, .. } => dropping.clone(),
+            _ => None,
+        }));
         for shard in &shards {
             shard.fail(error.clone());
             shard.rewind();
         }
-        env.log.recover()
-    }
-
-    /// All shards that are open.
-    pub(super) fn shards(&self) -> Vec<Arc<Shard>> {
-        let mut shards = Vec::new();
-        for stripe in &self.stripes {
-            shards.extend(stripe.lock().values().filter_map(|slot| match slot {
-                Slot::Open(shard) => Some(shard.clone()),
-                Slot::Lost { .. } => None,
-            }));
+        if let Error::DiskFull { .. } = error {
+            env.release_reserve();
         }
-        shards
+        env.log.recover()?;
+        shards.iter().for_each(|shard| shard.resume());
+        Ok(())
     }
 
-    /// Closes a shard if nobody holds it and its file has everything.
-    pub(super) fn close(&self, shard: Arc<Shard>) {
+    /// All shards that are open. Not for keeping: what is held is not closed.
+    pub(super) fn shards(&self) -> Vec<Arc<Shard>> {
+        self.collect(|slot| match slot {
+            Slot::Open(shard) => Some(shard.clone()),
+            _ => None,
+        })
+    }
+
+    fn collect<T>(&self, wanted: impl Fn(&Slot) -> Option<T>) -> Vec<T> {
+        let mut all = Vec::new();
+        for stripe in &self.stripes {
+            all.extend(stripe.slots.lock().values().filter_map(&wanted));
+        }
+        all
+    }
+
+    fn count(&self) -> usize {
+        self.stripes.iter().map(|stripe| stripe.slots.lock().len()).sum()
+    }
+
+    /// Closes a shard if nobody else holds it and its file has everything. Whether it did.
+    pub(super) fn close(&self, shard: Arc<Shard>) -> bool {
         let id = shard.id().clone();
-        let Some(stripe) = self.stripe(&id) else { return };
-        let mut stripe = stripe.lock();
-        // One is held by the registry, one by the caller.
-        if Arc::strong_count(&shard) <= 2 && shard.is_saved() {
-            stripe.remove(&id);
+        let Some(stripe) = self.stripe(&id) else { return false };
+        let mut slots = stripe.slots.lock();
+        // One is held by the registry, one by the caller, who lets go of it after the lock.
+        let free = Arc::strong_count(&shard) <= 2 && shard.is_saved();
+        free && slots.remove(&id).is_some()
+    }
+
+    /// Closes shards if as many are open as may be: those that were not used for longest. If none can
+    /// be closed as it is, one is saved first. There may be more for a while, when all are in use.
+    pub(super) fn make_room(&self, env: &Env) {
+        let limit = env.options.open_shards.max(1);
+        if self.count() < limit {
+            return;
+        }
+        let _turn = self.room.lock();
+        let now = env.now_ms();
+        let mut shards = self.shards();
+        shards.sort_by_key(|shard| shard.idle_ms(now));
+        let mut open = shards.len();
+        let mut unsaved = Vec::new();
+        // Some more than one, or each new one would have to look at all.
+        while open >= limit - limit / 8 {
+            match shards.pop() {
+                Some(shard) if shard.is_saved() => open -= usize::from(self.close(shard)),
+                Some(shard) => unsaved.push(shard),
+                None => break,
+            }
+        }
+        drop(shards);
+        for shard in unsaved {
+            if open < limit {
+                return;
+            }
+            match shard.checkpoint() {
+                Ok(()) => open -= usize::from(self.close(shard)),
+                Err(error) => tracing::warn!(shard = %shard.id(), %error, "checkpoint failed"),
+            }
         }
     }
 
     /// Lets the log forget what no shard needs.
     pub(super) fn trim(&self, env: &Env) -> Result<(), Error> {
         // A shard that is made or written to from here on needs nothing below this.
-        let mut needed = env.log.next_lsn();
-        for stripe in &self.stripes {
-            for slot in stripe.lock().values() {
-                let lsn = match slot {
-                    Slot::Open(shard) => shard.oldest_lsn(),
-                    Slot::Lost { lsn, .. } => Some(*lsn),
-                };
-                needed = needed.min(lsn.unwrap_or(u64::MAX));
-            }
-        }
-        env.log.trim(needed)
-    }
-}
-
-fn open_in(stripe: &mut Stripe, env: &Arc<Env>, id: &ShardId) -> Result<Arc<Shard>, Error> {
-    match stripe.get(id) {
-        Some(Slot::Open(shard)) => return Ok(shard.clone()),
-        Some(Slot::Lost { error, .. }) => return Err(error.clone()),
-        None => {}
-    }
-    let (state, torn) = match load(env, id) {
-        Ok(loaded) => loaded,
-        Err(Error::Missing { .. }) => {
-            return Err(Error::ShardMissing { shard: id.shared().clone() });
-        }
-        Err(error) => return Err(error),
-    };
-    if torn {
-        // A torn header is mended by the log; there the shard has no record that could do it.
-        return Err(Error::corrupt(&id.file(), 0, "the newer header is damaged"));
-    }
-    let shard = Arc::new(Shard::new(id.clone(), env.clone(), state, None));
-    stripe.insert(id.clone(), Slot::Open(shard.clone()));
-    Ok(shard)
-}
-
-/// The state that a shard's file holds, and whether its newer header is torn.
-fn load(env: &Env, id: &ShardId) -> Result<(State, bool), Error> {
-    load_from(&*env.storage, &env.cache, id)
-}
-
-pub(super) fn load_from(
-    storage: &dyn crate::io::Storage,
-    cache: &Arc<crate::page::Cache>,
-    id: &ShardId,
-) -> Result<(State, bool), Error> {
-    let (store, opened) = Store::open(storage, &id.file(), cache)?;
-    let header = opened.header;
-    let state = State {
-        epoch: header.epoch,
-        counters: header.counters,
-        trees: Trees::open(header.roots),
-        store: Arc::new(store),
-    };
-    Ok((state, opened.torn))
-}
-
-fn nowhere(env: &Env, id: &ShardId) -> Arc<Store> {
-    Arc::new(Store::nowhere(id.file().into(), &env.cache))
-}
-
-/// Logs that a shard begins or ends, and waits until that is durable.
-fn append(env: &Env, id: &ShardId, epoch: u64, number: u64, record: &Record) -> Result<u64, Error> {
-    let mut frame = Vec::new();
-    log::put_head(&mut frame, FrameHead { epoch, number });
-    log::put_record(&mut frame, record);
-    let (tell, told) = mpsc::sync_channel(1);
-    let done = Box::new(move |result| drop(tell.send(result)));
-    let lsn = env.log.append(id.shared(), frame.into(), done)?;
-    told.recv().unwrap_or(Err(Error::Closed))?;
-    Ok(lsn)
-}
-
-/// Removes a dropped shard's file, durably, so that the log may forget that it was dropped.
-fn remove_file(env: &Env, id: &ShardId) -> Result<(), Error> {
-    let path = id.file();
-    match env.storage.remove(&path) {
-        Ok(()) => env.storage.sync_dir(folder(&path)),
-        Err(Error::Missing { .. }) => Ok(()),
-        Err(error) => Err(error),
+        let next = env.log.next_lsn();
+        let needed = self.collect(Slot::needs).into_iter().min();
+        env.log.trim(needed.map_or(next, |lsn| lsn.min(next)))
     }
 }

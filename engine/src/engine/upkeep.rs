@@ -5,15 +5,18 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Env;
 use super::registry::Registry;
 use crate::Error;
-use crate::shard::Shard;
+use crate::shard::{Shard, ShardId};
 
 /// How often the shards are looked at when nothing presses.
 const ROUND: Duration = Duration::from_millis(500);
+
+/// The most that passes between two attempts to write a log that cannot be written.
+const LONGEST_REST: Duration = Duration::from_secs(4);
 
 /// Starts the threads of an engine.
 pub(super) fn spawn(
@@ -42,9 +45,16 @@ pub(super) fn spawn(
     if env.options.workers > 0 {
         let (env, registry) = (env.clone(), registry.clone());
         threads.push(start("settee-upkeep", move || {
+            let mut pause = ROUND;
             while !env.closed.load(Ordering::Acquire) {
-                look_after(&env, &registry);
-                env.alarm.sleep(ROUND);
+                if look_after(&env, &registry) {
+                    pause = ROUND;
+                    env.alarm.sleep(ROUND);
+                } else {
+                    // Who rings wants memory or log given back, for which there is no way now.
+                    rest(&env, pause);
+                    pause = LONGEST_REST.min(pause * 2);
+                }
             }
         })?);
     }
@@ -56,82 +66,94 @@ fn start(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<(
     thread.map_err(|error| Error::io("start a thread", name, error))
 }
 
-/// One round over all open shards.
-pub(super) fn look_after(env: &Env, registry: &Registry) {
+/// Sleeps so long, whoever rings, unless the engine is closed.
+fn rest(env: &Env, pause: Duration) {
+    let end = Instant::now() + pause;
+    while !env.closed.load(Ordering::Acquire) {
+        match end.checked_duration_since(Instant::now()) {
+            Some(left) => env.alarm.sleep(left),
+            None => return,
+        }
+    }
+}
+
+/// One round over all open shards. Whether the log can be written.
+pub(super) fn look_after(env: &Env, registry: &Registry) -> bool {
     if let Err(error) = registry.recover(env) {
         tracing::warn!(%error, "the log cannot be written");
-        return;
+        return false;
     }
-    let mut shards = registry.shards();
-    shards.iter().for_each(|shard| shard.resume());
-    save_memory(env, &shards);
-    save_log(env, &mut shards);
-    save_idle(env, &shards);
+    env.keep_reserve();
+    save_memory(env, registry);
+    save_log(env, registry);
+    save_idle(env, registry);
     if let Err(error) = registry.trim(env) {
         tracing::warn!(%error, "could not cut the log");
     }
-    shards.iter().for_each(|shard| shard.compact_if_worth_it());
-    close_idle(env, registry, shards);
+    registry.shards().iter().for_each(|shard| shard.compact_if_worth_it());
+    close_idle(env, registry);
+    true
+}
+
+/// The shards of which `of` knows a number, by that number. By name: who is held is not closed.
+fn ranked(registry: &Registry, of: impl Fn(&Shard) -> Option<u64>) -> Vec<(u64, ShardId)> {
+    let shards = registry.shards();
+    let rank = |shard: &Arc<Shard>| Some((of(shard)?, shard.id().clone()));
+    let mut ranked: Vec<_> = shards.iter().filter_map(rank).collect();
+    ranked.sort_unstable();
+    ranked
 }
 
 /// Checkpoints shards that hold too much memory: large ones, and if all together hold too much the
 /// largest until they don't.
-fn save_memory(env: &Env, shards: &[Arc<Shard>]) {
+fn save_memory(env: &Env, registry: &Registry) {
     let options = &env.options;
-    let mut by_size: Vec<_> = shards.iter().map(|shard| (shard.dirty_bytes(), shard)).collect();
-    by_size.sort_by_key(|(dirty, _)| std::cmp::Reverse(*dirty));
-    for (dirty, shard) in by_size {
+    let by_size = ranked(registry, |shard| Some(shard.dirty_bytes()).filter(|dirty| *dirty > 0));
+    for (dirty, id) in by_size.into_iter().rev() {
         let total = env.dirty.load(Ordering::Relaxed);
-        if dirty > 0 && (dirty > options.shard_dirty_bytes || total > options.dirty_bytes) {
-            save(shard);
+        if dirty > options.shard_dirty_bytes || total > options.dirty_bytes {
+            save(registry, &id);
         }
     }
 }
 
 /// Checkpoints the shards that need the oldest part of the log while it is too large.
-fn save_log(env: &Env, shards: &mut [Arc<Shard>]) {
+fn save_log(env: &Env, registry: &Registry) {
     if env.log.size() <= env.options.log_bytes {
         return;
     }
-    shards.sort_by_key(|shard| shard.oldest_lsn().unwrap_or(u64::MAX));
+    let by_age = ranked(registry, Shard::oldest_lsn);
     let newest = env.log.next_lsn();
-    let Some(oldest) = shards.first().and_then(|shard| shard.oldest_lsn()) else { return };
-    let enough = oldest + (newest - oldest) / 2;
-    let old = |shard: &&Arc<Shard>| shard.oldest_lsn().is_some_and(|lsn| lsn <= enough);
-    shards.iter().filter(old).for_each(save);
+    let Some(oldest) = by_age.first().map(|(lsn, _)| *lsn) else { return };
+    let enough = oldest + newest.saturating_sub(oldest) / 2;
+    let old = by_age.iter().take_while(|(lsn, _)| *lsn <= enough);
+    old.for_each(|(_, id)| save(registry, id));
 }
 
-fn save_idle(env: &Env, shards: &[Arc<Shard>]) {
+fn save_idle(env: &Env, registry: &Registry) {
     let now = env.now_ms();
     let limit = millis(env.options.checkpoint_idle);
-    for shard in shards {
-        if !shard.is_saved() && shard.unwritten_ms(now) >= limit {
-            save(shard);
-        }
-    }
+    let unwritten = |shard: &Shard| {
+        Some(shard.unwritten_ms(now)).filter(|idle| !shard.is_saved() && *idle >= limit)
+    };
+    ranked(registry, unwritten).iter().for_each(|(_, id)| save(registry, id));
 }
 
-fn close_idle(env: &Env, registry: &Registry, mut shards: Vec<Arc<Shard>>) {
+fn close_idle(env: &Env, registry: &Registry) {
     let now = env.now_ms();
     let limit = millis(env.options.close_idle);
-    shards.sort_by_key(|shard| shard.idle_ms(now));
-    let mut open = shards.len();
-    while let Some(shard) = shards.pop() {
-        let crowded = open > env.options.open_shards;
-        if !crowded && shard.idle_ms(now) < limit {
-            break;
-        }
-        if crowded && !shard.is_saved() {
-            save(&shard);
-        }
-        registry.close(shard);
-        open -= 1;
+    let unused = |shard: &Shard| Some(shard.idle_ms(now)).filter(|idle| *idle >= limit);
+    for (_, id) in ranked(registry, unused) {
+        registry.find(&id).map(|shard| registry.close(shard));
     }
+    registry.make_room(env);
 }
 
-fn save(shard: &Arc<Shard>) {
-    if let Err(error) = shard.checkpoint() {
-        tracing::warn!(shard = %shard.id(), %error, "checkpoint failed");
+fn save(registry: &Registry, id: &ShardId) {
+    if let Some(shard) = registry.find(id)
+        && let Err(error) = shard.checkpoint()
+    {
+        tracing::warn!(shard = %id, %error, "checkpoint failed");
     }
 }
 

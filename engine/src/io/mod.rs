@@ -37,6 +37,9 @@ pub trait Storage: Send + Sync + 'static {
     /// Makes creations, renames and removals in this directory durable.
     fn sync_dir(&self, dir: &str) -> Result<(), Error>;
 
+    /// Bytes that may be written until the disk is full, about.
+    fn free(&self) -> Result<u64, Error>;
+
     /// The wall clock.
     fn now(&self) -> SystemTime;
 

@@ -119,6 +119,12 @@ impl Storage for RealStorage {
         sync_directory(&self.full(dir), dir)
     }
 
+    fn free(&self) -> Result<u64, Error> {
+        let stat = rustix::fs::statvfs(&self.root)
+            .map_err(|error| Error::io("ask for the room of", "", error.into()))?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
     fn now(&self) -> SystemTime {
         SystemTime::now()
     }

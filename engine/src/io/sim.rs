@@ -61,6 +61,9 @@ struct Disk {
     dark: bool,
     randomness: u64,
     clock: Duration,
+    /// Held by each open file of this boot, and how many may be open.
+    opened: Arc<()>,
+    handles: Option<usize>,
 }
 
 #[derive(Default, Clone)]
@@ -212,6 +215,18 @@ impl Disk {
         self.names.values().filter_map(|id| self.files.get(*id)).map(|f| f.now.len() as u64).sum()
     }
 
+    fn open_files(&self) -> usize {
+        // The disk itself holds one.
+        Arc::strong_count(&self.opened) - 1
+    }
+
+    fn room_for_handle(&self, op: &'static str, path: &str) -> Result<(), Error> {
+        if self.handles.is_some_and(|handles| self.open_files() >= handles) {
+            return Err(Error::io(op, path, io::Error::other("too many open files")));
+        }
+        Ok(())
+    }
+
     fn room_for(&mut self, id: usize, end: usize, path: &str) -> Result<(), Error> {
         let growth = end.saturating_sub(self.file(id)?.now.len()) as u64;
         match self.capacity {
@@ -251,6 +266,16 @@ impl SimStorage {
         self.disk.lock().capacity = bytes;
     }
 
+    /// Files that may be open at once; `None` is no limit.
+    pub fn set_handles(&self, files: Option<usize>) {
+        self.disk.lock().handles = files;
+    }
+
+    /// Files that are open.
+    pub fn open_files(&self) -> usize {
+        self.disk.lock().open_files()
+    }
+
     /// Bytes of all files.
     pub fn used(&self) -> u64 {
         self.disk.lock().used()
@@ -267,6 +292,7 @@ impl SimStorage {
         let mut guard = self.disk.lock();
         let disk = &mut *guard;
         disk.boot += 1;
+        disk.opened = Arc::default();
         disk.dark = false;
         disk.faults.clear();
         if let Crash::Tear { sector, seed } = crash {
@@ -300,6 +326,7 @@ impl SimStorage {
             durable_names: disk.durable_names.clone(),
             pending_names: disk.pending_names.clone(),
             faults: disk.faults.clone(),
+            opened: Arc::default(),
             ..*disk
         };
         SimStorage { disk: Arc::new(Mutex::new(copy)) }
@@ -318,8 +345,8 @@ impl SimStorage {
     }
 
     fn handle(&self, disk: &Disk, id: usize, path: &str) -> Arc<dyn File> {
-        let disk_of = self.disk.clone();
-        Arc::new(SimFile { disk: disk_of, id, boot: disk.boot, path: path.to_owned() })
+        let (opened, path) = (disk.opened.clone(), path.to_owned());
+        Arc::new(SimFile { disk: self.disk.clone(), id, boot: disk.boot, path, _opened: opened })
     }
 }
 
@@ -327,6 +354,7 @@ impl Storage for SimStorage {
     fn open(&self, path: &str) -> Result<Arc<dyn File>, Error> {
         let disk = self.disk.lock();
         disk.check(disk.boot, "open", path)?;
+        disk.room_for_handle("open", path)?;
         match disk.names.get(path) {
             Some(&id) => Ok(self.handle(&disk, id, path)),
             None => Err(Error::Missing { file: path.into() }),
@@ -335,6 +363,7 @@ impl Storage for SimStorage {
 
     fn create(&self, path: &str) -> Result<Arc<dyn File>, Error> {
         let mut disk = self.disk.lock();
+        disk.room_for_handle("create", path)?;
         let id = disk.files.len();
         disk.files.push(Contents::default());
         disk.name("create", path, Naming::Link { name: path.to_owned(), file: id })?;
@@ -388,6 +417,11 @@ impl Storage for SimStorage {
         failed(meets, "sync directory", dir)
     }
 
+    fn free(&self) -> Result<u64, Error> {
+        let disk = self.disk.lock();
+        Ok(disk.capacity.map_or(u64::MAX, |capacity| capacity.saturating_sub(disk.used())))
+    }
+
     fn now(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000) + self.disk.lock().clock
     }
@@ -402,6 +436,7 @@ struct SimFile {
     id: usize,
     boot: u64,
     path: String,
+    _opened: Arc<()>,
 }
 
 impl SimFile {

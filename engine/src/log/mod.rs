@@ -1,6 +1,7 @@
 //! The node's write-ahead log: frames of all shards in one sequence, made durable in groups by one
 //! thread. Never knows what a payload means, never retries after a failed write or sync.
 
+pub(crate) mod apart;
 mod format;
 mod replay;
 mod segments;
@@ -207,7 +208,8 @@ impl Drop for Log {
 impl Queue {
     fn check(&self) -> Result<(), Error> {
         match &self.failed {
-            Some(cause) => Err(Error::Poisoned { cause: cause.to_string().into() }),
+            // What stopped it stops all that follow: they are told the same.
+            Some(cause) => Err(cause.clone()),
             None if self.closing => Err(Error::Closed),
             None => Ok(()),
         }

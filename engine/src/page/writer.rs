@@ -80,9 +80,14 @@ impl PageWriter {
         self.written
     }
 
+    /// Writes all that was put.
+    pub fn write_out(&mut self) -> Result<(), Error> {
+        self.flush(self.waiting.len())
+    }
+
     /// Writes what is left and syncs the file.
     pub fn finish(mut self) -> Result<Synced, Error> {
-        self.flush(self.waiting.len())?;
+        self.write_out()?;
         self.pages.file().sync()?;
         Ok(Synced { pages: self.pages })
     }

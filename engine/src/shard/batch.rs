@@ -51,7 +51,23 @@ pub enum Write {
     },
 }
 
+/// A deletion's body up to this size is no use of room, in bytes.
+const SMALL: usize = 4 << 10;
+
 impl Write {
+    /// Whether it takes next to no room itself, and gives some in the end.
+    pub(super) fn frees(&self) -> bool {
+        match self {
+            Write::Interactive(edit) | Write::Replicated(edit) => {
+                edit.deleted && edit.atts.is_empty() && edit.body.len() <= SMALL
+            }
+            Write::Local(edit) => edit.body.is_none(),
+            Write::Purge(_) => true,
+            // The coordinator's: what it must say to drop a database, for one.
+            Write::Property { .. } => true,
+        }
+    }
+
     /// About how much memory it holds until it is written.
     pub(super) fn bytes(&self) -> usize {
         const FIXED: usize = 512;

@@ -15,7 +15,15 @@ impl Shard {
     /// Puts everything that is durable by now into the file.
     pub(crate) fn checkpoint(&self) -> Result<(), Error> {
         // After a failed sync nothing is tried again on that file: the shard gets another one.
-        if self.save_in_place()? { Ok(()) } else { self.compact_now() }
+        if self.with_reserve(|| self.save_in_place())? { Ok(()) } else { self.compact_now() }
+    }
+
+    /// Does what frees room in the end, once more if the disk was full and has a reserve.
+    pub(super) fn with_reserve<T>(&self, work: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
+        match work() {
+            Err(Error::DiskFull { .. }) if self.env.release_reserve() => work(),
+            other => other,
+        }
     }
 
     /// The same, unless that takes another file: then nothing happens, and the answer is `false`.
@@ -53,6 +61,8 @@ impl Shard {
         let mut writer = PageWriter::new(&store.pages, store.tail.clone());
         let checkpoints = state.trees.try_map(|tree| tree.checkpoint(&mut writer))?;
         let roots = checkpoints.try_map(|checkpoint| Ok::<_, Error>(checkpoint.root().clone()))?;
+        // A page that could not be written is no harm: nothing leads to it.
+        writer.write_out()?;
         let finish = || {
             let synced = writer.finish()?;
             store.write_header(&store.header_of(state, roots))?;

@@ -42,6 +42,11 @@ impl ShardId {
     pub(crate) fn file(&self) -> String {
         format!("shards/{}.shard", self.0)
     }
+
+    /// The file of frames that are kept while the shard's own cannot be read.
+    pub(crate) fn kept_file(&self) -> String {
+        format!("shards/{}.kept", self.0)
+    }
 }
 
 fn is_part(part: &str) -> bool {

@@ -224,8 +224,12 @@ impl Shard {
         } else {
             total.fetch_sub(before - now, Ordering::Relaxed);
         }
-        let limits = &self.env.options;
-        if now > limits.shard_dirty_bytes || total.load(Ordering::Relaxed) > limits.dirty_bytes {
+    }
+
+    /// Wakes who looks after the shards if a write has made memory short.
+    fn call_for_help(&self) {
+        let (limits, total) = (&self.env.options, self.env.dirty.load(Ordering::Relaxed));
+        if self.dirty_bytes() > limits.shard_dirty_bytes || total > limits.dirty_bytes {
             self.env.alarm.ring();
         }
     }

@@ -1,5 +1,5 @@
 //! A shard at one moment: the roots of its trees and a few counters. A value; changing it makes
-//! another one (see `apply`). Does no IO by itself.
+//! another one (see `workspace`). Does no IO by itself.
 
 use std::sync::{Arc, LazyLock};
 
@@ -159,16 +159,23 @@ impl State {
         Counts::decode(&reduction).map_err(|damage| self.store.unreadable(damage))
     }
 
+    /// Bytes of all bodies and chunks that were ever written to its file.
+    pub(crate) fn content_bytes(&self) -> Result<u64, Error> {
+        let PerTree { bodies, chunks, .. } = &self.trees;
+        Ok(self.sum(bodies)? + self.sum(chunks)?)
+    }
+
+    fn sum(&self, tree: &Tree) -> Result<u64, Error> {
+        reduce::decode_sum(&tree.reduction()?).map_err(|damage| self.store.unreadable(damage))
+    }
+
     /// An estimate of the bytes of the file that compaction would keep.
     pub(crate) fn live_bytes(&self) -> Result<u64, Error> {
         let PerTree { by_id, by_seq, local, purges, purge_ids, bodies, chunks } = &self.trees;
         let indexes = [by_id, by_seq, local, purges, purge_ids, chunks];
         let indexes: u64 = indexes.into_iter().map(|tree| tree.sizes().stored).sum();
-        let sum = |tree: &Tree| {
-            reduce::decode_sum(&tree.reduction()?).map_err(|damage| self.store.unreadable(damage))
-        };
-        let extents = sum(chunks)?;
-        let whole = sum(bodies)?.saturating_add(extents).max(1);
+        let extents = self.sum(chunks)?;
+        let whole = self.sum(bodies)?.saturating_add(extents).max(1);
         let live = self.counts()?.sizes;
         let live = live.stored.saturating_add(live.atts).min(whole);
         let contents = bodies.sizes().stored.saturating_add(extents);

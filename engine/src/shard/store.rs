@@ -128,10 +128,6 @@ impl Store {
         self.generation.store(header.generation, Ordering::Release);
     }
 
-    pub(crate) fn name(&self) -> &Arc<str> {
-        &self.name
-    }
-
     /// Damage inside a page whose checksum holds.
     pub(crate) fn unreadable(&self, Malformed(what): Malformed) -> Error {
         Error::corrupt(&self.name, 0, what)

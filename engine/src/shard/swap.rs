@@ -43,7 +43,7 @@ impl Shard {
     /// Compacts and waits for it.
     pub(crate) fn compact_now(&self) -> Result<(), Error> {
         let _turn = self.compaction.lock();
-        compact::compact(self, &self.env)
+        self.with_reserve(|| compact::compact(self, &self.env))
     }
 
     /// How many generations of a branch compaction keeps.
@@ -64,8 +64,10 @@ impl Shard {
         }
     }
 
-    /// Puts a copy that is up to date with `seen` in the place of the shard's file.
+    /// Puts a copy that is up to date with `seen` in the place of the shard's file. Nothing is
+    /// written meanwhile, so it should be nearly up to date, and does not rest.
     pub(crate) fn swap(&self, mut copy: Copy<'_>, seen: &State, draft: &str) -> Result<(), Error> {
+        copy.hurry();
         let _turn = self.upkeep.lock();
         let mut head = self.head.lock();
         self.check_going()?;

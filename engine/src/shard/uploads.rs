@@ -159,6 +159,7 @@ impl ChunkWriter {
     }
 
     fn put_chunk(&mut self) -> Result<(), Error> {
+        self.shard.env.check_room()?;
         let bytes = std::mem::take(&mut self.buffer);
         let hash: [u8; 32] = blake3::hash(&bytes).into();
         let length = u32::try_from(bytes.len()).map_err(|_| Error::TooLarge { what: "chunk" })?;
@@ -215,7 +216,10 @@ impl ChunkWriter {
 
     fn sync(&mut self) -> Result<(), Error> {
         match self.file.take() {
-            Some((store, writer)) => writer.finish().map(|_| ()).inspect_err(|_| store.fail()),
+            Some((store, mut writer)) => {
+                writer.write_out()?;
+                writer.finish().map(|_| ()).inspect_err(|_| store.fail())
+            }
             None => Ok(()),
         }
     }

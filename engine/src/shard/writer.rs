@@ -31,7 +31,7 @@ impl Shard {
     pub fn submit(self: &Arc<Self>, batch: Batch, done: Done) {
         self.touch();
         self.revs_limit.store(batch.revs_limit, Ordering::Relaxed);
-        if let Err(error) = self.check_writable() {
+        if let Err(error) = self.check_writable().and_then(|()| self.check_room(&batch)) {
             return done(Err(error));
         }
         let job = Job { batch, done };
@@ -52,6 +52,11 @@ impl Shard {
             }
             Queued::Refused(job) => (job.done)(Err(Error::Overloaded)),
         }
+    }
+
+    /// On a full disk only what frees room is written.
+    fn check_room(&self, batch: &Batch) -> Result<(), Error> {
+        if batch.writes.iter().all(Write::frees) { Ok(()) } else { self.env.check_room() }
     }
 
     /// Whether a batch is small and alone, so that it costs less to decide it than to wake a thread.
@@ -98,7 +103,9 @@ impl Shard {
         let (batches, dones): (Vec<Batch>, Vec<Done>) =
             jobs.into_iter().map(|job| (job.batch, job.done)).unzip();
         let mut head = self.head.lock();
-        match self.decide(&head, &head.store.pages, &batches) {
+        // Once more, for nothing may follow the frame with which a shard ends.
+        let decide = |()| self.decide(&head, &head.store.pages, &batches);
+        match self.check_writable().and_then(decide) {
             Ok(decided) => self.commit(&mut head, decided, dones),
             Err(error) if batches.len() == 1 => {
                 drop(head);
@@ -161,6 +168,7 @@ impl Shard {
             Ok(_) => {
                 *head = next;
                 self.account(head);
+                self.call_for_help();
             }
             Err(error @ Error::TooLarge { .. }) => self.give_up(number, &error),
             Err(error) => self.fail(error),

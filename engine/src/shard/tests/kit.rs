@@ -20,6 +20,7 @@ pub(crate) fn options() -> Options {
         workers: 0,
         checkpoint_idle: Duration::from_secs(3600),
         inline_chunk: 64,
+        reserve_bytes: 0,
         log: crate::log::Options { segment_bytes: 500, ..Default::default() },
         compaction: crate::compact::Policy { bytes_per_second: 0, ..Default::default() },
         ..Options::default()

@@ -3,6 +3,7 @@
 mod basics;
 mod busy;
 mod crash;
+mod crowd;
 pub(crate) mod kit;
 mod model;
 mod random;

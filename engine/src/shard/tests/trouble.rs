@@ -2,15 +2,18 @@
 //! everything goes on without a restart.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use settee_model::doc::{AttContent, DocEdit, Encoding};
 use settee_model::rev::RevPath;
 
 use super::kit::*;
 use super::model::contents;
+use crate::check::check;
+use crate::compact::Policy;
 use crate::io::{Crash, Fault, SimStorage};
-use crate::shard::{Batch, Shard, Write};
-use crate::{Engine, Error};
+use crate::shard::{Batch, Shard, ShardId, Write};
+use crate::{Engine, Error, Options};
 
 fn try_put(engine: &Engine, id: &str) -> Result<(), Error> {
     let shard = engine.shard(&shard_id())?;
@@ -201,6 +204,192 @@ fn a_damaged_shard_can_be_dropped() {
     disk.crash(Crash::LoseAll);
     let engine = open(&disk);
     assert_eq!(engine.shard(&shard_id()).unwrap().snapshot().update_seq(), 1);
+}
+
+#[test]
+fn a_log_that_cannot_be_written_is_not_tried_all_the_time() {
+    let disk = SimStorage::new();
+    let options = Options { workers: 1, shard_dirty_bytes: 100, dirty_bytes: 100, ..options() };
+    let engine = Engine::open(Arc::new(disk.clone()), options).unwrap();
+    engine.create_shard(&shard_id()).unwrap();
+    for n in 0..10 {
+        try_put(&engine, &format!("doc-{n}")).unwrap();
+    }
+    disk.set_capacity(Some(0));
+    assert!(try_put(&engine, "full").is_err());
+    let before = disk.operations();
+    std::thread::sleep(Duration::from_millis(1500));
+    assert!(disk.operations() - before < 40, "{} operations", disk.operations() - before);
+    disk.set_capacity(None);
+    let until = std::time::Instant::now() + Duration::from_secs(20);
+    while try_put(&engine, "after").is_err() {
+        assert!(std::time::Instant::now() < until, "it never goes on");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn full_disk() -> (SimStorage, Engine, settee_model::rev::Rev) {
+    let disk = SimStorage::new();
+    let options = Options { reserve_bytes: 30_000, ..options() };
+    let engine = Engine::open(Arc::new(disk.clone()), options).unwrap();
+    let shard = engine.create_shard(&shard_id()).unwrap();
+    let rev = put(&shard, edit("old", RevPath::default(), "{}"));
+    let other = engine.create_shard(&other_id()).unwrap();
+    put(&other, edit("large", RevPath::default(), &noise(1, 60_000)));
+    other.checkpoint().unwrap();
+    engine.look_after();
+    disk.set_capacity(Some(disk.used() + 3000));
+    let full = (0..100).find_map(|n| try_put(&engine, &format!("doc-{n}")).err());
+    assert!(matches!(full, Some(Error::DiskFull { .. })), "{full:?}");
+    (disk, engine, rev)
+}
+
+fn other_id() -> ShardId {
+    ShardId::parse("00000000-ffffffff/other.1").unwrap()
+}
+
+/// A body of that many digits, of which LZ4 makes no less than half (Marsaglia's xorshift).
+fn noise(seed: u64, len: usize) -> String {
+    let mut state = seed;
+    let mut digit = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        char::from_digit((state >> 60) as u32, 16).unwrap()
+    };
+    let text: String = (0..len).map(|_| digit()).collect();
+    format!("{{\"text\":\"{text}\"}}")
+}
+
+#[test]
+fn on_a_full_disk_room_can_be_made() {
+    let (_disk, engine, rev) = full_disk();
+    engine.look_after();
+    let shard = engine.shard(&shard_id()).unwrap();
+    assert!(matches!(try_put(&engine, "more"), Err(Error::DiskFull { .. })));
+    assert!(matches!(
+        engine.create_shard(&ShardId::parse("x").unwrap()),
+        Err(Error::DiskFull { .. })
+    ));
+    assert!(matches!(try_upload(&shard, "att", &[7; 9]), Err(Error::DiskFull { .. })));
+    put(&shard, deletion("old", &rev));
+    write(&shard, purge("uuid", "old", &[rev]));
+    shard.compact_now().unwrap();
+    engine.look_after();
+    assert!(matches!(try_put(&engine, "more"), Err(Error::DiskFull { .. })));
+    engine.drop_shard(&other_id()).unwrap();
+    engine.look_after();
+    try_put(&engine, "more").unwrap();
+}
+
+#[test]
+fn a_shard_is_dropped_at_once_from_a_full_disk() {
+    let (_disk, engine, _) = full_disk();
+    engine.drop_shard(&other_id()).unwrap();
+    engine.look_after();
+    try_put(&engine, "more").unwrap();
+}
+
+#[test]
+fn a_damaged_shard_does_not_hold_the_log() {
+    let disk = SimStorage::new();
+    let engine = open(&disk);
+    let shard = engine.create_shard(&shard_id()).unwrap();
+    try_put(&engine, "a").unwrap();
+    shard.checkpoint().unwrap();
+    try_put(&engine, "b").unwrap();
+    engine.create_shard(&other_id()).unwrap();
+    let damage = |disk: &SimStorage| disk.flip_bit(&shard_id().file(), 20);
+    damage(&disk);
+    let work = |engine: &Engine, round: usize| {
+        let other = engine.shard(&other_id()).unwrap();
+        for n in 0..10 {
+            put(&other, edit(&format!("{round}-{n}"), RevPath::default(), "{}"));
+        }
+        other.checkpoint().unwrap();
+        engine.trim().unwrap();
+        crate::io::Storage::list(&disk, "log").unwrap().len()
+    };
+    for round in 0..2 {
+        disk.crash(Crash::LoseAll);
+        let engine = open(&disk);
+        assert!(matches!(engine.shard(&shard_id()), Err(Error::Corrupt { .. })));
+        assert!(matches!(engine.create_shard(&shard_id()), Err(Error::Corrupt { .. })));
+        assert_eq!(work(&engine, round), 1, "the log was not cut");
+    }
+    let found = check(&disk, &options().log, &mut |_| {}).unwrap().damages;
+    assert_eq!(found.len(), 1, "{found:?}");
+    // Dropped, nothing of it is left.
+    let dropped = disk.fork();
+    dropped.crash(Crash::LoseAll);
+    let engine = open(&dropped);
+    engine.drop_shard(&shard_id()).unwrap();
+    for path in [shard_id().file(), shard_id().kept_file()] {
+        assert!(crate::io::Storage::open(&dropped, &path).is_err());
+    }
+    engine.create_shard(&shard_id()).unwrap();
+    // Readable again, it has everything.
+    damage(&disk);
+    assert!(check(&disk, &options().log, &mut |_| {}).unwrap().is_clean());
+    disk.crash(Crash::LoseAll);
+    let engine = open(&disk);
+    try_put(&engine, "c").unwrap();
+    disk.crash(Crash::LoseAll);
+    let engine = open(&disk);
+    assert_eq!(engine.shard(&shard_id()).unwrap().snapshot().update_seq(), 3);
+    assert!(crate::io::Storage::open(&disk, &shard_id().kept_file()).is_err());
+}
+
+#[test]
+fn compaction_does_not_rest_while_writers_wait() {
+    let disk = SimStorage::new();
+    let policy = Policy { bytes_per_second: 100_000, ..options().compaction };
+    let options = Options { compaction: policy, ..options() };
+    let engine = Engine::open(Arc::new(disk), options).unwrap();
+    let shard = engine.create_shard(&shard_id()).unwrap();
+    put(&shard, edit("a", RevPath::default(), &noise(1, 150_000)));
+    let mut longest = Duration::ZERO;
+    std::thread::scope(|scope| {
+        let compaction = scope.spawn(|| shard.compact_now().unwrap());
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(!compaction.is_finished());
+        put(&shard, edit("b", RevPath::default(), &noise(2, 800_000)));
+        for n in 0.. {
+            let start = std::time::Instant::now();
+            put(&shard, edit(&format!("doc-{n}"), RevPath::default(), "{}"));
+            longest = longest.max(start.elapsed());
+            if compaction.is_finished() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    });
+    assert!(longest < Duration::from_secs(2), "a write waited {longest:?}");
+}
+
+#[test]
+fn no_write_follows_the_frame_that_drops_its_shard() {
+    let disk = SimStorage::new();
+    let engine = open(&disk);
+    let shard = engine.create_shard(&shard_id()).unwrap();
+    try_put(&engine, "first").unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    let head = shard.head.lock();
+    let number = head.counters.number;
+    let write = |id| Write::Interactive(edit(id, RevPath::default(), "{}"));
+    let done = Box::new(move |result| tell.send(result).unwrap());
+    shard.submit(Batch::of(vec![write("a"), write("b")]), done);
+    // The writer has found that the shard takes writes, and waits for its turn.
+    std::thread::sleep(Duration::from_millis(100));
+    let (_, last) = std::thread::scope(|scope| {
+        let end = scope.spawn(|| shard.end());
+        std::thread::sleep(Duration::from_millis(100));
+        drop(head);
+        end.join().unwrap()
+    });
+    assert!(matches!(told.recv().unwrap(), Err(Error::ShardMissing { .. })));
+    assert_eq!(last, number + 1);
+    assert_eq!(shard.head.lock().counters.number, number);
 }
 
 #[test]
