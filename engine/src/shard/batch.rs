@@ -4,7 +4,7 @@ use bytes::Bytes;
 use settee_model::doc::DocEdit;
 use settee_model::docid::DocId;
 use settee_model::edit::EditError;
-use settee_model::rev::Rev;
+use settee_model::rev::{Rev, RevPath};
 
 use crate::Error;
 use crate::codec::purge::PurgeRequest;
@@ -109,6 +109,41 @@ pub enum Outcome {
     /// The property is set.
     Set,
 }
+
+/// What was decided about a batch, told before it is durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// One for each write, in order.
+    pub outcomes: Vec<Outcome>,
+    /// One for each write, too: there for each interactive edit that was written.
+    pub made: Vec<Option<Made>>,
+}
+
+/// What another copy must know beside an interactive edit to have the revision that was made of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// The revision and all its ancestors that are remembered.
+    pub path: RevPath,
+    /// Generations of its attachments, in the edit's order.
+    pub revpos: Vec<u64>,
+}
+
+impl Made {
+    /// The edit as [`Write::Replicated`] takes it.
+    #[must_use]
+    pub fn replicated(self, mut edit: DocEdit) -> DocEdit {
+        edit.revs = self.path;
+        for (att, revpos) in edit.atts.iter_mut().zip(self.revpos) {
+            att.revpos = Some(revpos);
+        }
+        edit
+    }
+}
+
+/// Called at most once, as soon as a batch is decided and the log has it; never if the batch failed
+/// before that. A disk that is quick may make it cross with [`Done`]. It comes with the shard locked,
+/// on any thread, so it must be quick and must not ask the shard for anything.
+pub type OnDecided = Box<dyn FnOnce(Decision) + Send>;
 
 /// Called once when a batch is durable or failed; on the log's thread, so it must be quick and must
 /// not write. One outcome for each write, in order.

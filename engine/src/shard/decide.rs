@@ -6,10 +6,10 @@ use bytes::Bytes;
 use settee_model::doc::{AttSource, Chunk, DocEdit, DocRecord};
 use settee_model::docid::DocId;
 use settee_model::docinfo::{DocInfo, RevInfo};
-use settee_model::edit::{self, Decided, Decision, EditError, next_local_rev};
-use settee_model::rev::{Rev, RevId};
+use settee_model::edit::{self, Decided, EditError, next_local_rev};
+use settee_model::rev::{Rev, RevId, RevPath};
 
-use super::batch::{Batch, LocalEdit, Outcome, Write};
+use super::batch::{Batch, Decision, LocalEdit, Made, Outcome, Write};
 use super::partition::Gauge;
 use super::state::State;
 use super::store::Store;
@@ -30,25 +30,17 @@ pub(super) struct Decider<'a> {
     frame: Vec<u8>,
     /// Length of the frame without any record.
     empty: usize,
+    /// What was made of the edits of a batch, by their places in it, if somebody wants to know.
+    made: Option<Vec<(usize, Made)>>,
 }
 
-/// Reads the record of a revision.
-type Parent<'a> = &'a dyn Fn(&RevInfo) -> Result<DocRecord, Error>;
-
-fn interactive(
-    info: Option<&DocInfo>,
-    edit: DocEdit,
-    parent: Parent<'_>,
-) -> Result<Decision, Error> {
-    edit::decide_interactive(info, edit, parent)
-}
-
-fn replicated(
-    info: Option<&DocInfo>,
-    edit: DocEdit,
-    parent: Parent<'_>,
-) -> Result<Decision, Error> {
-    edit::decide_replicated(info, edit, parent)
+/// By which rules an edit is let in.
+#[derive(Clone, Copy)]
+enum Rules {
+    /// Those for clients; the edit has that place in its batch.
+    Interactive(usize),
+    /// Those for revisions that were made elsewhere.
+    Replicated,
 }
 
 /// The document that was changed last in a batch: its next change there keeps its sequence.
@@ -63,17 +55,32 @@ impl<'a> Decider<'a> {
         let number = workspace.counters().number;
         log::put_head(&mut frame, FrameHead { epoch: head.epoch, number });
         let empty = frame.len();
-        Decider { head, uploads, workspace, gauge: Gauge::default(), frame, empty }
+        Decider { head, uploads, workspace, gauge: Gauge::default(), frame, empty, made: None }
     }
 
     /// Looks up all documents that the batches name.
-    pub(super) fn load(&mut self, batches: &[Batch]) -> Result<(), Error> {
-        let writes = batches.iter().flat_map(|batch| &batch.writes);
+    pub(super) fn load<'i>(
+        &mut self,
+        batches: impl Iterator<Item = &'i Batch>,
+    ) -> Result<(), Error> {
+        let writes = batches.flat_map(|batch| &batch.writes);
         self.workspace.load(writes.filter_map(|write| match write {
             Write::Interactive(edit) | Write::Replicated(edit) => Some(&edit.id),
             Write::Purge(request) => Some(&request.id),
             Write::Local(_) | Write::Property { .. } => None,
         }))
+    }
+
+    /// Decides a batch, and says what other copies must know of it.
+    pub(super) fn decide_telling(&mut self, batch: &Batch) -> Result<Decision, Error> {
+        self.made = Some(Vec::new());
+        let outcomes = self.decide(batch);
+        let told = self.made.take().unwrap_or_default();
+        let mut made = vec![None; batch.writes.len()];
+        for (index, what) in told {
+            made.get_mut(index).map(|place| place.replace(what));
+        }
+        Ok(Decision { outcomes: outcomes?, made })
     }
 
     /// Decides a batch; one outcome for each of its writes.
@@ -89,9 +96,9 @@ impl<'a> Decider<'a> {
         for (index, write) in order {
             let outcome = match write {
                 Write::Interactive(edit) => {
-                    self.edit(edit, interactive, batch, batch.partition_limit, &mut last)?
+                    self.edit(edit, Rules::Interactive(index), batch, &mut last)?
                 }
-                Write::Replicated(edit) => self.edit(edit, replicated, batch, None, &mut last)?,
+                Write::Replicated(edit) => self.edit(edit, Rules::Replicated, batch, &mut last)?,
                 Write::Local(edit) => self.local(edit)?,
                 Write::Property { name, value } => {
                     self.set(local::property_key(name), value.clone())?;
@@ -120,21 +127,29 @@ impl<'a> Decider<'a> {
     fn edit(
         &mut self,
         edit: &DocEdit,
-        decide: fn(Option<&DocInfo>, DocEdit, Parent<'_>) -> Result<Decision, Error>,
+        rules: Rules,
         batch: &Batch,
-        partition_limit: Option<u64>,
         last: &mut Last,
     ) -> Result<Outcome, Error> {
         let info = self.workspace.info(&edit.id);
         let parent = |parent: &RevInfo| self.parent(parent);
-        match decide(info, edit.clone(), &parent)? {
-            Decision::Known(rev) => Ok(Outcome::Unchanged(rev)),
-            Decision::Refuse(error) => Ok(Outcome::Failed(error)),
-            Decision::Write(decided) => {
-                if let Some(limit) = partition_limit
-                    && self.gauge.overflows(self.head, limit, info, &decided)?
-                {
-                    return Ok(Outcome::Failed(EditError::PartitionOverflow(decided.id)));
+        let decision = match rules {
+            Rules::Interactive(_) => edit::decide_interactive(info, edit.clone(), parent)?,
+            Rules::Replicated => edit::decide_replicated(info, edit.clone(), parent)?,
+        };
+        match decision {
+            edit::Decision::Known(rev) => Ok(Outcome::Unchanged(rev)),
+            edit::Decision::Refuse(error) => Ok(Outcome::Failed(error)),
+            edit::Decision::Write(decided) => {
+                if let Rules::Interactive(place) = rules {
+                    if let Some(limit) = batch.partition_limit
+                        && self.gauge.overflows(self.head, limit, info, &decided)?
+                    {
+                        return Ok(Outcome::Failed(EditError::PartitionOverflow(decided.id)));
+                    }
+                    if let Some(made) = &mut self.made {
+                        made.push((place, made_of(info, &decided, batch)));
+                    }
                 }
                 let rev = decided.rev();
                 self.put_uploads(edit)?;
@@ -241,4 +256,17 @@ impl<'a> Decider<'a> {
         log::put_record(&mut self.frame, &record);
         self.workspace.carry_out(record)
     }
+}
+
+/// What other copies must know of a decision about an edit of a client, who names no more than the
+/// revision that it follows. `info` is what is known of the document before the edit.
+fn made_of(info: Option<&DocInfo>, decided: &Decided, batch: &Batch) -> Made {
+    let mut path = decided.path.clone();
+    let known = path.parent().and_then(|parent| info?.tree.path_of(&parent));
+    if let Some(RevPath { ids, .. }) = known.filter(|known| known.ids.len() >= path.ids.len()) {
+        path.ids.truncate(1);
+        path.ids.extend(ids);
+    }
+    path.ids.truncate(batch.revs_limit.max(1) as usize);
+    Made { path, revpos: decided.record.atts.iter().map(|att| att.revpos).collect() }
 }

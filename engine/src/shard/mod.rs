@@ -34,7 +34,7 @@ pub use crate::codec::docinfo::DocHead;
 pub use crate::codec::local::LocalDoc;
 pub use crate::codec::purge::{PurgeInfo, PurgeRequest};
 pub use crate::codec::reduce::{Counts, DocSizes};
-pub use batch::{Batch, Done, LocalEdit, Outcome, Write};
+pub use batch::{Batch, Decision, Done, LocalEdit, Made, OnDecided, Outcome, Write};
 pub use cursor::{ChangeCursor, DocCursor, DocRow, LocalCursor, PurgeCursor, Which};
 pub use id::{BadShardId, ShardId};
 pub use snapshot::{IdRange, Snapshot};

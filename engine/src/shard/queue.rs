@@ -2,11 +2,17 @@
 
 use parking_lot::Mutex;
 
-use super::batch::{Batch, Done, Write};
+use super::batch::{Batch, Done, OnDecided, Write};
 
 /// A batch and whom to tell.
 pub(super) struct Job {
     pub(super) batch: Batch,
+    pub(super) told: Told,
+}
+
+/// Whom to tell what.
+pub(super) struct Told {
+    pub(super) decided: Option<OnDecided>,
     pub(super) done: Done,
 }
 

@@ -7,9 +7,9 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 
-use super::batch::{Batch, Done, Outcome, Write};
+use super::batch::{Batch, Decision, Done, OnDecided, Outcome, Write};
 use super::decide::Decider;
-use super::queue::{Job, Queued};
+use super::queue::{Job, Queued, Told};
 use super::state::State;
 use super::{Call, NONE, Shard};
 use crate::Error;
@@ -20,7 +20,7 @@ const QUICK: usize = 64 << 10;
 
 /// Decided batches that will be durable with one frame.
 struct Decided {
-    outcomes: Vec<Vec<Outcome>>,
+    decisions: Vec<Decision>,
     /// The next state and the frame that leads to it; `None` if nothing changes.
     next: Option<(State, Bytes)>,
 }
@@ -29,12 +29,21 @@ impl Shard {
     /// Hands a batch to the shard's writer and returns; `done` is called once, on this thread if the
     /// shard cannot take the batch ([`Error::Overloaded`], or why it takes none at all).
     pub fn submit(self: &Arc<Self>, batch: Batch, done: Done) {
+        self.take(batch, Told { decided: None, done });
+    }
+
+    /// [`Shard::submit`] that also tells what was decided, before it is durable.
+    pub fn submit_telling(self: &Arc<Self>, batch: Batch, decided: OnDecided, done: Done) {
+        self.take(batch, Told { decided: Some(decided), done });
+    }
+
+    fn take(self: &Arc<Self>, batch: Batch, told: Told) {
         self.touch();
         self.revs_limit.store(batch.revs_limit, Ordering::Relaxed);
         if let Err(error) = self.check_writable().and_then(|()| self.check_room(&batch)) {
-            return done(Err(error));
+            return (told.done)(Err(error));
         }
-        let job = Job { batch, done };
+        let job = Job { batch, told };
         if self.is_quick(&job.batch) && self.queue.claim() {
             if let Err(job) = self.write_at_once(job) {
                 self.queue.put_back(job);
@@ -47,10 +56,10 @@ impl Shard {
                 self.env.ready.push(self.clone());
                 // The writer threads may have ended just now.
                 if let Err(error) = self.env.check_open() {
-                    tell(self.queue.take().into_iter().map(|job| job.done), Err(error));
+                    tell(self.queue.take().into_iter().map(|job| job.told), Err(error));
                 }
             }
-            Queued::Refused(job) => (job.done)(Err(Error::Overloaded)),
+            Queued::Refused(job) => (job.told.done)(Err(Error::Overloaded)),
         }
     }
 
@@ -73,9 +82,9 @@ impl Shard {
     fn write_at_once(self: &Arc<Self>, job: Job) -> Result<(), Job> {
         let Some(mut head) = self.head.try_lock() else { return Err(job) };
         let pages = head.store.pages.resident_only();
-        let decide = |()| self.decide(&head, &pages, std::slice::from_ref(&job.batch));
+        let decide = |()| self.decide(&head, &pages, std::slice::from_ref(&job));
         match self.check_writable().and_then(decide) {
-            Ok(decided) => self.commit(&mut head, decided, vec![job.done]),
+            Ok(decided) => self.commit(&mut head, decided, vec![job]),
             Err(_) => return Err(job),
         }
         Ok(())
@@ -97,25 +106,22 @@ impl Shard {
 
     fn write_jobs(self: &Arc<Self>, jobs: Vec<Job>) {
         if let Err(error) = self.check_writable() {
-            return tell(jobs.into_iter().map(|job| job.done), Err(error));
+            return tell(jobs.into_iter().map(|job| job.told), Err(error));
         }
         self.slow_down();
-        let (batches, dones): (Vec<Batch>, Vec<Done>) =
-            jobs.into_iter().map(|job| (job.batch, job.done)).unzip();
         let mut head = self.head.lock();
         // Once more, for nothing may follow the frame with which a shard ends.
-        let decide = |()| self.decide(&head, &head.store.pages, &batches);
+        let decide = |()| self.decide(&head, &head.store.pages, &jobs);
         match self.check_writable().and_then(decide) {
-            Ok(decided) => self.commit(&mut head, decided, dones),
-            Err(error) if batches.len() == 1 => {
+            Ok(decided) => self.commit(&mut head, decided, jobs),
+            Err(error) if jobs.len() == 1 => {
                 drop(head);
-                tell(dones.into_iter(), Err(error));
+                tell(jobs.into_iter().map(|job| job.told), Err(error));
             }
             // One of them meets damage, or names what is not there: the others shall not suffer.
             Err(_) => {
                 drop(head);
-                let alone = batches.into_iter().zip(dones);
-                alone.for_each(|(batch, done)| self.write_jobs(vec![Job { batch, done }]));
+                jobs.into_iter().for_each(|job| self.write_jobs(vec![job]));
             }
         }
     }
@@ -135,20 +141,40 @@ impl Shard {
         own > 0 && (own > 4 * options.shard_dirty_bytes || all > 2 * options.dirty_bytes)
     }
 
-    fn decide(&self, head: &State, pages: &Pages, batches: &[Batch]) -> Result<Decided, Error> {
+    fn decide(&self, head: &State, pages: &Pages, jobs: &[Job]) -> Result<Decided, Error> {
         let mut decider = Decider::new(head, &self.uploads, pages.clone());
-        decider.load(batches)?;
-        let decide = |batch| decider.decide(batch);
-        let outcomes = batches.iter().map(decide).collect::<Result<Vec<_>, _>>()?;
-        Ok(Decided { outcomes, next: decider.finish()? })
+        decider.load(jobs.iter().map(|job| &job.batch))?;
+        let decide = |job: &Job| match job.told.decided {
+            Some(_) => decider.decide_telling(&job.batch),
+            None => {
+                let outcomes = decider.decide(&job.batch)?;
+                Ok(Decision { outcomes, made: Vec::new() })
+            }
+        };
+        let decisions = jobs.iter().map(decide).collect::<Result<Vec<_>, _>>()?;
+        Ok(Decided { decisions, next: decider.finish()? })
     }
 
-    fn commit(self: &Arc<Self>, head: &mut State, decided: Decided, dones: Vec<Done>) {
-        let answers = dones.into_iter().zip(decided.outcomes);
+    fn commit(self: &Arc<Self>, head: &mut State, decided: Decided, jobs: Vec<Job>) {
+        let mut early = Vec::new();
+        let mut answers = Vec::with_capacity(jobs.len());
+        for (job, decision) in jobs.into_iter().zip(decided.decisions) {
+            let Told { decided, done } = job.told;
+            match decided {
+                Some(tell) => {
+                    answers.push((done, decision.outcomes.clone()));
+                    early.push((tell, decision));
+                }
+                None => answers.push((done, decision.outcomes)),
+            }
+        }
+        let tell_early = || early.into_iter().for_each(|(tell, decision)| tell(decision));
         let answer = move |result: Result<(), Error>| {
+            let answers = answers.into_iter();
             answers.for_each(|(done, outcomes)| done(result.clone().map(|()| outcomes)));
         };
         let Some((next, frame)) = decided.next else {
+            tell_early();
             // What was decided may rest on writes that are not durable yet.
             return self.when_durable(head.counters.number, Box::new(answer));
         };
@@ -169,6 +195,7 @@ impl Shard {
                 *head = next;
                 self.account(head);
                 self.call_for_help();
+                tell_early();
             }
             Err(error @ Error::TooLarge { .. }) => self.give_up(number, &error),
             Err(error) => self.fail(error),
@@ -223,6 +250,6 @@ impl Shard {
     }
 }
 
-fn tell(dones: impl Iterator<Item = Done>, result: Result<Vec<Outcome>, Error>) {
-    dones.for_each(|done| done(result.clone()));
+fn tell(waiting: impl Iterator<Item = Told>, result: Result<Vec<Outcome>, Error>) {
+    waiting.for_each(|told| (told.done)(result.clone()));
 }

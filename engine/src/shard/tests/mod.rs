@@ -4,6 +4,7 @@ mod basics;
 mod busy;
 mod crash;
 mod crowd;
+mod decisions;
 pub(crate) mod kit;
 mod model;
 mod random;
