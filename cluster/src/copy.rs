@@ -1,12 +1,15 @@
 //! A copy of a shard, and all that the coordinator ever asks of one: plain values go in, plain
 //! values come out. A copy is in this process or on another node, and nothing above knows which.
 
-use settee_engine::shard::{Batch, Outcome};
+use std::sync::Arc;
+
+use settee_engine::shard::{Batch, Decision, Outcome};
 use settee_model::docid::DocId;
 
 use crate::Error;
-use crate::attachment::{Upload, UploadOptions};
+use crate::attachment::{Lane, UploadOptions};
 use crate::docs::{BulkGet, IdRevs, OpenOptions, OpenedDoc, RevResult, Revs, RevsDiff};
+use crate::durable::Durable;
 use crate::local::LocalCopy;
 use crate::mesh::RemoteCopy;
 use crate::rows::{DocRow, Namespace};
@@ -22,6 +25,10 @@ pub(crate) enum ShardCopy {
     #[allow(dead_code, reason = "the coordinator does not place copies on other nodes yet")]
     Remote(RemoteCopy),
 }
+
+/// The node that a copy is on: this one, or one with an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Home(Option<Arc<str>>);
 
 /// Asks the copy, wherever it is.
 macro_rules! ask {
@@ -47,6 +54,31 @@ impl ShardCopy {
     /// Hands writes to the shard's writer; answers when they are durable, one outcome for each.
     pub(crate) async fn write(&self, batch: Batch) -> Result<Vec<Outcome>, Error> {
         ask!(self, copy => copy.write(batch).await)
+    }
+
+    /// Hands writes to the shard's writer and gives the decision as soon as there is one, and
+    /// something to wait with until it is durable. Whoever does not wait changes nothing.
+    pub(crate) async fn decide(&self, batch: &Batch) -> Result<(Decision, Durable), Error> {
+        match self {
+            ShardCopy::Local(copy) => copy.decide(batch.clone()).await,
+            ShardCopy::Remote(copy) => copy.decide(batch).await,
+        }
+    }
+
+    /// Whether it can be asked, as far as is known: its node is this one or alive.
+    pub(crate) fn is_live(&self) -> bool {
+        match self {
+            ShardCopy::Local(_) => true,
+            ShardCopy::Remote(copy) => copy.is_live(),
+        }
+    }
+
+    /// Where it is.
+    pub(crate) fn home(&self) -> Home {
+        match self {
+            ShardCopy::Local(_) => Home(None),
+            ShardCopy::Remote(copy) => Home(Some(copy.address().into())),
+        }
     }
 
     pub(crate) async fn open(&self, id: DocId, options: OpenOptions) -> Result<OpenedDoc, Error> {
@@ -132,7 +164,7 @@ impl ShardCopy {
     }
 
     /// Begins to take an attachment in.
-    pub(crate) async fn upload(&self, options: UploadOptions) -> Result<Upload, Error> {
+    pub(crate) async fn upload(&self, options: UploadOptions) -> Result<Lane, Error> {
         ask!(self, copy => copy.upload(options).await)
     }
 }

@@ -59,19 +59,27 @@ impl Database {
         self.shards.get(shard).map(Vec::as_slice).ok_or(Error::DatabaseMissing)
     }
 
-    /// The copy of a range that answers reads.
-    pub(crate) fn owner(&self, shard: usize) -> Result<&ShardCopy, Error> {
-        self.copies(shard)?.first().ok_or(Error::Timeout)
+    /// The copies of a document's range, its owner first.
+    pub(crate) fn copies_of(&self, id: &DocId) -> Result<&[ShardCopy], Error> {
+        self.copies(self.ring.shard_of(id))
+    }
+
+    /// The copy of a range that answers reads: one on this node, or else the first that is alive.
+    pub(crate) fn nearest(&self, shard: usize) -> Result<&ShardCopy, Error> {
+        let copies = self.copies(shard)?;
+        let here = copies.iter().find(|copy| matches!(copy, ShardCopy::Local(_)));
+        let live = || copies.iter().find(|copy| copy.is_live());
+        here.or_else(live).or(copies.first()).ok_or(Error::Timeout)
     }
 
     /// The copy that answers reads of a document.
-    pub(crate) fn owner_of(&self, id: &DocId) -> Result<&ShardCopy, Error> {
-        self.owner(self.ring.shard_of(id))
+    pub(crate) fn nearest_to(&self, id: &DocId) -> Result<&ShardCopy, Error> {
+        self.nearest(self.ring.shard_of(id))
     }
 
     /// The copy of each range that answers reads.
-    pub(crate) fn owners(&self) -> Result<Vec<&ShardCopy>, Error> {
-        (0..self.shards.len()).map(|shard| self.owner(shard)).collect()
+    pub(crate) fn nearest_of_all(&self) -> Result<Vec<&ShardCopy>, Error> {
+        (0..self.shards.len()).map(|shard| self.nearest(shard)).collect()
     }
 
     /// Errs once the database is deleted.

@@ -183,7 +183,7 @@ impl Db {
 
     /// Begins to upload an attachment of a document, ahead of the edit that names it.
     pub async fn upload(&self, id: &DocId, options: UploadOptions) -> Result<Upload, Error> {
-        self.database.owner_of(id)?.upload(options).await
+        coord::upload::begin(self.database.copies_of(id)?, options).await
     }
 
     /// Reads an attachment of a document. `range` counts stored bytes, or decoded ones if `decode`
@@ -196,7 +196,7 @@ impl Db {
         range: Option<Range<u64>>,
         decode: bool,
     ) -> AttStream {
-        let copy = self.database.owner_of(id).cloned();
+        let copy = self.database.nearest_to(id).cloned();
         AttStream::new(copy, content, range, decode)
     }
 

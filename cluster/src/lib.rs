@@ -13,8 +13,10 @@ mod copy;
 mod database;
 mod db;
 pub mod docs;
+mod durable;
 mod error;
 pub mod info;
+mod join;
 mod local;
 #[allow(dead_code, reason = "laid for the cluster, not yet wired into the coordinator")]
 pub mod mesh;

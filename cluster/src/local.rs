@@ -7,14 +7,15 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use settee_engine::shard::{Batch, Outcome};
+use settee_engine::shard::{Batch, Decision, Outcome};
 use settee_engine::{Engine, Shard, ShardId, Snapshot};
 use settee_model::docid::DocId;
 use tokio::sync::oneshot;
 
 use crate::Error;
-use crate::attachment::{Upload, UploadOptions};
+use crate::attachment::{Lane, UploadOptions};
 use crate::docs::{BulkGet, IdRevs, OpenOptions, OpenedDoc, RevResult, Revs, RevsDiff};
+use crate::durable::Durable;
 use crate::rows::{DocRow, Namespace};
 use crate::shard::changes::ChangeScan;
 use crate::shard::rows::RowScan;
@@ -63,6 +64,24 @@ impl LocalCopy {
         // Nobody listens any more if the request was given up; the write stands all the same.
         shard.submit(batch, Box::new(move |outcome| drop(tell.send(outcome))));
         self.in_time(async { Ok(told.await.map_err(|_| Error::Closing)??) }).await
+    }
+
+    /// See [`crate::copy::ShardCopy::decide`].
+    pub(crate) async fn decide(&self, batch: Batch) -> Result<(Decision, Durable), Error> {
+        let shard = self.shard().await?;
+        let (decide, decided) = oneshot::channel();
+        let (tell, told) = oneshot::channel();
+        shard.submit_telling(
+            batch,
+            Box::new(move |decision| drop(decide.send(decision))),
+            Box::new(move |outcomes| drop(tell.send(outcomes.map(drop)))),
+        );
+        let durable = Durable::local(told, self.patience);
+        match self.in_time(async { Ok(decided.await) }).await? {
+            Ok(decision) => Ok((decision, durable)),
+            // Nobody decides any more, and the end says why.
+            Err(_) => Err(durable.wait().await.err().unwrap_or(Error::Closing)),
+        }
     }
 
     pub(crate) async fn open(&self, id: DocId, options: OpenOptions) -> Result<OpenedDoc, Error> {
@@ -166,8 +185,8 @@ impl LocalCopy {
     }
 
     /// Begins to take an attachment in.
-    pub(crate) async fn upload(&self, options: UploadOptions) -> Result<Upload, Error> {
-        Ok(Upload::new(&self.shard().await?, options))
+    pub(crate) async fn upload(&self, options: UploadOptions) -> Result<Lane, Error> {
+        Ok(Lane::new(&self.shard().await?, options))
     }
 
     /// The shard itself, for work that streams bytes in or out of it.

@@ -69,6 +69,12 @@ impl Hold {
     pub fn new(kept: Arc<dyn Any + Send + Sync>) -> Self {
         Hold(Some(kept))
     }
+
+    /// What was wrapped, for who knows what it is.
+    #[must_use]
+    pub fn kept<T: Any>(&self) -> Option<&T> {
+        self.0.as_deref().and_then(|kept| <dyn Any>::downcast_ref(kept))
+    }
 }
 
 impl fmt::Debug for Hold {

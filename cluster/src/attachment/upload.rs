@@ -1,19 +1,16 @@
-//! An attachment on its way in: digests, compression, chunks into the shard of its document.
+//! An attachment on its way in, to all copies of a range at once. A copy that fails in between is
+//! left out and heals later, as long as there is one that does not fail.
 
 use std::mem;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use md5::{Digest, Md5};
-use settee_engine::Shard;
-use settee_engine::shard::ChunkWriter;
-use settee_model::doc::{AttContent, Encoding, Uploaded};
-use tokio::task::JoinHandle;
+use settee_model::doc::{Encoding, Hold, Uploaded};
 
-use super::gzip::Encoder;
+use super::Lane;
 use crate::Error;
-use crate::mesh::RemoteUpload;
-use crate::steps::Steps;
+use crate::copy::Home;
+use crate::join::join_all;
 
 /// Bytes that are gathered before they are worked on; about twice as many are in memory at most.
 const GATHER: usize = 256 * 1024;
@@ -30,7 +27,9 @@ pub struct UploadOptions {
 
 /// An upload under way. Dropping it gives up; what was written is garbage for the compactor.
 pub struct Upload {
-    work: Steps<Work, Result<(), Error>>,
+    lanes: Vec<(Home, Lane)>,
+    /// Whether the range has other copies, so that it matters which ones were reached.
+    several: bool,
     gathered: Vec<Bytes>,
     length: usize,
 }
@@ -41,136 +40,88 @@ pub struct Finished {
     /// For [`settee_model::doc::AttSource::Uploaded`]. Where a client sent gzip, `content.length`
     /// is the encoded length; one who knows better (multipart stubs) may set it.
     pub uploaded: Uploaded,
-    /// MD5 of the bytes as they came in, for a client's `digest`.
+    /// MD5 of the bytes as they came in, for a client's `Content-MD5`.
     pub identity_md5: [u8; 16],
 }
 
-/// Where the bytes go.
-enum Work {
-    Local(Box<LocalWork>),
-    Remote(Box<RemoteUpload>),
-}
+/// The copies that have what was uploaded, each with its own hold.
+struct Held(Vec<(Home, Hold)>);
 
-/// What is done with the bytes, on threads that may block.
-struct LocalWork {
-    writer: ChunkWriter,
-    client_gzip: bool,
-    /// The server's own compression, and the digest of what went into it.
-    gzip: Option<(Encoder, Md5)>,
-    encoded: Vec<u8>,
-    stored_md5: Md5,
-    length: u64,
-    stored_length: u64,
+/// Whether the copy that is there has what was uploaded under a hold.
+pub(crate) fn is_held(hold: &Hold, home: &Home) -> bool {
+    let at = |held: &Held| held.0.iter().any(|(at, _)| at == home);
+    hold.kept::<Held>().is_none_or(at)
 }
 
 impl Upload {
-    pub(crate) fn new(shard: &Arc<Shard>, options: UploadOptions) -> Upload {
-        let client_gzip = options.encoding == Encoding::Gzip;
-        let level = options.compress.filter(|level| !client_gzip && (1..=9).contains(level));
-        let work = LocalWork {
-            writer: shard.chunk_writer(),
-            client_gzip,
-            gzip: level.map(|level| (Encoder::new(level), Md5::new())),
-            encoded: Vec::new(),
-            stored_md5: Md5::new(),
-            length: 0,
-            stored_length: 0,
-        };
-        Upload::of(Work::Local(Box::new(work)))
+    /// An upload to the only copy that matters.
+    pub(crate) fn to_one(home: Home, lane: Lane) -> Upload {
+        Upload { lanes: vec![(home, lane)], several: false, gathered: Vec::new(), length: 0 }
     }
 
-    /// Sends the bytes to another node.
-    pub(crate) fn remote(upload: RemoteUpload) -> Upload {
-        Upload::of(Work::Remote(Box::new(upload)))
+    /// An upload to those copies of a range that took it on.
+    pub(crate) fn to_some(lanes: Vec<(Home, Lane)>) -> Upload {
+        Upload { lanes, several: true, gathered: Vec::new(), length: 0 }
     }
 
-    fn of(work: Work) -> Upload {
-        Upload { work: Steps::new(work), gathered: Vec::new(), length: 0 }
-    }
-
-    /// Takes more bytes; waits while the disk is behind.
+    /// Takes more bytes; waits while the disks are behind.
     pub async fn write(&mut self, bytes: Bytes) -> Result<(), Error> {
         self.length += bytes.len();
         self.gathered.push(bytes);
         if self.length >= GATHER { self.work_off().await } else { Ok(()) }
     }
 
-    /// Ends the upload.
-    pub async fn finish(mut self) -> Result<Finished, Error> {
-        self.work.result().await?.transpose()?;
-        let (work, gathered) = (self.work.into_state().await?, self.gathered);
-        match work {
-            Work::Local(work) => crate::steps::blocking(move || work.finish(gathered)).await,
-            Work::Remote(upload) => upload.finish(gathered).await,
-        }
-    }
-
     async fn work_off(&mut self) -> Result<(), Error> {
-        self.work.result().await?.transpose()?;
         let gathered = mem::take(&mut self.gathered);
         self.length = 0;
-        self.work.begin(|work| work.begin(gathered));
-        Ok(())
-    }
-}
-
-impl Work {
-    fn begin(self, gathered: Vec<Bytes>) -> JoinHandle<(Work, Result<(), Error>)> {
-        match self {
-            Work::Local(mut work) => tokio::task::spawn_blocking(move || {
-                let taken = gathered.iter().try_for_each(|bytes| work.take(bytes));
-                (Work::Local(work), taken)
-            }),
-            Work::Remote(mut upload) => tokio::spawn(async move {
-                let sent = upload.send(gathered).await;
-                (Work::Remote(upload), sent)
-            }),
-        }
-    }
-}
-
-impl LocalWork {
-    fn take(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.length += bytes.len() as u64;
-        let Some((encoder, identity_md5)) = &mut self.gzip else { return self.store(bytes) };
-        identity_md5.update(bytes);
-        encoder.push(bytes, &mut self.encoded)?;
-        self.store_encoded()
+        let ready = self.lanes.iter_mut().map(|(_, lane)| lane.ready());
+        let mut ready = join_all(ready).await.into_iter();
+        let mut failed = Error::Closing;
+        self.lanes.retain_mut(|(home, lane)| match ready.next() {
+            Some(Ok(())) => {
+                lane.give(gathered.clone());
+                true
+            }
+            other => {
+                failed = left_out(home, other.and_then(Result::err));
+                false
+            }
+        });
+        if self.lanes.is_empty() { Err(failed) } else { Ok(()) }
     }
 
-    fn store_encoded(&mut self) -> Result<(), Error> {
-        let mut encoded = mem::take(&mut self.encoded);
-        self.store(&encoded)?;
-        encoded.clear();
-        self.encoded = encoded;
-        Ok(())
-    }
-
-    fn store(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.stored_length += bytes.len() as u64;
-        self.stored_md5.update(bytes);
-        Ok(self.writer.write(bytes)?)
-    }
-
-    fn finish(mut self, gathered: Vec<Bytes>) -> Result<Finished, Error> {
-        gathered.iter().try_for_each(|bytes| self.take(bytes))?;
-        let mut identity = None;
-        if let Some((mut encoder, identity_md5)) = self.gzip.take() {
-            encoder.finish(&mut self.encoded)?;
-            self.store_encoded()?;
-            identity = Some(identity_md5.finalize().into());
-        }
-        let by_gzip = identity.is_some() || self.client_gzip;
-        let md5 = self.stored_md5.finalize().into();
-        let (chunks, hold) = self.writer.finish()?;
-        let content = AttContent {
-            encoding: if by_gzip { Encoding::Gzip } else { Encoding::Identity },
-            length: self.length,
-            stored_length: self.stored_length,
-            md5,
-            chunks,
+    /// Ends the upload.
+    pub async fn finish(self) -> Result<Finished, Error> {
+        let Upload { lanes, several, gathered, .. } = self;
+        let finish = |(home, lane): (Home, Lane)| {
+            let gathered = gathered.clone();
+            async move { (home, lane.finish(gathered).await) }
         };
-        let uploaded = Uploaded { content, hold };
-        Ok(Finished { uploaded, identity_md5: identity.unwrap_or(md5) })
+        let mut holds = Vec::new();
+        let mut first: Option<Finished> = None;
+        let mut failed = Error::Closing;
+        for (home, finished) in join_all(lanes.into_iter().map(finish)).await {
+            match finished {
+                Ok(finished) => {
+                    let known = first.get_or_insert_with(|| finished.clone());
+                    // Who has other chunks could not carry out what the others can.
+                    if known.uploaded.content == finished.uploaded.content {
+                        holds.push((home, finished.uploaded.hold));
+                    }
+                }
+                Err(error) => failed = left_out(&home, Some(error)),
+            }
+        }
+        let mut finished = first.ok_or(failed)?;
+        if several {
+            finished.uploaded.hold = Hold::new(Arc::new(Held(holds)));
+        }
+        Ok(finished)
     }
+}
+
+fn left_out(home: &Home, error: Option<Error>) -> Error {
+    let error = error.unwrap_or(Error::Closing);
+    tracing::debug!(?home, %error, "a copy did not take an attachment");
+    error
 }

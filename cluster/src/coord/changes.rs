@@ -7,10 +7,10 @@ use settee_model::range::HashRange;
 use settee_model::seq::Seq;
 use tokio::sync::watch;
 
-use super::join::try_join_all;
 use crate::Error;
 use crate::changes::{Change, ChangesBatch, ChangesQuery, Since};
 use crate::database::Database;
+use crate::join::try_join_all;
 use crate::quorum::feed::{Feed, ShardFeed};
 use crate::shard::changes::{ChangeScan, ShardStep};
 use crate::streams::ChangeStream;
@@ -42,7 +42,7 @@ impl Changes {
                 positions_of(&database, &text.parse().map_err(|_| Error::BadSequence)?)
             }
             _ => {
-                let owners = database.owners()?;
+                let owners = database.nearest_of_all()?;
                 try_join_all(owners.into_iter().map(|copy| copy.update_seq())).await?
             }
         };
@@ -106,7 +106,7 @@ impl Changes {
         self.commits.borrow_and_update();
         let first = self.most().min(FIRST);
         let mut streams = Vec::with_capacity(self.database.ring().ranges().len());
-        for (shard, copy) in self.database.owners()?.into_iter().enumerate() {
+        for (shard, copy) in self.database.nearest_of_all()?.into_iter().enumerate() {
             let since = self.feed.at(shard);
             if !self.query.descending && copy.ends_at(since) {
                 self.feed.settle(shard);

@@ -4,10 +4,10 @@ use settee_model::doc::StoredDoc;
 use settee_model::docid::DocId;
 use settee_model::rev::Rev;
 
-use super::join::try_join_all;
 use crate::Error;
 use crate::database::Database;
 use crate::docs::{BulkGet, IdRevs, OpenOptions, OpenedDoc, RevResult, Revs, RevsDiff};
+use crate::join::try_join_all;
 use crate::ring;
 
 /// A document as it is now, or one of its revisions.
@@ -16,7 +16,7 @@ pub(crate) async fn open(
     id: &DocId,
     options: OpenOptions,
 ) -> Result<OpenedDoc, Error> {
-    let mut opened = database.owner_of(id)?.open(id.clone(), options).await?;
+    let mut opened = database.nearest_to(id)?.open(id.clone(), options).await?;
     forget(database, &mut opened.doc);
     Ok(opened)
 }
@@ -45,7 +45,7 @@ pub(crate) async fn open_revs(
     asked: Revs,
     latest: bool,
 ) -> Result<Vec<RevResult>, Error> {
-    let copy = database.owner_of(id)?;
+    let copy = database.nearest_to(id)?;
     let mut results = copy.revisions(id.clone(), asked, latest).await?;
     forget_all(database, &mut results);
     results.sort_by_cached_key(|result| (matches!(result, RevResult::Missing(_)), rev_of(result)));
@@ -68,7 +68,7 @@ pub(crate) async fn open_many(
 ) -> Result<Vec<Result<Vec<RevResult>, Error>>, Error> {
     let parts = database.ring().split(lines, |line| &line.id);
     let ask = |part: ring::Part<BulkGet>| async move {
-        let copy = database.owner(part.shard)?;
+        let copy = database.nearest(part.shard)?;
         let count = part.items.len();
         let answers = match copy.revisions_of_many(part.items, latest).await {
             Ok(mut answers) => {
@@ -90,7 +90,7 @@ pub(crate) async fn revs_diff(
 ) -> Result<Vec<RevsDiff>, Error> {
     let parts = database.ring().split(asked, |line| &line.id);
     let ask = |part: ring::Part<IdRevs>| async move {
-        let answers = database.owner(part.shard)?.revs_diff(part.items).await?;
+        let answers = database.nearest(part.shard)?.revs_diff(part.items).await?;
         Ok::<_, Error>((part.places, answers))
     };
     Ok(ring::join(try_join_all(parts.into_iter().map(ask)).await?))
@@ -98,7 +98,7 @@ pub(crate) async fn revs_diff(
 
 /// The purges that all shards remember.
 pub(crate) async fn purged(database: &Database) -> Result<Vec<IdRevs>, Error> {
-    let owners = database.owners()?;
+    let owners = database.nearest_of_all()?;
     let lists = try_join_all(owners.into_iter().map(|copy| copy.purged())).await?;
     Ok(lists.into_iter().flatten().collect())
 }

@@ -3,10 +3,10 @@
 use settee_model::range::HashRange;
 use settee_model::seq::{Position, Seq};
 
-use super::join::try_join_all;
 use crate::Error;
 use crate::database::Database;
 use crate::info::{DbInfo, PartitionInfo, Sizes};
+use crate::join::try_join_all;
 use crate::quorum::acks::majority;
 use crate::shard::state::ShardState;
 
@@ -15,7 +15,7 @@ const DISK_FORMAT: u32 = 8;
 
 /// Counts, sizes and sequences of a database.
 pub(crate) async fn info(database: &Database) -> Result<DbInfo, Error> {
-    let owners = database.owners()?;
+    let owners = database.nearest_of_all()?;
     let states = try_join_all(owners.into_iter().map(|copy| copy.state())).await?;
     let quorum = majority(usize::try_from(database.meta().n).unwrap_or(1));
     let quorum = u32::try_from(quorum).unwrap_or(u32::MAX);
@@ -54,7 +54,7 @@ pub(crate) async fn partition(
     database: &Database,
     partition: &str,
 ) -> Result<PartitionInfo, Error> {
-    let copy = database.owner(database.ring().shard_of_partition(partition))?;
+    let copy = database.nearest(database.ring().shard_of_partition(partition))?;
     let ShardState { doc_count, del_count, sizes, .. } = copy.partition(partition.into()).await?;
     Ok(PartitionInfo { doc_count, doc_del_count: del_count, sizes })
 }

@@ -4,7 +4,10 @@
 pub(crate) mod changes;
 pub(crate) mod docs;
 pub(crate) mod info;
-mod join;
 pub(crate) mod rows;
 pub(crate) mod shards;
+mod spread;
+#[cfg(test)]
+mod tests;
+pub(crate) mod upload;
 pub(crate) mod write;

@@ -11,8 +11,8 @@ use settee_model::docid::DocId;
 use settee_model::range::HashRange;
 use settee_model::seq::{Position, Seq};
 
-use super::join::try_join_all;
 use crate::database::Database;
+use crate::join::try_join_all;
 use crate::quorum::merge::Merge;
 use crate::rows::{AllDocsQuery, DocRow, Key, Namespace, Row, RowsHead, Select};
 use crate::shard::rows::{RowBatch, RowScan, design_range};
@@ -161,7 +161,7 @@ async fn open(
     let most = usize::try_from(skip.saturating_add(left)).unwrap_or(usize::MAX);
     let first = if most == usize::MAX { FIRST } else { most / shards.len().max(1) + shards.len() };
     let begin = |shard: &usize| {
-        let copy = database.owner(*shard);
+        let copy = database.nearest(*shard);
         let scan = squeeze(scan);
         async move { copy?.rows(scan, first).await }
     };
@@ -288,7 +288,7 @@ async fn of_keys(
     let totals = match query.namespace {
         Namespace::Local => Vec::new(),
         namespace => {
-            let owners = database.owners()?;
+            let owners = database.nearest_of_all()?;
             try_join_all(owners.into_iter().map(|copy| copy.total(namespace))).await?
         }
     };
@@ -333,7 +333,7 @@ impl Keys {
         let parts = self.database.ring().split(ids.collect(), |(_, id)| id);
         let ask = |part: ring::Part<(usize, DocId)>| async move {
             let (places, ids): (Vec<usize>, Vec<DocId>) = part.items.into_iter().unzip();
-            let copy = self.database.owner(part.shard)?;
+            let copy = self.database.nearest(part.shard)?;
             let rows = copy.rows_of(ids, self.include_docs, self.conflicts).await?;
             Ok::<_, Error>(places.into_iter().zip(rows).collect::<Vec<_>>())
         };

@@ -2,9 +2,9 @@
 
 use std::future::Future;
 
-use super::join::try_join_all;
 use crate::Error;
 use crate::copy::ShardCopy;
+use crate::join::try_join_all;
 
 /// Copies that are worked on at once.
 const AT_ONCE: usize = 64;

@@ -1,5 +1,5 @@
-//! Writing: edits and purges go to the owners of their ranges, as one batch for each range, and are
-//! answered in the order they came in.
+//! Writing: edits and purges go to the copies of their ranges, as one batch for each range (see
+//! `spread`), and are answered in the order they came in.
 
 use settee_engine::shard::{Batch, Outcome, PurgeRequest, Write};
 use settee_model::doc::DocEdit;
@@ -7,11 +7,11 @@ use settee_model::docid::DocId;
 use settee_model::edit::{self, EditError};
 use settee_model::rev::Rev;
 
-use super::join::join_all;
-use crate::copy::ShardCopy;
+use super::spread;
 use crate::database::Database;
 use crate::docs::{EditMode, EditResult, IdRevs, PurgeResult, UpdateOptions};
-use crate::quorum::acks::{Acked, Acks, majority};
+use crate::join::join_all;
+use crate::quorum::acks::{Acked, majority};
 use crate::{DbMeta, Error, ring};
 
 /// A write on its way to its shard, or the reason why it is not sent at all.
@@ -96,13 +96,11 @@ fn unexpected() -> Error {
     Error::Storage("a shard's writer answered something else than it was asked".into())
 }
 
-type JobResult = (Result<Outcome, Error>, bool);
-
 async fn write(
     database: &Database,
     jobs: Vec<Job>,
     options: UpdateOptions,
-) -> Result<Vec<JobResult>, Error> {
+) -> Result<Vec<Acked>, Error> {
     let meta = database.meta();
     let parts = database.ring().split(jobs, Job::id);
     if let [only] = parts.as_slice() {
@@ -121,7 +119,7 @@ async fn write(
         return parts.pop().map_or(Ok(Vec::new()), |(_, results)| results);
     }
     // Where some shards could do it and others not, each edit has its own result.
-    let spread = |(places, results): (Vec<usize>, Result<Vec<JobResult>, Error>)| {
+    let spread = |(places, results): (Vec<usize>, Result<Vec<Acked>, Error>)| {
         let count = places.len();
         let results = results
             .unwrap_or_else(|error| (0..count).map(|_| (Err(error.clone()), false)).collect());
@@ -137,7 +135,7 @@ async fn write_part(
     shard: usize,
     jobs: Vec<Job>,
     options: UpdateOptions,
-) -> Result<Vec<JobResult>, Error> {
+) -> Result<Vec<Acked>, Error> {
     let copies = database.copies(shard)?;
     let mut refused = Vec::new();
     let mut writes = Vec::with_capacity(jobs.len());
@@ -155,30 +153,9 @@ async fn write_part(
     };
     let wanted =
         options.w.map_or(majority(copies.len()), |w| usize::try_from(w).unwrap_or(usize::MAX));
-    let Acked { answer, accepted } = send(copies, batch, wanted).await?;
-    let mut results: Vec<JobResult> =
-        answer.into_iter().map(|outcome| (Ok(outcome), accepted)).collect();
+    let mut results = spread::send(copies, batch, wanted).await?;
     for (place, error) in refused {
         results.insert(place.min(results.len()), (Ok(Outcome::Failed(error)), false));
     }
     Ok(results)
-}
-
-/// Sends a batch to copies until enough of them have it.
-async fn send(
-    copies: &[ShardCopy],
-    batch: Batch,
-    wanted: usize,
-) -> Result<Acked<Vec<Outcome>>, Error> {
-    if batch.writes.is_empty() {
-        return Ok(Acked { answer: Vec::new(), accepted: false });
-    }
-    let mut acks = Acks::new(copies.len(), wanted);
-    let Some((last, first)) = copies.split_last() else { return Err(Error::Timeout) };
-    for copy in first {
-        if let Some(done) = acks.reply(copy.write(batch.clone()).await) {
-            return done;
-        }
-    }
-    acks.reply(last.write(batch).await).unwrap_or(Err(Error::Timeout))
 }

@@ -21,14 +21,14 @@ mod sessions;
 mod settings;
 mod shards;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod wire;
 
 pub use detector::Liveness;
 pub use handshake::{NodeIdentity, VERSIONS, Versions};
 pub use peer::Peer;
 pub use raft::{RaftAnswer, RaftCall, RaftPieces, RaftPort};
-pub(crate) use remote::RemoteCopy;
+pub(crate) use remote::{RemoteCopy, RemoteDurable};
 pub(crate) use remote_feeds::{RemoteChanges, RemoteRows};
 pub(crate) use remote_files::{RemoteAttachment, RemoteUpload};
 pub use secret::{NoSecret, Secret};

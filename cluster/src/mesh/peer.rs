@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, timeout};
 use tonic::codegen::InterceptedService;
 use tonic::metadata::MetadataValue;
@@ -50,6 +50,8 @@ struct Inner {
     dialing: tokio::sync::Mutex<()>,
     calls: Arc<Semaphore>,
     streams: Arc<Semaphore>,
+    /// Tells those who wait for an answer that there will be none.
+    fell: Notify,
 }
 
 /// The connection, or when to try again.
@@ -139,6 +141,7 @@ impl Peer {
             dialing: tokio::sync::Mutex::new(()),
             calls: Arc::new(Semaphore::new(settings.calls_max)),
             streams: Arc::new(Semaphore::new(settings.calls_max)),
+            fell: Notify::new(),
             settings,
         };
         let inner = Arc::new(inner);
@@ -201,10 +204,9 @@ impl Thread {
         &self,
         work: impl Future<Output = Result<R, Status>>,
     ) -> Result<R, Error> {
-        match timeout(self.patience(), work).await {
-            Ok(done) => self.peer.0.judge(self.number, done),
-            Err(_) => Err(Error::Timeout),
-        }
+        let peer = &self.peer.0;
+        let work = async { peer.judge(self.number, work.await) };
+        peer.in_time(work).await
     }
 
     /// How long a step may take.
@@ -234,7 +236,15 @@ impl Inner {
             let answer = ask(self.line(session, call)).await;
             Ok((number, self.judge(number, answer)?))
         };
-        timeout(call, work).await.unwrap_or(Err(Error::Timeout))
+        self.in_time(work).await
+    }
+
+    /// Waits for an answer as long as a call may take, and no longer than the peer is alive.
+    async fn in_time<R>(&self, work: impl Future<Output = Result<R, Error>>) -> Result<R, Error> {
+        tokio::select! {
+            done = timeout(self.settings.timing.call, work) => done.unwrap_or(Err(Error::Timeout)),
+            () = self.fell.notified() => Err(self.unreachable()),
+        }
     }
 
     fn line(&self, session: Session, call: Duration) -> Line {
@@ -371,6 +381,7 @@ impl Inner {
         }
         if self.detector.lock().liveness() == Liveness::Down {
             self.drop_session(number, &Error::Unreachable("it does not answer".into()));
+            self.fell.notify_waiters();
         }
     }
 }

@@ -1,14 +1,18 @@
 //! A shard copy on another node: the same questions as of a local one, asked over the mesh.
 
 use settee_engine::ShardId;
-use settee_engine::shard::{Batch, Outcome};
+use settee_engine::shard::{Batch, Decision, Outcome};
 use settee_model::docid::DocId;
+use tonic::Streaming;
 
-use super::peer::{Line, Peer};
+use super::detector::Liveness;
+use super::peer::{Line, Peer, Thread};
 use super::remote_feeds::{RemoteChanges, RemoteRows};
+use super::wire::decide_step::Step;
 use super::wire::{self, all, each, malformed};
 use crate::Error;
 use crate::docs::{BulkGet, IdRevs, OpenOptions, OpenedDoc, RevResult, Revs, RevsDiff};
+use crate::durable::Durable;
 use crate::rows::{DocRow, Namespace};
 use crate::shard::changes::ChangeScan;
 use crate::shard::rows::RowScan;
@@ -62,6 +66,32 @@ impl RemoteCopy {
         let answer = call!(self.write_batch(wire::WriteAsk::new(self.shard(), &batch)))?;
         let outcomes = all(answer.outcomes)?;
         as_many(outcomes, asked)
+    }
+
+    /// See [`crate::copy::ShardCopy::decide`].
+    pub(crate) async fn decide(&self, batch: &Batch) -> Result<(Decision, Durable), Error> {
+        let ask = wire::WriteAsk::new(self.shard(), batch);
+        let ask = async |line: Line| line.shards().decide(ask).await;
+        let (steps, thread) = self.peer.stream(ask).await?;
+        let mut rest = RemoteDurable { steps, thread };
+        let Step::Decision(decision) = rest.step().await? else {
+            return Err(malformed("a batch that was not decided"));
+        };
+        let decision = Decision::try_from(decision)?;
+        if decision.outcomes.len() != batch.writes.len() {
+            return Err(malformed("number of answers"));
+        }
+        Ok((decision, Durable::remote(rest)))
+    }
+
+    /// Whether its node is believed to be alive.
+    pub(crate) fn is_live(&self) -> bool {
+        self.peer.liveness() == Liveness::Up
+    }
+
+    /// The address of its node.
+    pub(crate) fn address(&self) -> &str {
+        self.peer.address()
     }
 
     pub(crate) async fn open(&self, id: DocId, options: OpenOptions) -> Result<OpenedDoc, Error> {
@@ -137,6 +167,27 @@ impl RemoteCopy {
     pub(crate) async fn partition(&self, partition: String) -> Result<ShardState, Error> {
         let ask = wire::StateAsk { shard: self.shard(), partition: Some(partition) };
         Ok(call!(self.state(ask))?.into())
+    }
+}
+
+/// A batch that was decided on another node, and is not durable there yet.
+pub(crate) struct RemoteDurable {
+    steps: Streaming<wire::DecideStep>,
+    thread: Thread,
+}
+
+impl RemoteDurable {
+    async fn step(&mut self) -> Result<Step, Error> {
+        let step = self.thread.step(self.steps.message()).await?;
+        step.and_then(|step| step.step).ok_or_else(|| self.thread.cut())
+    }
+
+    /// Waits until it is durable.
+    pub(crate) async fn wait(mut self) -> Result<(), Error> {
+        match self.step().await? {
+            Step::Durable(_) => Ok(()),
+            Step::Decision(_) => Err(malformed("a batch that was decided twice")),
+        }
     }
 }
 

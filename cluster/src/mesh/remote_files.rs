@@ -15,7 +15,7 @@ use super::peer::{Line, Thread};
 use super::remote::RemoteCopy;
 use super::wire::{self, need, upload_part::Part};
 use crate::Error;
-use crate::attachment::{Finished, Upload, UploadOptions};
+use crate::attachment::{Finished, Lane, UploadOptions};
 
 /// An attachment on its way here.
 pub(crate) struct RemoteAttachment {
@@ -68,7 +68,7 @@ impl RemoteCopy {
     }
 
     /// Begins to take an attachment in.
-    pub(crate) async fn upload(&self, options: UploadOptions) -> Result<Upload, Error> {
+    pub(crate) async fn upload(&self, options: UploadOptions) -> Result<Lane, Error> {
         let (parts, stream) = mpsc::channel(1);
         let begin = wire::UploadBegin {
             shard: self.shard(),
@@ -79,7 +79,7 @@ impl RemoteCopy {
         let _ = parts.try_send(wire::UploadPart { part: Some(Part::Begin(begin)) });
         let ask = async |line: Line| line.shards().upload(ReceiverStream::new(stream)).await;
         let (answers, thread) = self.peer.stream(ask).await?;
-        Ok(Upload::remote(RemoteUpload { parts, answers, thread }))
+        Ok(Lane::remote(RemoteUpload { parts, answers, thread }))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use settee_engine::shard::Decision;
 use settee_engine::{Engine, ShardId};
 use settee_model::doc::{AttContent, Encoding};
 use settee_model::docid::DocId;
@@ -10,12 +11,14 @@ use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::wire::decide_step::Step;
 use super::wire::shards_server::Shards;
 use super::wire::{self, each, malformed, need, status_of, upload_part::Part};
 use crate::Error;
 use crate::attachment::{AttStream, Finished, Upload, UploadOptions};
 use crate::copy::ShardCopy;
 use crate::docs::BulkGet;
+use crate::durable::Durable;
 use crate::local::LocalCopy;
 use crate::streams::{ChangeStream, RowStream};
 
@@ -76,6 +79,7 @@ impl Shards for ShardService {
     type RowsStream = Answers<wire::RowsAnswer>;
     type ChangesStream = Answers<wire::ChangesStep>;
     type ReadAttachmentStream = Answers<wire::Piece>;
+    type DecideStream = Answers<wire::DecideStep>;
     type UploadStream = Answers<wire::UploadDone>;
 
     async fn create(&self, request: Request<wire::ShardAsk>) -> Answer<wire::Nothing> {
@@ -115,6 +119,16 @@ impl Shards for ShardService {
         let copy = self.copy(&ask.shard)?;
         let outcomes = copy.write(ask.batch().map_err(status_of)?).await;
         answer(outcomes.map(|outcomes| wire::Outcomes { outcomes: each(outcomes) }))
+    }
+
+    async fn decide(&self, request: Request<wire::WriteAsk>) -> Answer<Self::DecideStream> {
+        let ask = request.into_inner();
+        let copy = self.copy(&ask.shard)?;
+        let batch = ask.batch().map_err(status_of)?;
+        let (decision, durable) = copy.decide(batch).await.map_err(status_of)?;
+        let (answers, stream) = mpsc::channel(1);
+        tokio::spawn(send_decision(decision, durable, answers));
+        Ok(Response::new(ReceiverStream::new(stream)))
     }
 
     async fn open(&self, request: Request<wire::OpenAsk>) -> Answer<wire::Opened> {
@@ -208,7 +222,9 @@ impl Shards for ShardService {
         };
         let encoding = if begin.gzip { Encoding::Gzip } else { Encoding::Identity };
         let options = UploadOptions { encoding, compress: begin.compress };
-        let upload = self.copy(&begin.shard)?.upload(options).await.map_err(status_of)?;
+        let copy = ShardCopy::Local(self.copy(&begin.shard)?);
+        let lane = copy.upload(options).await.map_err(status_of)?;
+        let upload = Upload::to_one(copy.home(), lane);
         let (answers, stream) = mpsc::channel(1);
         tokio::spawn(take_parts(upload, parts, answers));
         Ok(Response::new(ReceiverStream::new(stream)))
@@ -216,6 +232,15 @@ impl Shards for ShardService {
 }
 
 type Sink<T> = mpsc::Sender<Result<T, Status>>;
+
+async fn send_decision(decision: Decision, durable: Durable, answers: Sink<wire::DecideStep>) {
+    let step = |step| wire::DecideStep { step: Some(step) };
+    if answers.send(Ok(step(Step::Decision(decision.into())))).await.is_ok() {
+        let done = durable.wait().await.map(|()| step(Step::Durable(wire::Nothing {})));
+        // Who does not listen any more does not need to know.
+        drop(answers.send(done.map_err(status_of)).await);
+    }
+}
 
 /// Gives a batch for each credit, until the rows end or the caller does.
 async fn send_rows(

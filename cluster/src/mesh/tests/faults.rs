@@ -63,7 +63,7 @@ async fn a_peer_killed_in_the_middle_of_a_stream_is_a_typed_error() {
         encoding: settee_model::doc::Encoding::Identity,
         compress: None,
     };
-    let mut upload = copy.upload(plain).await.unwrap();
+    let mut upload = begin(&copy, plain).await;
     upload.write(Bytes::from(vec![1; 1000])).await.unwrap();
     far.kill();
     let error = loop {
@@ -155,7 +155,7 @@ async fn an_upload_that_is_given_up_is_not_held() {
         encoding: settee_model::doc::Encoding::Identity,
         compress: None,
     };
-    let mut upload = copy.upload(plain).await.unwrap();
+    let mut upload = begin(&copy, plain).await;
     upload.write(Bytes::from(vec![1; 1000])).await.unwrap();
     let finished = upload.finish().await.unwrap();
     let uploaded = Uploaded { content: finished.uploaded.content.clone(), hold: Hold::default() };

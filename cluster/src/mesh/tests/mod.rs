@@ -11,13 +11,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use settee_engine::io::RealStorage;
+use settee_engine::io::{RealStorage, Storage};
 use settee_engine::{Engine, Options, ShardId};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use super::*;
 use crate::Error;
+use crate::attachment::{Upload, UploadOptions};
 use crate::copy::ShardCopy;
 use crate::local::LocalCopy;
 
@@ -25,9 +26,10 @@ const SHARD: &str = "00000000-ffffffff/db.1";
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A node that listens, with an engine of its own.
-struct Far {
-    engine: Engine,
+pub(crate) struct Far {
+    pub(crate) engine: Engine,
     address: SocketAddr,
+    settings: MeshSettings,
     /// Its threads, apart from the caller's, so that it can be killed.
     runtime: Option<Runtime>,
     _dir: TempDir,
@@ -58,7 +60,7 @@ impl RaftPort for Echo {
     }
 }
 
-fn settings(name: &str, uuid: u8, secret: &str) -> MeshSettings {
+pub(crate) fn settings(name: &str, uuid: u8, secret: &str) -> MeshSettings {
     let node = NodeIdentity { name: name.into(), uuid: [uuid; 16], epoch: 1 };
     let mut settings = MeshSettings::new(Secret::new(secret).unwrap(), node);
     settings.listen.set_port(0);
@@ -73,11 +75,20 @@ fn near() -> MeshSettings {
 
 impl Far {
     fn start(settings: MeshSettings) -> Far {
+        Far::over(settings, |storage| Arc::new(storage))
+    }
+
+    /// A node whose disk something stands in front of.
+    pub(crate) fn over(
+        mut settings: MeshSettings,
+        disk: impl FnOnce(RealStorage) -> Arc<dyn Storage>,
+    ) -> Far {
         let dir = tempfile::tempdir().unwrap();
-        let storage = Arc::new(RealStorage::open(dir.path()).unwrap());
+        let storage = disk(RealStorage::open(dir.path()).unwrap());
         let engine = Engine::open(storage, Options::default()).unwrap();
-        let (runtime, address) = listen(settings, &engine);
-        Far { engine, address, runtime: Some(runtime), _dir: dir }
+        let (runtime, address) = listen(settings.clone(), &engine);
+        settings.listen = address;
+        Far { engine, address, settings, runtime: Some(runtime), _dir: dir }
     }
 
     fn new() -> Far {
@@ -85,20 +96,18 @@ impl Far {
     }
 
     /// Ends it as a crash does: no call is answered any more, all connections break.
-    fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
     }
 
     /// Listens again, where it did before.
-    fn revive(&mut self) {
-        let mut settings = settings("far@two", 2, "monster");
-        settings.listen = self.address;
-        self.runtime = Some(listen(settings, &self.engine).0);
+    pub(crate) fn revive(&mut self) {
+        self.runtime = Some(listen(self.settings.clone(), &self.engine).0);
     }
 
-    fn peer_of(&self, settings: MeshSettings) -> Peer {
+    pub(crate) fn peer_of(&self, settings: MeshSettings) -> Peer {
         Peer::new(self.address.to_string(), Arc::new(settings))
     }
 
@@ -106,7 +115,7 @@ impl Far {
         self.peer_of(near())
     }
 
-    fn local(&self) -> ShardCopy {
+    pub(crate) fn local(&self) -> ShardCopy {
         ShardCopy::Local(self.local_copy())
     }
 
@@ -144,8 +153,12 @@ fn shard() -> ShardId {
     ShardId::parse(SHARD).unwrap()
 }
 
-fn remote(peer: Peer) -> ShardCopy {
+pub(crate) fn remote(peer: Peer) -> ShardCopy {
     ShardCopy::Remote(RemoteCopy::new(peer, shard()))
+}
+
+async fn begin(copy: &ShardCopy, options: UploadOptions) -> Upload {
+    crate::coord::upload::begin(std::slice::from_ref(copy), options).await.unwrap()
 }
 
 fn shown(value: impl std::fmt::Debug) -> String {

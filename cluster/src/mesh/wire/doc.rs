@@ -1,6 +1,6 @@
 //! Documents on their way in and out, and what a writer says about them.
 
-use settee_engine::shard::{Batch, LocalEdit, Outcome, PurgeRequest, Write};
+use settee_engine::shard::{Batch, Decision, LocalEdit, Made, Outcome, PurgeRequest, Write};
 use settee_model::doc::{DocEdit, DocRecord, StoredDoc};
 use settee_model::docid::DocId;
 use settee_model::edit::EditError;
@@ -173,6 +173,37 @@ impl TryFrom<wire::Outcome> for Outcome {
             Kind::Purged(list) => Outcome::Purged(wire::each(list.revs)),
             Kind::Set(_) => Outcome::Set,
         })
+    }
+}
+
+impl From<Decision> for wire::Decision {
+    fn from(decision: Decision) -> wire::Decision {
+        let made = |made: Option<Made>| wire::MaybeMade {
+            made: made
+                .map(|made| wire::Made { path: Some((&made.path).into()), revpos: made.revpos }),
+        };
+        wire::Decision {
+            outcomes: wire::each(decision.outcomes),
+            made: decision.made.into_iter().map(made).collect(),
+        }
+    }
+}
+
+impl TryFrom<wire::Decision> for Decision {
+    type Error = Error;
+
+    fn try_from(decision: wire::Decision) -> Result<Decision, Error> {
+        let made = |made: wire::Made| {
+            let path = wire::need(made.path, "path of a decision")?.try_into()?;
+            Ok::<_, Error>(Made { path, revpos: made.revpos })
+        };
+        let made = decision.made.into_iter().map(|maybe| maybe.made.map(made).transpose());
+        let made = made.collect::<Result<Vec<_>, _>>()?;
+        let outcomes: Vec<Outcome> = wire::all(decision.outcomes)?;
+        if made.len() != outcomes.len() {
+            return Err(wire::malformed("a decision"));
+        }
+        Ok(Decision { outcomes, made })
     }
 }
 

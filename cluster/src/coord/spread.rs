@@ -1,0 +1,196 @@
+//! One batch of writes to all copies of a range. Where an edit of a client is among them, the first
+//! live copy in owner order decides, and all others carry its decision out while it still syncs;
+//! everything else every copy carries out by itself.
+
+use settee_engine::shard::{Batch, Decision, Outcome, Write};
+use settee_model::doc::AttSource;
+use tokio::sync::mpsc;
+
+use crate::Error;
+use crate::attachment::is_held;
+use crate::copy::{Home, ShardCopy};
+use crate::durable::Durable;
+use crate::quorum::acks::{Acked, Acks};
+use crate::steps::uninterrupted;
+
+/// Sends a batch to copies until enough of them have it; one verdict for each write.
+pub(super) async fn send(
+    copies: &[ShardCopy],
+    batch: Batch,
+    wanted: usize,
+) -> Result<Vec<Acked>, Error> {
+    if batch.writes.is_empty() {
+        return Ok(Vec::new());
+    }
+    if let [only] = copies {
+        let mut acks = Acks::new(batch.writes.len(), wanted);
+        acks.reply(only.write(batch).await.map(placed));
+        return acks.verdict();
+    }
+    // What one copy has shall come to the others, though the client may be gone.
+    let copies = copies.to_vec();
+    uninterrupted(async move {
+        let interactive = |write: &Write| matches!(write, Write::Interactive(_));
+        if batch.writes.iter().any(interactive) {
+            lead(&copies, batch, wanted).await
+        } else {
+            let acks = Acks::new(batch.writes.len(), wanted);
+            let writes = Share::all(&batch);
+            let replies = Replies::new(copies.len());
+            copies.into_iter().for_each(|copy| replies.ask(copy, &batch, &writes));
+            replies.gather(acks).await
+        }
+    })
+    .await
+}
+
+fn placed(outcomes: Vec<Outcome>) -> Vec<(usize, Outcome)> {
+    outcomes.into_iter().enumerate().collect()
+}
+
+/// Lets one copy decide and the others follow.
+async fn lead(copies: &[ShardCopy], batch: Batch, wanted: usize) -> Result<Vec<Acked>, Error> {
+    let Led { by, decision, durable, failed } = decide(copies, &batch).await?;
+    let Decision { outcomes, made } = decision;
+    let share = Share::following(&batch, &outcomes, made);
+    let mut acks = Acks::decided(outcomes, wanted);
+    let replies = Replies::new(copies.len());
+    replies.promise(durable);
+    for (number, copy) in copies.iter().enumerate() {
+        match failed.iter().find(|(other, _)| *other == number) {
+            _ if number == by || share.0.is_empty() => {}
+            Some((_, error)) => acks.reply(Err(error.clone())),
+            None => replies.ask(copy.clone(), &batch, &share),
+        }
+    }
+    // `batch` holds what was uploaded for it until here, when everybody has taken it over.
+    replies.gather(acks).await
+}
+
+/// A decision, and who made it.
+struct Led {
+    by: usize,
+    decision: Decision,
+    durable: Durable,
+    /// Copies that were to decide and could not.
+    failed: Vec<(usize, Error)>,
+}
+
+/// The decision of the first copy in owner order that can make it. Should one have decided and not
+/// been heard, the next one makes the same revisions, for they are named by what is in them.
+async fn decide(copies: &[ShardCopy], batch: &Batch) -> Result<Led, Error> {
+    let mut failed: Vec<(usize, Error)> = Vec::new();
+    let (live, others): (Vec<_>, Vec<_>) =
+        copies.iter().enumerate().partition(|(_, copy)| copy.is_live());
+    for (by, copy) in live.into_iter().chain(others) {
+        let home = copy.home();
+        if !batch.writes.iter().all(|write| has_uploads(write, &home)) {
+            continue;
+        }
+        match copy.decide(batch).await {
+            Ok((decision, durable)) => return Ok(Led { by, decision, durable, failed }),
+            // It is at work, or the client's time is over: another one must not decide now.
+            Err(error @ (Error::Overloaded | Error::Timeout)) => return Err(error),
+            Err(error) => failed.push((by, error)),
+        }
+    }
+    Err(failed.into_iter().next().map_or(Error::AttachmentMismatch, |(_, error)| error))
+}
+
+/// Whether the attachments that a write brings were uploaded to the copy that is there.
+fn has_uploads(write: &Write, home: &Home) -> bool {
+    let (Write::Interactive(edit) | Write::Replicated(edit)) = write else { return true };
+    edit.atts.iter().all(|att| match &att.source {
+        AttSource::Uploaded(uploaded) => is_held(&uploaded.hold, home),
+        AttSource::Stub => true,
+    })
+}
+
+/// Writes that a copy is to carry out, with their places in the batch.
+struct Share(Vec<(usize, Write)>);
+
+impl Share {
+    fn all(batch: &Batch) -> Share {
+        Share(batch.writes.iter().cloned().enumerate().collect())
+    }
+
+    /// What follows of a decision: nothing of what was refused.
+    fn following(
+        batch: &Batch,
+        outcomes: &[Outcome],
+        made: Vec<Option<settee_engine::shard::Made>>,
+    ) -> Share {
+        let decided = batch.writes.iter().zip(outcomes).zip(made).enumerate();
+        let follow = decided.filter_map(|(place, ((write, outcome), made))| match (write, made) {
+            _ if matches!(outcome, Outcome::Failed(_)) => None,
+            (Write::Interactive(edit), Some(made)) => {
+                Some((place, Write::Replicated(made.replicated(edit.clone()))))
+            }
+            (Write::Interactive(_), None) => None,
+            (write, _) => Some((place, write.clone())),
+        });
+        Share(follow.collect())
+    }
+}
+
+/// What a copy says of the batch.
+enum Reply {
+    Durable,
+    Outcomes(Vec<(usize, Outcome)>),
+}
+
+/// The copies that were asked. They go on although nobody waits any more.
+struct Replies {
+    tell: mpsc::Sender<Result<Reply, Error>>,
+    told: mpsc::Receiver<Result<Reply, Error>>,
+}
+
+impl Replies {
+    fn new(copies: usize) -> Replies {
+        let (tell, told) = mpsc::channel(copies.max(1));
+        Replies { tell, told }
+    }
+
+    /// Waits for a decision to become durable.
+    fn promise(&self, durable: Durable) {
+        let tell = self.tell.clone();
+        tokio::spawn(async move {
+            let done = durable.wait().await.map(|()| Reply::Durable);
+            // There is room for a reply of each copy.
+            let _ = tell.try_send(done);
+        });
+    }
+
+    /// Has a copy carry out its share, less what was not uploaded to it.
+    fn ask(&self, copy: ShardCopy, batch: &Batch, share: &Share) {
+        let tell = self.tell.clone();
+        let home = copy.home();
+        let able = share.0.iter().filter(|(_, write)| has_uploads(write, &home));
+        let (places, writes): (Vec<usize>, Vec<Write>) = able.cloned().unzip();
+        let batch = Batch { writes, ..*batch };
+        tokio::spawn(async move {
+            let outcomes = copy.write(batch).await;
+            if let Err(error) = &outcomes {
+                tracing::debug!(?home, %error, "a copy did not take a write");
+            }
+            let reply = |outcomes| Reply::Outcomes(places.into_iter().zip(outcomes).collect());
+            let _ = tell.try_send(outcomes.map(reply));
+        });
+    }
+
+    /// Waits until the client can be told.
+    async fn gather(self, mut acks: Acks) -> Result<Vec<Acked>, Error> {
+        let Replies { tell, mut told } = self;
+        drop(tell);
+        while !acks.is_certain() {
+            match told.recv().await {
+                Some(Ok(Reply::Durable)) => acks.durable(),
+                Some(Ok(Reply::Outcomes(outcomes))) => acks.reply(Ok(outcomes)),
+                Some(Err(error)) => acks.reply(Err(error)),
+                // Everybody has said what there is to say.
+                None => break,
+            }
+        }
+        acks.verdict()
+    }
+}

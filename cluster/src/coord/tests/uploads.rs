@@ -1,0 +1,111 @@
+//! Attachments go to all copies, and one that breaks off is left out.
+
+use bytes::Bytes;
+use settee_model::doc::{AttContent, AttEdit, AttSource, Encoding};
+
+use super::super::upload::begin;
+use super::*;
+use crate::attachment::{AttStream, UploadOptions};
+use crate::tests::edit;
+
+const PLAIN: UploadOptions = UploadOptions { encoding: Encoding::Identity, compress: None };
+
+fn attached(doc: &str, parent: Option<&Rev>, atts: Vec<(&str, AttSource)>) -> DocEdit {
+    let att = |(name, source): (&str, AttSource)| AttEdit {
+        name: name.into(),
+        content_type: "text/plain".into(),
+        revpos: None,
+        source,
+    };
+    DocEdit { atts: atts.into_iter().map(att).collect(), ..edit(doc, "{}", parent) }
+}
+
+/// Bytes that are not all the same.
+fn bytes(length: u32) -> Vec<u8> {
+    (0..length).map(|n| (n.wrapping_mul(2_654_435_761) >> 20) as u8).collect()
+}
+
+async fn read(copy: ShardCopy, content: &AttContent) -> Result<Vec<u8>, Error> {
+    let mut stream = AttStream::new(Ok(copy), content, None, true);
+    let mut all = Vec::new();
+    while let Some(piece) = stream.next().await {
+        all.extend_from_slice(&piece?);
+    }
+    Ok(all)
+}
+
+#[tokio::test]
+async fn every_copy_has_the_bytes_and_stubs_keep_them() {
+    let nodes = Nodes::three().await;
+    let database = nodes.database(1);
+    let packed = UploadOptions { compress: Some(6), ..PLAIN };
+    let mut contents = Vec::new();
+    let mut atts = Vec::new();
+    for (name, length, options) in
+        [("large", 1_500_000, PLAIN), ("packed", 700_000, packed), ("small", 5, PLAIN)]
+    {
+        let mut upload = begin(database.copies(0).unwrap(), options).await.unwrap();
+        for piece in bytes(length).chunks(100_000) {
+            upload.write(Bytes::copy_from_slice(piece)).await.unwrap();
+        }
+        let finished = upload.finish().await.unwrap();
+        contents.push((length, finished.uploaded.content.clone()));
+        atts.push((name, AttSource::Uploaded(finished.uploaded)));
+    }
+    let (first, accepted) = put(&database, attached("doc", None, atts), 3).await.unwrap();
+    assert!(!accepted);
+    let names = ["large", "packed", "small"];
+    let stubs = names.map(|name| (name, AttSource::Stub)).to_vec();
+    let (second, accepted) = put(&database, attached("doc", Some(&first), stubs), 3).await.unwrap();
+    assert!(!accepted);
+    for at in 0..3 {
+        nodes.has(at, "doc", &second).await;
+        let doc = nodes.copy(at).open(id("doc"), OpenOptions::default()).await.unwrap().doc;
+        assert_eq!(doc.record.atts.iter().map(|att| att.revpos).collect::<Vec<_>>(), [1; 3]);
+        for (length, content) in &contents {
+            assert!(read(nodes.copy(at), content).await.unwrap() == bytes(*length));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_copy_that_breaks_off_is_left_out() {
+    for down in 0..3 {
+        let mut nodes = Nodes::three().await;
+        let database = nodes.database(if down == 1 { 2 } else { 1 });
+        put(&database, edit("first", "{}", None), 3).await.unwrap();
+        let mut upload = begin(database.copies(0).unwrap(), PLAIN).await.unwrap();
+        for (number, piece) in bytes(3_000_000).chunks(100_000).enumerate() {
+            upload.write(Bytes::copy_from_slice(piece)).await.unwrap();
+            if number == 10 {
+                nodes.all[down].kill();
+            }
+        }
+        let finished = upload.finish().await.unwrap();
+        // It comes back before the edit, and must not be asked to find what it never got.
+        nodes.all[down].revive();
+        let content = finished.uploaded.content.clone();
+        let source = AttSource::Uploaded(finished.uploaded);
+        let made = attached("doc", None, vec![("att", source)]);
+        let (rev, accepted) = put(&database, made, 3).await.unwrap();
+        assert!(accepted, "{down}");
+        for at in (0..3).filter(|at| *at != down) {
+            nodes.has(at, "doc", &rev).await;
+            assert!(read(nodes.copy(at), &content).await.unwrap() == bytes(3_000_000));
+        }
+        assert!(nodes.leaves(down, "doc").await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn an_upload_fails_when_all_copies_do() {
+    let mut nodes = Nodes::three().await;
+    let database = nodes.database(3);
+    let mut upload = begin(database.copies(0).unwrap(), PLAIN).await.unwrap();
+    upload.write(Bytes::from(vec![1; 1000])).await.unwrap();
+    nodes.all.iter_mut().for_each(Far::kill);
+    let error = upload.finish().await.err();
+    assert!(matches!(error, Some(Error::Unreachable(_))), "{error:?}");
+    let again = begin(database.copies(0).unwrap(), PLAIN).await.err();
+    assert!(matches!(again, Some(Error::Unreachable(_) | Error::Timeout)), "{again:?}");
+}

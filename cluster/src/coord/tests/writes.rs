@@ -1,0 +1,180 @@
+//! Edits, `_local/` documents and purges go to all copies, and clients hear how many have them.
+
+use std::time::Instant;
+
+use settee_engine::shard::Batch;
+use settee_model::rev::{RevId, RevPath};
+
+use super::*;
+use crate::docs::IdRevs;
+use crate::tests::{edit, removal};
+
+#[tokio::test]
+async fn an_edit_comes_to_all_copies_whoever_coordinates() {
+    let nodes = Nodes::three().await;
+    let databases = [nodes.database(0), nodes.database(1), nodes.database(2)];
+    let mut last = None;
+    for round in 0..6 {
+        let made = edit("doc", &format!("{{\"n\":{round}}}"), last.as_ref());
+        let other = edit(&format!("d{round}"), "{}", None);
+        let late = edit("d0", "{}", None);
+        let results =
+            write(&databases[round % 3], vec![made, other, late], EditMode::Interactive, 3)
+                .await
+                .unwrap();
+        assert!(results.iter().all(|result| !result.accepted), "{results:?}");
+        let rev = results[0].result.clone().unwrap();
+        assert_eq!(rev.pos, round as u64 + 1);
+        // The first round makes it, in the same batch as the late one.
+        assert_eq!(results[2].result, Err(Error::Conflict));
+        for at in 0..3 {
+            nodes.has(at, "doc", &rev).await;
+            assert_eq!(nodes.body(at, "doc").await.unwrap(), format!("{{\"n\":{round}}}"));
+            assert_eq!(nodes.leaves(at, &format!("d{round}")).await.len(), 1);
+        }
+        last = Some(rev);
+    }
+    put(&databases[1], removal("doc", &last.unwrap()), 3).await.unwrap();
+    for at in 0..3 {
+        assert_eq!(nodes.body(at, "doc").await, Err(Error::NotFound { deleted: true }));
+    }
+}
+
+#[tokio::test]
+async fn others_have_it_before_the_owner_has_synced() {
+    let nodes = Nodes::three().await;
+    for at in [0, 1] {
+        let database = nodes.database(at);
+        // The connections, and the shard, are there.
+        put(&database, edit(&format!("first{at}"), "{}", None), 3).await.unwrap();
+        nodes.gates[0].close();
+        let name = format!("doc{at}");
+        let (rev, accepted) = put(&database, edit(&name, "{}", None), 2).await.unwrap();
+        assert!(!accepted, "two of three have it");
+        assert!(nodes.leaves(0, &name).await.is_empty());
+        nodes.has(1, &name, &rev).await;
+        // What the owner decides next knows of it.
+        let opened = tokio::spawn({
+            let gate = nodes.gates[0].clone();
+            async move {
+                sleep(Duration::from_millis(50)).await;
+                gate.open();
+            }
+        });
+        let refused = put(&database, edit(&name, "{\"late\":1}", None), 2).await;
+        opened.await.unwrap();
+        assert_eq!(refused, Err(Error::Conflict));
+        nodes.comes(0, &name, &rev).await;
+    }
+}
+
+#[tokio::test]
+async fn one_copy_that_has_it_makes_it_accepted() {
+    let nodes = Nodes::three().await;
+    let database = nodes.database(0);
+    put(&database, edit("first", "{}", None), 3).await.unwrap();
+    nodes.gates[1].close();
+    nodes.gates[2].close();
+    let (rev, accepted) = put(&database, edit("doc", "{}", None), 2).await.unwrap();
+    assert!(accepted);
+    nodes.gates[1].open();
+    nodes.gates[2].open();
+    for at in 0..3 {
+        nodes.comes(at, "doc", &rev).await;
+    }
+}
+
+#[tokio::test]
+async fn the_next_copy_decides_when_the_owner_is_down() {
+    let mut nodes = Nodes::three().await;
+    let database = nodes.database(1);
+    let (first, _) = put(&database, edit("doc", "{}", None), 3).await.unwrap();
+    nodes.all[0].kill();
+    let begun = Instant::now();
+    let (second, accepted) = put(&database, edit("doc", "{}", Some(&first)), 2).await.unwrap();
+    assert!(!accepted);
+    assert_eq!(put(&database, edit("doc", "{}", Some(&first)), 2).await, Err(Error::Conflict));
+    let (third, accepted) = put(&database, edit("doc", "{}", Some(&second)), 3).await.unwrap();
+    assert!(accepted, "three were wanted and two are there");
+    nodes.all[2].kill();
+    let (fourth, accepted) = put(&database, edit("doc", "{}", Some(&third)), 2).await.unwrap();
+    assert!(accepted, "two were wanted and one is there");
+    assert!(begun.elapsed() < CALL, "nobody waited for the dead: {:?}", begun.elapsed());
+    assert_eq!(nodes.leaves(1, "doc").await, [fourth]);
+    nodes.all[0].revive();
+    assert_eq!(nodes.leaves(0, "doc").await, [first]);
+    drop(database);
+    // Nobody of all.
+    let stranger = {
+        let database = nodes.database(3);
+        nodes.all.iter_mut().for_each(Far::kill);
+        database
+    };
+    let lost = put(&stranger, edit("doc", "{}", None), 1).await;
+    assert!(matches!(lost, Err(Error::Unreachable(_))), "{lost:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_racing_edits_one_wins_everywhere() {
+    let nodes = Nodes::three().await;
+    let (one, two) = (nodes.database(1), nodes.database(2));
+    let mut last: Option<Rev> = None;
+    for round in 0..30 {
+        let made = |who| edit("doc", &format!("{{\"{who}\":{round}}}"), last.as_ref());
+        let (a, b) = tokio::join!(put(&one, made("a"), 3), put(&two, made("b"), 3));
+        let (won, lost) = if a.is_ok() { (a, b) } else { (b, a) };
+        let (rev, accepted) = won.unwrap();
+        assert!(!accepted);
+        assert_eq!(lost, Err(Error::Conflict));
+        for at in 0..3 {
+            nodes.has(at, "doc", &rev).await;
+        }
+        last = Some(rev);
+    }
+}
+
+#[tokio::test]
+async fn a_copy_that_missed_edits_gets_no_conflict_by_the_next() {
+    let nodes = Nodes::three().await;
+    let database = nodes.database(0);
+    let (first, _) = put(&database, edit("doc", "{}", None), 3).await.unwrap();
+    // Somebody wrote while the third was away.
+    let made = settee_engine::shard::Write::Interactive(edit("doc", "{\"n\":2}", Some(&first)));
+    let decided = nodes.copy(0).decide(&Batch::of(vec![made])).await.unwrap();
+    decided.1.wait().await.unwrap();
+    let second = nodes.leaves(0, "doc").await.remove(0);
+    let (third, accepted) = put(&database, edit("doc", "{}", Some(&second)), 3).await.unwrap();
+    assert!(!accepted);
+    for at in 0..3 {
+        nodes.has(at, "doc", &third).await;
+    }
+}
+
+#[tokio::test]
+async fn what_needs_no_decision_goes_to_all_copies_at_once() {
+    let mut nodes = Nodes::three().await;
+    let database = nodes.database(1);
+    let (first, _) = put(&database, edit("doc", "{}", None), 3).await.unwrap();
+    let ids = ["aa", "bb"].map(RevId::parse).to_vec();
+    let other = DocEdit { revs: RevPath { start: 2, ids }, ..edit("doc", "{\"r\":1}", None) };
+    let local = edit("_local/l", "{\"l\":1}", None);
+    let unnamed = edit("doc", "{}", None);
+    let edits = vec![other, local, unnamed];
+    let results = write(&database, edits, EditMode::Replicated, 3).await.unwrap();
+    assert!(results.iter().all(|result| !result.accepted), "{results:?}");
+    assert!(matches!(results[2].result, Err(Error::BadRequest(_))), "{results:?}");
+    let replicated = results[0].result.clone().unwrap();
+    for at in 0..3 {
+        assert_eq!(nodes.leaves(at, "doc").await, [first.clone(), replicated.clone()]);
+        assert_eq!(nodes.body(at, "_local/l").await.unwrap(), "{\"l\":1}");
+    }
+    nodes.all[0].kill();
+    let requests = vec![IdRevs { id: id("doc"), revs: vec![first.clone()] }];
+    let options = UpdateOptions { w: Some(3), max_partition_size: None };
+    let new_id = || "f".repeat(32);
+    let results = super::super::write::purge(&database, requests, options, &new_id).await.unwrap();
+    assert_eq!((results[0].result.clone(), results[0].accepted), (Ok(vec![first]), true));
+    for at in 1..3 {
+        nodes.comes(at, "doc", &replicated).await;
+    }
+}
