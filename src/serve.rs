@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use settee_cluster::{Cluster, CreateOptions};
+use settee_cluster::{Cluster, CreateOptions, Home};
 use settee_engine::io::RealStorage;
 use settee_engine::{Engine, Options};
 use settee_http::{App, ConfigFiles, random};
@@ -110,12 +110,13 @@ async fn serve(options: Serve, data: PathBuf, config: Config, chain: Chain) -> O
         .map_err(|error| format!("cannot listen at {address}: {error}"))?;
     let shares = shares(&config);
     let engine_options = engine_options(&config, shares);
+    let home = Home { data: data.clone(), zone: None };
     let engine = tokio::task::spawn_blocking(move || {
         Engine::open(Arc::new(RealStorage::open(data)?), engine_options)
     });
     let engine = engine.await??;
     let settings = cluster_settings(&options, &config);
-    let cluster = Cluster::open(engine, settings, Arc::new(random::hex_32)).await?;
+    let cluster = Cluster::open(engine, settings, home, Arc::new(random::hex_32)).await?;
     let security = settee_http::Settings::from_config(&config).default_security;
     let options = CreateOptions { security: Some(security), ..CreateOptions::default() };
     make_system_databases(&cluster, &options).await?;
@@ -187,6 +188,7 @@ fn cluster_settings(options: &Serve, config: &Config) -> settee_cluster::Setting
         node_name: options.full_node_name().unwrap_or(defaults.node_name),
         q: config.parsed("cluster", "q", defaults.q).max(1),
         n: config.parsed("cluster", "n", defaults.n).max(1),
+        placement: config.get("cluster", "placement").map(str::to_owned),
         request_timeout_ms: config
             .limit("fabric", "request_timeout", Some(timeout))
             .unwrap_or(u64::MAX),

@@ -8,12 +8,13 @@ use bytes::Bytes;
 use settee_engine::Engine;
 use settee_model::docid::DbName;
 
+use crate::catalogue::{Candidate, Layout, Member};
 use crate::info::{ActiveTask, Members};
-use crate::meta::Stage;
 use crate::node::{NewId, Node, now};
+use crate::raft::NodeId;
 use crate::steps::uninterrupted;
 use crate::updates::Event;
-use crate::{Db, DbMeta, Error, Settings, coord};
+use crate::{Db, DbMeta, Error, Home, Settings, coord};
 
 /// The coordinator of one node. Cheap to clone.
 #[derive(Clone)]
@@ -46,11 +47,16 @@ pub enum Written {
 }
 
 impl Cluster {
-    /// Starts the coordinator over an engine: reads what databases there are and clears away what a
-    /// crash left half made or half removed. `new_id` makes 32 random hexadecimal digits: the
-    /// server's identity, if the data directory has none yet, and names of purges.
-    pub async fn open(engine: Engine, settings: Settings, new_id: NewId) -> Result<Cluster, Error> {
-        let node = Node::open(engine, settings, new_id).await?;
+    /// Starts the coordinator over an engine: reads what databases there are, makes shards that are
+    /// missing and drops those of databases that were deleted. `new_id` makes 32 random hexadecimal
+    /// digits: the server's identity, if the data directory has none yet, and names of purges.
+    pub async fn open(
+        engine: Engine,
+        settings: Settings,
+        home: Home,
+        new_id: NewId,
+    ) -> Result<Cluster, Error> {
+        let node = Node::open(engine, settings, home, new_id).await?;
         Ok(Cluster { node })
     }
 
@@ -60,17 +66,34 @@ impl Cluster {
         &self.node.settings().node_name
     }
 
-    /// The server's identity: 32 hexadecimal digits, kept in the data directory.
+    /// The cluster's identity: 32 hexadecimal digits, those of the node that founded it.
     #[must_use]
-    pub fn uuid(&self) -> &str {
+    pub fn uuid(&self) -> String {
         self.node.uuid()
     }
 
     /// Who belongs to it.
     #[must_use]
     pub fn members(&self) -> Members {
-        let this = vec![self.node_name().to_owned()];
-        Members { all_nodes: this.clone(), cluster_nodes: this }
+        let members = self.node.members();
+        let live = members.iter().filter(|(id, _)| self.node.is_live(**id));
+        let mut all_nodes: Vec<_> = live.map(|(_, member)| member.name.clone()).collect();
+        let mut cluster_nodes: Vec<_> =
+            members.values().map(|member| member.name.clone()).collect();
+        all_nodes.sort_unstable();
+        cluster_nodes.sort_unstable();
+        Members { all_nodes, cluster_nodes }
+    }
+
+    /// The names of nodes.
+    #[must_use]
+    pub fn names(&self, nodes: &[NodeId]) -> Vec<String> {
+        let members = self.node.members();
+        let name = |id: &NodeId| match members.get(id) {
+            Some(member) => member.name.clone(),
+            None => format!("{id:016x}"),
+        };
+        nodes.iter().map(name).collect()
     }
 
     /// All databases, ordered by name.
@@ -118,42 +141,44 @@ async fn create(
     options: &CreateOptions,
 ) -> Result<Written, Error> {
     let _turn = node.turn(name).await;
-    if node.get(name).is_some() {
-        return Err(Error::DatabaseExists);
-    }
-    // No node is in a zone, as in a CouchDB where nobody put one there.
-    if options.placement.is_some() {
-        return Err(Error::BadPlacement("no_nodes_in_zone".into()));
-    }
-    let q = options.q.unwrap_or(node.settings().q).max(1);
-    let created = node.new_created(name);
-    let this = &node.settings().node_name;
-    let mut meta = DbMeta::new(name.clone(), created, q, options.partitioned, this);
-    meta.security = options.security.clone();
-    let copies = node.copies(&meta)?;
-    node.store().put_database(&meta, Stage::Creating).await?;
-    let made = coord::shards::on_all(&copies, |copy| async move { copy.create().await }).await;
-    let made = match made {
-        Ok(()) => node.store().put_database(&meta, Stage::Ready).await,
-        failed => failed,
+    let settings = node.settings();
+    let candidate = |(id, member): (NodeId, Member)| Candidate {
+        id,
+        zone: member.zone,
+        live: node.is_live(id),
     };
-    if let Err(error) = made {
-        if let Err(error) = node.clear(&meta).await {
-            tracing::warn!(database = %name, %error, "half made; cleared at the next start");
+    let layout = Layout {
+        q: options.q.unwrap_or(settings.q).max(1),
+        n: options.n.unwrap_or(settings.n).max(1),
+        partitioned: options.partitioned,
+        security: options.security.as_ref(),
+        placement: options.placement.as_deref().or(settings.placement.as_deref()),
+        candidates: node.members().into_iter().map(candidate).collect(),
+        now: now(),
+    };
+    let meta = node.book().create(name, layout).await?;
+    let copies = node.copies(&meta)?;
+    match coord::shards::on_majority(&copies, |copy| async move { copy.ensure().await }).await {
+        Ok(written) => {
+            node.updates().add(Event::Created, name);
+            Ok(written)
         }
-        return Err(error);
+        Err(error) => {
+            // Nobody has it, so nobody shall believe in it.
+            if let Err(error) = node.book().delete(name).await {
+                tracing::warn!(database = %name, %error, "known, and its shards are still to be made");
+            }
+            Err(error)
+        }
     }
-    node.publish(meta);
-    node.updates().add(Event::Created, name);
-    Ok(Written::Created)
 }
 
 async fn delete(node: &Arc<Node>, name: &DbName) -> Result<Written, Error> {
     let _turn = node.turn(name).await;
-    let meta = node.get(name).ok_or(Error::DatabaseMissing)?;
-    node.store().put_database(&meta, Stage::Deleting).await?;
-    node.withdraw(&meta);
-    node.clear(&meta).await?;
+    let meta = node.book().delete(name).await?;
     node.updates().add(Event::Deleted, name);
-    Ok(Written::Created)
+    let copies = node.copies(&meta)?;
+    // What cannot be reached now goes when it is there again.
+    let gone = coord::shards::on_majority(&copies, |copy| async move { copy.remove().await }).await;
+    Ok(gone.unwrap_or(Written::Accepted))
 }

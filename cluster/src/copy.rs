@@ -46,6 +46,17 @@ impl ShardCopy {
         ask!(self, copy => copy.create().await)
     }
 
+    /// Makes the shard if it is not there.
+    pub(crate) async fn ensure(&self) -> Result<(), Error> {
+        match self.update_seq().await {
+            Err(Error::DatabaseMissing) => match self.create().await {
+                Err(Error::DatabaseExists) => Ok(()),
+                other => other,
+            },
+            other => other.map(drop),
+        }
+    }
+
     /// Removes the shard and its files, if it is there.
     pub(crate) async fn remove(&self) -> Result<(), Error> {
         ask!(self, copy => copy.remove().await)

@@ -16,7 +16,6 @@ use crate::docs::{
     RevsDiff, UpdateOptions,
 };
 use crate::info::{DbInfo, PartitionInfo};
-use crate::meta::Stage;
 use crate::node::Node;
 use crate::rows::{AllDocsQuery, Rows};
 use crate::steps::uninterrupted;
@@ -62,22 +61,18 @@ impl Db {
 
     /// Replaces the security object (JSON in stored form).
     pub async fn set_security(&self, security: Bytes) -> Result<(), Error> {
-        self.change_meta(move |meta| meta.security = Some(security)).await
+        self.change_meta(move |meta| meta.security = Some(security.clone())).await
     }
 
     async fn change_meta(
         &self,
-        change: impl FnOnce(&mut DbMeta) + Send + 'static,
+        change: impl Fn(&mut DbMeta) + Send + Sync + 'static,
     ) -> Result<(), Error> {
         let Db { node, database, name } = self.clone();
         uninterrupted(async move {
             let _turn = node.turn(&name).await;
             database.live()?;
-            let mut meta = DbMeta::clone(&database.meta());
-            change(&mut meta);
-            node.store().put_database(&meta, Stage::Ready).await?;
-            node.publish(meta);
-            Ok(())
+            node.book().change(&name, database.meta().created, change).await
         })
         .await
     }

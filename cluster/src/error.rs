@@ -63,6 +63,9 @@ pub enum Error {
     /// No copy of a shard answered in time.
     #[error("The request could not be processed in a reasonable amount of time.")]
     Timeout,
+    /// Metadata cannot be changed, as too few nodes are there.
+    #[error("No majority of the cluster's nodes can be reached; metadata cannot be changed now.")]
+    NoMajority,
     /// A shard cannot be read or written; the text names file and cause.
     #[error("{0}")]
     Storage(String),

@@ -5,6 +5,7 @@
 //! a shard copy is reached through one small interface (`copy`). Nothing here knows HTTP.
 
 pub mod attachment;
+mod catalogue;
 pub mod changes;
 mod cluster;
 mod commits;
@@ -20,7 +21,6 @@ mod join;
 mod local;
 #[allow(dead_code, reason = "laid for the cluster, not yet wired into the coordinator")]
 pub mod mesh;
-mod meta;
 mod node;
 mod quorum;
 pub mod raft;
@@ -34,9 +34,9 @@ mod streams;
 mod tests;
 mod updates;
 
+pub use catalogue::{DbMeta, ShardPlace};
 pub use cluster::{Cluster, CreateOptions, Written};
 pub use db::Db;
 pub use error::Error;
-pub use meta::{DbMeta, ShardPlace};
 pub use node::NewId;
-pub use settings::Settings;
+pub use settings::{Home, Settings};

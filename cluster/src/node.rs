@@ -1,30 +1,41 @@
-//! What all handles of one node share: engine, metadata, the databases in use, and who is told of
-//! commits. Decides nothing about requests.
+//! What all handles of one node share: engine, the book of metadata, the databases in use, and who is
+//! told of commits. Decides nothing about requests.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use md5::{Digest, Md5};
 use parking_lot::{Mutex, RwLock};
 use settee_engine::{Engine, ShardId};
 use settee_model::docid::DbName;
 use tokio::sync::{MutexGuard, Semaphore, watch};
 
+use crate::catalogue::{
+    Book, Identity, Member, NODES, database_of, databases_of, drop_strays, follow, make_missing,
+    members_of,
+};
 use crate::commits::Commits;
 use crate::copy::ShardCopy;
 use crate::database::Database;
 use crate::local::LocalCopy;
-use crate::meta::{MetaStore, Stage, database_of};
+use crate::raft::{
+    CallError, Calling, MetaStore, NodeId, OpenError, Options, Peer, Timing, Transport,
+};
 use crate::steps::blocking;
 use crate::updates::{self, Event, Updates};
-use crate::{DbMeta, Error, Settings, coord};
+use crate::{DbMeta, Error, Home, Settings};
 
 /// Databases that are kept ready for the next request although nobody uses them.
 const KEPT_READY: usize = 1024;
 /// Changes of metadata that may go on at once; those of one database take turns.
 const TURNS: usize = 64;
+
+/// The folder of the metadata store in the data directory.
+const METADATA: &str = "metadata";
 
 /// Makes 32 random hexadecimal digits, another time others.
 pub type NewId = Arc<dyn Fn() -> String + Send + Sync>;
@@ -33,13 +44,13 @@ pub type NewId = Arc<dyn Fn() -> String + Send + Sync>;
 pub(crate) struct Node {
     engine: Engine,
     settings: Settings,
+    id: NodeId,
     uuid: String,
     new_id: NewId,
-    store: MetaStore,
+    book: Book,
     all: RwLock<Arc<BTreeMap<DbName, Arc<DbMeta>>>>,
     used: Mutex<Used>,
     turns: Vec<tokio::sync::Mutex<()>>,
-    removed: Mutex<Removed>,
     /// Told by the engine's threads, so they must not keep the engine alive.
     commits: Arc<Commits>,
     updates: Arc<Updates>,
@@ -53,35 +64,28 @@ struct Used {
     sweep_at: usize,
 }
 
-/// When databases that are gone were created, so that a name never gets the same stamp twice.
-struct Removed {
-    /// The newest of all.
-    newest: u64,
-    /// The newest before the start.
-    before: u64,
-    /// Since then; only those whose second may still come.
-    since: HashMap<DbName, u64>,
-}
-
 impl Node {
     pub(crate) async fn open(
         engine: Engine,
         settings: Settings,
+        home: Home,
         new_id: NewId,
     ) -> Result<Arc<Node>, Error> {
-        let (store, stored) = MetaStore::open(&engine).await?;
-        let uuid = match stored.uuid {
-            Some(uuid) => uuid,
-            None => {
-                let uuid = new_id();
-                store.put_uuid(&uuid).await?;
-                uuid
-            }
+        let (data, make) = (home.data.clone(), new_id.clone());
+        let Identity { uuid } = blocking(move || Identity::load(&data, &*make)).await?;
+        let member = Member {
+            name: settings.node_name.clone(),
+            address: String::new(),
+            zone: home.zone,
+            uuid: uuid.clone(),
         };
-        let (ready, unfinished): (Vec<_>, Vec<_>) =
-            stored.databases.into_iter().partition(|(_, stage)| *stage == Stage::Ready);
-        let all: BTreeMap<_, _> =
-            ready.into_iter().map(|(meta, _)| (meta.name.clone(), Arc::new(meta))).collect();
+        let store = open_store(home.data.join(METADATA), &member).await?;
+        let book = Book::new(store.clone());
+        let (revision, keys) = store.range("");
+        let databases = databases_of(&keys);
+        make_missing(&engine, store.id(), &databases).await?;
+        let databases = databases.into_iter().map(|meta| (meta.name.clone(), Arc::new(meta)));
+        let all: BTreeMap<_, _> = databases.collect();
         let (updates, doorbell) = Updates::new();
         updates.set_wanted(all.contains_key(&DbName::trusted(updates::DATABASE)));
         let (commits, updates) = (Arc::new(Commits::default()), Arc::new(updates));
@@ -89,26 +93,21 @@ impl Node {
             background: Arc::new(Semaphore::new(settings.background_edits)),
             engine,
             settings,
+            id: store.id(),
             uuid,
             new_id,
-            store,
+            book,
             all: RwLock::new(Arc::new(all)),
             used: Mutex::new(Used { databases: HashMap::new(), sweep_at: KEPT_READY }),
             turns: (0..TURNS).map(|_| tokio::sync::Mutex::new(())).collect(),
-            removed: Mutex::new(Removed {
-                newest: stored.removed,
-                before: stored.removed,
-                since: HashMap::new(),
-            }),
             commits: commits.clone(),
             updates: updates.clone(),
         });
-        for (meta, _) in unfinished {
-            tracing::info!(database = %meta.name, "clearing away what a crash left of it");
-            node.clear(&meta).await?;
-        }
         node.engine.on_commit(Box::new(move |id, _| committed(&commits, &updates, id)));
         tokio::spawn(updates::write(Arc::downgrade(&node), doorbell));
+        tokio::spawn(follow(Arc::downgrade(&node), store.watch("", revision)));
+        tokio::spawn(drop_strays(Arc::downgrade(&node)));
+        node.book.enrol(node.id, &member).await?;
         Ok(node)
     }
 
@@ -120,16 +119,32 @@ impl Node {
         &self.settings
     }
 
-    pub(crate) fn uuid(&self) -> &str {
-        &self.uuid
+    /// This node's id in the cluster.
+    pub(crate) fn id(&self) -> NodeId {
+        self.id
+    }
+
+    /// The cluster's identity: that of the node that founded it.
+    pub(crate) fn uuid(&self) -> String {
+        self.book.uuid().unwrap_or_else(|| self.uuid.clone())
     }
 
     pub(crate) fn new_id(&self) -> &NewId {
         &self.new_id
     }
 
-    pub(crate) fn store(&self) -> &MetaStore {
-        &self.store
+    pub(crate) fn book(&self) -> &Book {
+        &self.book
+    }
+
+    /// The nodes of the cluster.
+    pub(crate) fn members(&self) -> BTreeMap<NodeId, Member> {
+        members_of(&self.book.store().range(NODES).1)
+    }
+
+    /// Whether a node is there, as far as this one knows.
+    pub(crate) fn is_live(&self, node: NodeId) -> bool {
+        node == self.id
     }
 
     /// Edits that may go on in the background.
@@ -171,7 +186,8 @@ impl Node {
     /// The copies of all shards of a database, by range and owner.
     pub(crate) fn copies(&self, meta: &DbMeta) -> Result<Vec<Vec<ShardCopy>>, Error> {
         let patience = self.settings.patience();
-        let copy = |id| ShardCopy::Local(LocalCopy::new(self.engine.clone(), id, patience));
+        let copy =
+            |id: ShardId| ShardCopy::Local(LocalCopy::new(self.engine.clone(), id, patience));
         Ok(meta.shard_ids()?.into_iter().map(|id| vec![copy(id)]).collect())
     }
 
@@ -212,37 +228,28 @@ impl Node {
 
     /// Shows a database no longer, and tells those who use it.
     pub(crate) fn withdraw(&self, meta: &DbMeta) {
-        if meta.name.as_str() == updates::DATABASE {
-            self.updates.set_wanted(false);
-        }
         let mut used = self.used.lock();
+        let shown = self.get(&meta.name);
+        if shown.is_none_or(|shown| shown.created != meta.created) {
+            return;
+        }
         Arc::make_mut(&mut *self.all.write()).remove(&meta.name);
         if let Some(database) = used.databases.remove(&meta.name) {
             database.set_deleted();
         }
         self.commits.deleted(&meta.name);
-    }
-
-    /// Removes the shards of a database that is not shown, then its metadata.
-    pub(crate) async fn clear(&self, meta: &DbMeta) -> Result<(), Error> {
-        let copies = self.copies(meta)?;
-        coord::shards::on_all(&copies, |copy| async move { copy.remove().await }).await?;
-        let newest = self.removed.lock().add(meta);
-        self.store.remove_database(meta, newest).await
-    }
-
-    /// A stamp for a new database that no earlier one of its name had.
-    pub(crate) fn new_created(&self, name: &DbName) -> u64 {
-        let removed = self.removed.lock();
-        let earlier = removed.since.get(name).copied().unwrap_or(0).max(removed.before);
-        now().max(earlier + 1)
+        if meta.name.as_str() == updates::DATABASE {
+            self.updates.set_wanted(false);
+        }
     }
 
     pub(crate) async fn close(&self) -> Result<(), Error> {
         let all = u32::try_from(self.settings.background_edits).unwrap_or(u32::MAX);
         let _idle = self.background.acquire_many(all).await;
         let engine = self.engine.clone();
-        blocking(move || Ok(engine.close()?)).await
+        let closed = blocking(move || Ok(engine.close()?)).await;
+        let stopped = self.book.store().shutdown().await;
+        closed.and(stopped.map_err(|error| Error::Storage(error.to_string())))
     }
 }
 
@@ -255,14 +262,26 @@ impl Used {
     }
 }
 
-impl Removed {
-    /// Remembers a database that goes; gives the newest stamp of all that went.
-    fn add(&mut self, meta: &DbMeta) -> u64 {
-        let now = now();
-        self.since.retain(|_, created| *created >= now);
-        self.since.insert(meta.name.clone(), meta.created);
-        self.newest = self.newest.max(meta.created);
-        self.newest
+/// Opens the metadata. A node alone founds a group, which others may join.
+async fn open_store(path: PathBuf, member: &Member) -> Result<MetaStore, Error> {
+    let peer = Peer { name: member.name.clone(), address: member.address.clone() };
+    let options = Options { path, uuid: member.uuid.clone(), peer, timing: Timing::default() };
+    let failed = |error: OpenError| Error::Storage(error.to_string());
+    let store = MetaStore::open(options, Arc::new(Alone)).await.map_err(failed)?;
+    store.found().await.map_err(failed)?;
+    Ok(store)
+}
+
+/// The way to other nodes of a node that has none.
+struct Alone;
+
+impl Transport for Alone {
+    fn call(&self, _: NodeId, _: &Peer, _: Bytes, _: Duration) -> Calling {
+        Box::pin(async { Err(CallError::Unreachable) })
+    }
+
+    fn alive(&self, _: NodeId) -> bool {
+        false
     }
 }
 

@@ -1,5 +1,7 @@
 //! What an operator decides about the coordinator. Values only; reading files is not its business.
 
+use std::path::PathBuf;
+
 /// Settings of the coordinator, with CouchDB's defaults.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -9,10 +11,29 @@ pub struct Settings {
     pub q: u32,
     /// `[cluster] n`: copies of each shard, capped by the number of members.
     pub n: u32,
+    /// `[cluster] placement`: zones and copies in each, `z1:2,z2:1`, in place of `n`.
+    pub placement: Option<String>,
     /// `[fabric] request_timeout`: how long a request waits for a shard copy, in milliseconds.
     pub request_timeout_ms: u64,
     /// Edits that may wait in the background for `batch=ok`, over all databases.
     pub background_edits: usize,
+}
+
+/// Where a node keeps what it knows of its cluster.
+#[derive(Clone, Debug)]
+pub struct Home {
+    /// The data directory: its uuid lies there, and the metadata in a folder.
+    pub data: PathBuf,
+    /// The zone in which it stands, for placement.
+    pub zone: Option<String>,
+}
+
+impl Home {
+    /// A home without a zone.
+    #[must_use]
+    pub fn new(data: PathBuf) -> Home {
+        Home { data, zone: None }
+    }
 }
 
 impl Settings {
@@ -27,6 +48,7 @@ impl Default for Settings {
             node_name: "couchdb@127.0.0.1".into(),
             q: 2,
             n: 3,
+            placement: None,
             request_timeout_ms: 60_000,
             background_edits: 10_000,
         }

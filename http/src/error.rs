@@ -245,7 +245,7 @@ impl From<settee_cluster::Error> for Error {
                 let reason = "The storage failed; the server's log says why.";
                 Error::Internal("internal_server_error", reason.into())
             }
-            C::Closing => Error::Unavailable(error.to_string().into()),
+            C::NoMajority | C::Closing => Error::Unavailable(error.to_string().into()),
             C::Unreachable(_) => Error::Internal("nodedown", "progress not possible".into()),
         }
     }

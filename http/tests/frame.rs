@@ -40,6 +40,7 @@ struct Server {
     address: std::net::SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<std::io::Result<()>>,
+    _dir: tempfile::TempDir,
 }
 
 /// An answer, its head's names in lower case.
@@ -67,7 +68,10 @@ impl Server {
         config.set("chttpd_auth", "iterations", "10");
         let engine = Engine::open(Arc::new(SimStorage::new()), Default::default()).unwrap();
         let settings = settee_cluster::Settings::default();
-        let cluster = Cluster::open(engine, settings, Arc::new(random::hex_32)).await.unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let home = settee_cluster::Home::new(dir.path().to_owned());
+        let cluster =
+            Cluster::open(engine, settings, home, Arc::new(random::hex_32)).await.unwrap();
         let files = Box::new(Memory(Mutex::new(config.clone())));
         let app = Arc::new(App::new(cluster, config, files, random::bytes()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -75,7 +79,7 @@ impl Server {
         let (stop, stopped) = oneshot::channel::<()>();
         let stopped = async { drop(stopped.await) };
         let task = tokio::spawn(settee_http::serve(app, listener, 100, stopped));
-        Server { address, stop: Some(stop), task }
+        Server { address, stop: Some(stop), task, _dir: dir }
     }
 
     async fn send(&self, head: &str, headers: &[(&str, &str)], body: &str) -> Answer {

@@ -3,9 +3,11 @@
 //! what Raft does with it.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::ops::{Bound, RangeBounds};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use md5::{Digest, Md5};
 use serde::Serialize;
@@ -23,10 +25,17 @@ const CACHE: u64 = 16 << 20;
 /// Bytes of log entries that are read at once, at least one entry.
 const READ_MAX: usize = 1 << 20;
 
+/// Sled's file in its directory.
+const FILE: &str = "db";
+/// How long a directory may be held by who had it before.
+const HELD: Duration = Duration::from_secs(5);
+
 /// Where a store's records lie.
 #[derive(Clone)]
 pub(super) struct Disk {
     db: sled::Db,
+    /// The file that sled writes to.
+    file: Arc<File>,
     log: Tree,
     vote: Tree,
     applied: Tree,
@@ -57,9 +66,10 @@ impl Slot {
 impl Disk {
     /// Opens or makes the store of a node; a store of another node is refused.
     pub(super) fn open(path: &Path, uuid: &str) -> Result<Disk, OpenError> {
-        let db = sled::Config::new().path(path).cache_capacity(CACHE).open()?;
+        let db = patiently(path)?;
+        let file = Arc::new(File::open(path.join(FILE)).map_err(sled::Error::Io)?);
         let (log, vote) = (db.open_tree("log")?, db.open_tree("vote")?);
-        let disk = Disk { applied: db.open_tree("applied")?, db, log, vote };
+        let disk = Disk { applied: db.open_tree("applied")?, db, file, log, vote };
         match disk.get::<u32>(Slot::Format)? {
             None => {
                 disk.vote.insert(Slot::Uuid.key(), postcard::to_stdvec(&uuid)?)?;
@@ -84,10 +94,11 @@ impl Disk {
         self.flush()
     }
 
-    /// Makes durable what was written.
+    /// Makes durable what was written. Sled itself only hands its pages to the disk, which may
+    /// keep them in a cache that does not survive a power failure.
     pub(super) fn flush(&self) -> Result<(), OpenError> {
         self.db.flush()?;
-        Ok(())
+        Ok(self.file.sync_data().map_err(sled::Error::Io)?)
     }
 
     /// Appends entries and makes them durable with one flush.
@@ -211,6 +222,26 @@ fn key_of(bound: Bound<&u64>) -> Bound<[u8; 8]> {
 pub(super) fn node_id(uuid: &str) -> NodeId {
     let digest = Md5::digest(uuid);
     digest.iter().take(8).fold(0, |id, byte| id << 8 | u64::from(*byte)).max(1)
+}
+
+/// Opens sled; waits a little for one before to let go of its files, which it does in its own time.
+fn patiently(path: &Path) -> Result<sled::Db, OpenError> {
+    // Nothing is flushed by the clock: what must be durable is flushed when it is written.
+    let config = sled::Config::new().path(path).cache_capacity(CACHE).flush_every_ms(None);
+    let given_up = Instant::now() + HELD;
+    loop {
+        match config.open() {
+            Err(sled::Error::Io(error)) if Instant::now() < given_up && is_held(&error) => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            opened => return Ok(opened?),
+        }
+    }
+}
+
+/// Sled says so in words only.
+fn is_held(error: &std::io::Error) -> bool {
+    error.to_string().contains("could not acquire lock")
 }
 
 /// Does work on a thread that may block.

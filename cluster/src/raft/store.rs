@@ -118,7 +118,8 @@ pub(super) struct Inner {
     pub(super) changing: Mutex<()>,
     peer: Peer,
     applied: Arc<Applied>,
-    disk: Disk,
+    /// Taken when it stops, so that its files are let go however many handles there are.
+    disk: parking_lot::Mutex<Option<Disk>>,
     stopped: watch::Sender<bool>,
 }
 
@@ -148,6 +149,7 @@ impl MetaStore {
         let (permits, changing) = (Semaphore::new(TASKS_MAX), Mutex::new(()));
         let (queue, proposals) = mpsc::channel(TASKS_MAX);
         tokio::spawn(propose::propose(raft.clone(), proposals, timing.patience));
+        let disk = parking_lot::Mutex::new(Some(disk));
         let inner = Arc::new(Inner {
             me,
             raft,
@@ -275,8 +277,8 @@ impl MetaStore {
         let inner = &self.0;
         inner.stopped.send_replace(true);
         let stopped = timeout(inner.timing.patience, inner.raft.shutdown()).await;
-        let disk = inner.disk.clone();
-        off(move || disk.flush()).await?;
+        let disk = inner.disk.lock().take();
+        off(move || disk.map_or(Ok(()), |disk| disk.flush())).await?;
         match stopped {
             Ok(Ok(())) => Ok(()),
             _ => Err(OpenError::Raft("it did not stop in time".to_owned())),
@@ -381,7 +383,8 @@ impl Inner {
         let _turn = turn.map_err(|_| OpenError::Raft("membership is being changed".to_owned()))?;
         let known = self.wire.group.load(Ordering::Acquire);
         if known == 0 {
-            let disk = self.disk.clone();
+            let disk = self.disk.lock().clone();
+            let disk = disk.ok_or_else(|| OpenError::Raft("it has stopped".to_owned()))?;
             off(move || disk.put(Slot::Group, &group)).await?;
             self.wire.group.store(group, Ordering::Release);
         }

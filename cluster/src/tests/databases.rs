@@ -1,11 +1,11 @@
 //! Databases: making, removing, listing, metadata, restarts.
 
 use bytes::Bytes;
+use settee_engine::ShardId;
 use settee_model::docid::DbName;
 
 use super::{Node, edit, id, open_with, put};
 use crate::docs::{EditMode, OpenOptions, UpdateOptions};
-use crate::meta::Stage;
 use crate::rows::AllDocsQuery;
 use crate::{CreateOptions, Error, Settings};
 
@@ -107,23 +107,31 @@ async fn a_restart_keeps_everything() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_half_made_is_cleared_away() {
+async fn a_start_mends_what_a_crash_left() {
     let node = Node::new().await;
-    let db = node.db("whole", 2).await;
-    let mut half = crate::DbMeta::clone(&db.meta());
-    half.name = DbName::trusted("half");
-    db.node.store().put_database(&half, Stage::Creating).await.unwrap();
-    for copy in db.node.copies(&half).unwrap().concat() {
-        copy.create().await.unwrap();
-    }
+    let db = node.db("half", 2).await;
+    let engine = db.node.engine();
+    let shards = db.meta().shard_ids().unwrap();
+    // Known, and one of its shards was not made yet.
+    engine.drop_shard(&shards[1]).unwrap();
+    // Forgotten, and its shards were not dropped yet.
+    let stray = |text: &str| ShardId::parse(text).unwrap();
+    let strays = [stray("00000000-ffffffff/gone.1700000000"), stray("00000000-ffffffff/half.17")];
+    strays.iter().for_each(|id| drop(engine.create_shard(id).unwrap()));
     drop(db);
     let node = node.restart().await;
     assert_eq!(node.cluster.all_dbs().len(), 1);
-    let db = node.db("half", 2).await;
+    let db = node.cluster.db(&DbName::trusted("half")).unwrap();
     assert_eq!(db.info().await.unwrap().doc_count, 0);
-    for copy in db.node.copies(&half).unwrap().concat() {
-        assert_eq!(copy.state().await.map(drop), Err(Error::DatabaseMissing));
+    for _ in 0..200 {
+        if db.node.engine().shard_ids().unwrap().len() == 2 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
+    let mut left = db.node.engine().shard_ids().unwrap();
+    left.sort();
+    assert_eq!(left, shards);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

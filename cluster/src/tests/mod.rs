@@ -18,7 +18,7 @@ use settee_model::rev::{Rev, RevPath};
 use tempfile::TempDir;
 
 use crate::docs::{EditMode, UpdateOptions};
-use crate::{Cluster, CreateOptions, Db, Error, Settings};
+use crate::{Cluster, CreateOptions, Db, Error, Home, Settings};
 
 /// A node, and the directory it lives in.
 pub(crate) struct Node {
@@ -60,7 +60,7 @@ pub(crate) async fn open_with(path: &Path, settings: Settings) -> Cluster {
     let engine = Engine::open(storage, Options::default()).unwrap();
     static IDS: AtomicU64 = AtomicU64::new(1);
     let new_id = || format!("{:032x}", IDS.fetch_add(1, Ordering::Relaxed));
-    Cluster::open(engine, settings, Arc::new(new_id)).await.unwrap()
+    Cluster::open(engine, settings, Home::new(path.to_owned()), Arc::new(new_id)).await.unwrap()
 }
 
 pub(crate) fn id(text: &str) -> DocId {

@@ -78,20 +78,19 @@ pub fn check(
         other => other?,
     }
     for path in shard_files(storage)? {
-        let name = path.strip_prefix("shards/");
-        if let Some(name) = name.and_then(|rest| rest.strip_suffix(".kept"))
+        if let Some(name) = path.strip_prefix("shards/").and_then(|name| name.strip_suffix(".kept"))
             && let Ok(id) = ShardId::parse(name)
         {
             check_kept(storage, &id, &mut frames, &mut report)?;
             continue;
         }
-        match name.and_then(|rest| rest.strip_suffix(".shard")).map(ShardId::parse) {
-            Some(Ok(id)) => {
+        match ShardId::of_file(&path) {
+            Some(id) => {
                 on_shard(&id);
                 frames.saw(&id);
                 check_shard(storage, &id, &frames, &mut report)?;
             }
-            _ => report.stray(&path),
+            None => report.stray(&path),
         }
     }
     for (id, error) in frames.errors() {
@@ -105,7 +104,7 @@ pub fn check(
 }
 
 /// All files below `shards/`.
-fn shard_files(storage: &dyn Storage) -> Result<Vec<String>, Error> {
+pub(crate) fn shard_files(storage: &dyn Storage) -> Result<Vec<String>, Error> {
     let mut files = Vec::new();
     let mut folders = vec!["shards".to_owned()];
     while let Some(folder) = folders.pop() {

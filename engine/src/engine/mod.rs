@@ -15,6 +15,7 @@ mod tasks;
 mod tests;
 mod upkeep;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -28,6 +29,7 @@ pub(crate) use tasks::Progress;
 pub use tasks::Task;
 
 use crate::Error;
+use crate::check::shard_files;
 use crate::io::Storage;
 use crate::shard::{Shard, ShardId};
 use registry::Registry;
@@ -70,6 +72,16 @@ impl Engine {
         let shard = self.0.registry.find(id)?;
         shard.touch();
         Some(shard)
+    }
+
+    /// The shards there are, in no order. What is made or dropped meanwhile may be missing or not.
+    pub fn shard_ids(&self) -> Result<Vec<ShardId>, Error> {
+        self.0.env.check_open()?;
+        // First the files: a shard that gets its file meanwhile is among the open ones.
+        let files = shard_files(&*self.0.env.storage)?;
+        let files = files.iter().filter_map(|path| ShardId::of_file(path));
+        let ids: HashSet<_> = files.chain(self.0.registry.ids()).collect();
+        Ok(ids.into_iter().collect())
     }
 
     /// Removes a shard for ever; durable when it returns. Snapshots of it stay readable.

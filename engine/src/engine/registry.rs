@@ -174,6 +174,15 @@ impl Registry {
         Ok(())
     }
 
+    /// Names of the shards that are open, or lost.
+    pub(super) fn ids(&self) -> Vec<ShardId> {
+        let named = |(id, slot): (&ShardId, &Slot)| {
+            (!matches!(slot, Slot::Busy { .. })).then(|| id.clone())
+        };
+        let of = |stripe: &Stripe| stripe.slots.lock().iter().filter_map(named).collect::<Vec<_>>();
+        self.stripes.iter().flat_map(of).collect()
+    }
+
     /// All shards that are open. Not for keeping: what is held is not closed.
     pub(super) fn shards(&self) -> Vec<Arc<Shard>> {
         self.collect(|slot| match slot {

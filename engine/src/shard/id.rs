@@ -38,6 +38,12 @@ impl ShardId {
         &self.0
     }
 
+    /// The shard that a file below the data directory holds.
+    pub(crate) fn of_file(path: &str) -> Option<ShardId> {
+        let name = path.strip_prefix("shards/")?.strip_suffix(".shard")?;
+        ShardId::parse(name).ok()
+    }
+
     /// The shard's file, below the data directory.
     pub(crate) fn file(&self) -> String {
         format!("shards/{}.shard", self.0)

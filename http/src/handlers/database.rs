@@ -230,21 +230,21 @@ pub async fn ensure_full_commit(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
 }
 
 /// `GET /{db}/_shards`
-pub async fn shards(_ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
-    let row = |place: &ShardPlace| (place.range.clone(), json!(nodes(place)));
+pub async fn shards(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
+    let row = |place: &ShardPlace| (place.range.clone(), json!(nodes(ctx, place)));
     let shards: Map<String, Value> = db.meta().shards.iter().map(row).collect();
     Ok(Reply::json(StatusCode::OK, json!({ "shards": shards }).to_string()))
 }
 
 /// `GET /{db}/_shards/{docid}`
-pub async fn shard_of(_ctx: &mut Ctx, db: Db, id: DocId) -> Result<Reply, Error> {
+pub async fn shard_of(ctx: &mut Ctx, db: Db, id: DocId) -> Result<Reply, Error> {
     let place = db.shard_of(&id);
-    let body = json!({"range": place.range, "nodes": nodes(&place)});
+    let body = json!({"range": place.range, "nodes": nodes(ctx, &place)});
     Ok(Reply::json(StatusCode::OK, body.to_string()))
 }
 
-fn nodes(place: &ShardPlace) -> Vec<&str> {
-    place.nodes.iter().map(AsRef::as_ref).collect()
+fn nodes(ctx: &Ctx, place: &ShardPlace) -> Vec<String> {
+    ctx.app.cluster.names(&place.nodes)
 }
 
 /// `POST /{db}/_sync_shards`

@@ -25,7 +25,7 @@ pub async fn welcome(ctx: &mut Ctx) -> Result<Reply, Error> {
     out.extend_from_slice(b",\"git_sha\":");
     push_string(&mut out, concat!("settee-", env!("CARGO_PKG_VERSION")));
     out.extend_from_slice(b",\"uuid\":");
-    push_string(&mut out, ctx.app.cluster.uuid());
+    push_string(&mut out, &ctx.app.cluster.uuid());
     out.extend_from_slice(
         b",\"features\":[\"access-ready\",\"partitioned\"],\"vendor\":{\"name\":",
     );

@@ -54,7 +54,7 @@ impl Nodes {
             if number == at { node.local() } else { remote(node.peer_of(own.clone())) }
         };
         let copies = self.all.iter().enumerate().map(copy).collect();
-        let meta = DbMeta::new(DbName::trusted("db"), 1, 1, false, "n1@host");
+        let meta = DbMeta::new(DbName::trusted("db"), 1, false, vec![vec![1, 2, 3]]);
         Database::new(Arc::new(meta), vec![copies], 1)
     }
 

@@ -70,6 +70,7 @@ impl From<Error> for wire::Failure {
             Error::Storage(text) => Kind::Storage(short(text)),
             Error::Closing => Kind::Closing(nothing),
             Error::Unreachable(text) => Kind::Unreachable(short(text)),
+            Error::NoMajority => Kind::NoMajority(nothing),
         };
         wire::Failure { kind: Some(kind) }
     }
@@ -99,6 +100,7 @@ impl From<wire::failure::Kind> for Error {
             Kind::Storage(text) => Error::Storage(text),
             Kind::Closing(_) => Error::Closing,
             Kind::Unreachable(text) => Error::Unreachable(text),
+            Kind::NoMajority(_) => Error::NoMajority,
         }
     }
 }

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
 use crate::raft::{
-    CallError, Calling, MetaStore, NodeId, OpenError, Options, Peer, Timing, Transport, Txn,
+    CallError, Calling, Error, MetaStore, NodeId, Options, Peer, Timing, Transport, Txn,
 };
 
 /// Longest wait for something that must come.
@@ -179,17 +179,7 @@ impl Group {
     /// Starts a node on the directory it had, if it had one.
     pub async fn start(&mut self, number: usize) -> MetaStore {
         let port = Arc::new(Port { net: self.net.clone(), me: id(number) });
-        let deadline = Instant::now() + PATIENCE;
-        let store = loop {
-            match MetaStore::open(self.options(number), port.clone()).await {
-                // The one before has not yet let go of its files.
-                Err(OpenError::Sled(sled::Error::Io(error))) if Instant::now() < deadline => {
-                    assert!(error.to_string().contains("lock"), "{error}");
-                    sleep(Duration::from_millis(20)).await;
-                }
-                opened => break opened.unwrap(),
-            }
-        };
+        let store = MetaStore::open(self.options(number), port).await.unwrap();
         self.net.nodes.lock().insert(store.id(), store.clone());
         self.up.insert(number, store.clone());
         store
@@ -258,7 +248,13 @@ pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Writes that must succeed.
+/// Writes that must succeed; one that is cut off by a change of leaders is done once more.
 pub async fn put(store: &MetaStore, key: &str, value: &str) -> u64 {
-    store.txn(Txn::new().put(key, value.to_owned()), PATIENCE).await.unwrap()
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match store.txn(Txn::new().put(key, value.to_owned()), PATIENCE).await {
+            Err(Error::Timeout) if Instant::now() < deadline => {}
+            done => return done.unwrap(),
+        }
+    }
 }

@@ -1,0 +1,229 @@
+//! The book of what the cluster agreed on, as this node writes in it: each change is one transaction
+//! of the metadata store, tried again when somebody else was faster. Also who waits until the node
+//! shows what it has written. Decides nothing about shards.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::RwLock;
+use settee_model::docid::DbName;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+
+use super::member::{Member, member_key};
+use super::meta::{DbMeta, database_key};
+use super::placement::{Candidate, place};
+use crate::Error;
+use crate::raft::{self, MetaStore, NodeId, Stored, Txn, Write};
+
+/// How long a change may take, whatever happens; then it is not known whether it happened.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// The newest `created` of databases that were removed.
+const REMOVED: &str = "removed";
+/// The identity of the cluster.
+const UUID: &str = "uuid";
+
+/// See the module.
+pub(crate) struct Book {
+    store: RwLock<MetaStore>,
+    /// The revision that this node shows.
+    shown: watch::Sender<u64>,
+}
+
+/// How a database is to be laid out.
+pub(crate) struct Layout<'a> {
+    pub(crate) q: u32,
+    pub(crate) n: u32,
+    pub(crate) partitioned: bool,
+    pub(crate) security: Option<&'a Bytes>,
+    pub(crate) placement: Option<&'a str>,
+    pub(crate) candidates: Vec<Candidate>,
+    /// The wall clock, in seconds since 1970.
+    pub(crate) now: u64,
+}
+
+impl From<raft::Error> for Error {
+    fn from(error: raft::Error) -> Error {
+        match error {
+            raft::Error::NoLeader => Error::NoMajority,
+            raft::Error::Conflict { .. } | raft::Error::Busy => Error::Overloaded,
+            raft::Error::Timeout => Error::Timeout,
+            raft::Error::Invalid(reason) => Error::BadRequest(reason.into()),
+            raft::Error::Stopped => Error::Closing,
+        }
+    }
+}
+
+impl Book {
+    pub(crate) fn new(store: MetaStore) -> Book {
+        let (shown, _) = watch::channel(store.revision());
+        Book { store: RwLock::new(store), shown }
+    }
+
+    pub(crate) fn store(&self) -> MetaStore {
+        self.store.read().clone()
+    }
+
+    /// This node shows everything up to a revision.
+    pub(crate) fn show(&self, revision: u64) {
+        self.shown.send_replace(revision);
+    }
+
+    /// Waits until this node shows a revision.
+    async fn shows(&self, revision: u64, deadline: Instant) -> Result<(), Error> {
+        let mut shown = self.shown.subscribe();
+        let reached = timeout_at(deadline, shown.wait_for(|shown| *shown >= revision)).await;
+        reached.map(drop).map_err(|_| Error::Timeout)
+    }
+
+    /// The identity of the cluster, once it has one.
+    pub(crate) fn uuid(&self) -> Option<String> {
+        let stored = self.store.read().get(UUID)?;
+        std::str::from_utf8(&stored.value).ok().map(str::to_owned)
+    }
+
+    /// Makes a database known. [`Error::DatabaseExists`], [`Error::BadPlacement`].
+    pub(crate) async fn create(&self, name: &DbName, layout: Layout<'_>) -> Result<DbMeta, Error> {
+        let key = database_key(name);
+        let made = self.transact(|store| {
+            if store.get(&key).is_some() {
+                return Err(Error::DatabaseExists);
+            }
+            let removed = store.get(REMOVED);
+            let created = layout.now.max(number(removed.as_ref()) + 1);
+            let turn = turn(name, created);
+            let Layout { q, n, placement, .. } = layout;
+            let owners = place(q, n, placement, &layout.candidates, turn)?;
+            let mut meta = DbMeta::new(name.clone(), created, layout.partitioned, owners);
+            meta.security = layout.security.cloned();
+            let txn = Txn::new()
+                .expect(REMOVED, modified(removed.as_ref()))
+                .expect_absent(&*key)
+                .put(&*key, meta.encode());
+            Ok((txn, meta))
+        });
+        made.await
+    }
+
+    /// Forgets a database, for ever. [`Error::DatabaseMissing`].
+    pub(crate) async fn delete(&self, name: &DbName) -> Result<DbMeta, Error> {
+        let key = database_key(name);
+        let gone = self.transact(|store| {
+            let (meta, stored) = read(store, &key)?;
+            let removed = store.get(REMOVED);
+            let newest = number(removed.as_ref()).max(meta.created);
+            let txn = Txn::new()
+                .expect(&*key, stored.modified)
+                .expect(REMOVED, modified(removed.as_ref()))
+                .delete(&*key)
+                .put(REMOVED, newest.to_string());
+            Ok((txn, meta))
+        });
+        gone.await
+    }
+
+    /// Changes what is known of a database, the one that was created then.
+    /// [`Error::DatabaseMissing`].
+    pub(crate) async fn change(
+        &self,
+        name: &DbName,
+        created: u64,
+        change: impl Fn(&mut DbMeta),
+    ) -> Result<(), Error> {
+        let key = database_key(name);
+        let changed = self.transact(|store| {
+            let (mut meta, stored) = read(store, &key)?;
+            if meta.created != created {
+                return Err(Error::DatabaseMissing);
+            }
+            change(&mut meta);
+            Ok((Txn::new().expect(&*key, stored.modified).put(&*key, meta.encode()), ()))
+        });
+        changed.await
+    }
+
+    /// Writes what is to be known of a node, and the cluster's identity if it has none yet.
+    pub(crate) async fn enrol(&self, id: NodeId, member: &Member) -> Result<(), Error> {
+        let (key, value) = (member_key(id), member.encode());
+        let enrolled = self.transact(|store| {
+            let mut txn = Txn::new();
+            let known = store.get(&key);
+            if known.as_ref().is_none_or(|known| known.value != value) {
+                txn = txn.expect(&*key, modified(known.as_ref())).put(&*key, value.clone());
+            }
+            if store.get(UUID).is_none() {
+                txn = txn.expect_absent(UUID).put(UUID, member.uuid.clone());
+            }
+            Ok((txn, ()))
+        });
+        enrolled.await
+    }
+
+    /// Does what `plan` makes of the store as it is, and plans anew if somebody else changed it
+    /// meanwhile. Returns when this node shows the outcome.
+    async fn transact<T>(
+        &self,
+        plan: impl Fn(&MetaStore) -> Result<(Txn, T), Error>,
+    ) -> Result<T, Error> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let store = self.store();
+            let (txn, value) = plan(&store)?;
+            if txn.writes.is_empty() {
+                return Ok(value);
+            }
+            let error = match store.txn(txn.clone(), rest(deadline)).await {
+                Ok(revision) => {
+                    self.shows(revision, deadline).await?;
+                    return Ok(value);
+                }
+                Err(error) => error,
+            };
+            let again = matches!(error, raft::Error::Conflict { .. } | raft::Error::Timeout);
+            if !again || Instant::now() >= deadline {
+                return Err(error.into());
+            }
+            store.barrier(rest(deadline)).await?;
+            if error == raft::Error::Timeout && happened(&store, &txn) {
+                self.shows(store.revision(), deadline).await?;
+                return Ok(value);
+            }
+        }
+    }
+}
+
+fn rest(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}
+
+fn read(store: &MetaStore, key: &str) -> Result<(DbMeta, Stored), Error> {
+    let stored = store.get(key).ok_or(Error::DatabaseMissing)?;
+    let meta = DbMeta::decode(key, &stored.value);
+    let damaged = || Error::Storage(format!("{key} is not what was written there"));
+    Ok((meta.ok_or_else(damaged)?, stored))
+}
+
+fn modified(stored: Option<&Stored>) -> u64 {
+    stored.map_or(0, |stored| stored.modified)
+}
+
+fn number(stored: Option<&Stored>) -> u64 {
+    let text = stored.and_then(|stored| std::str::from_utf8(&stored.value).ok());
+    text.and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+/// Whether a store looks as it does after a transaction.
+fn happened(store: &MetaStore, txn: &Txn) -> bool {
+    txn.writes.iter().all(|write| match write {
+        Write::Put(key, value) => store.get(key).is_some_and(|stored| stored.value == *value),
+        Write::Delete(key) => store.get(key).is_none(),
+    })
+}
+
+/// Which node comes first for a database.
+fn turn(name: &DbName, created: u64) -> usize {
+    let mut hasher = DefaultHasher::new();
+    (name, created).hash(&mut hasher);
+    usize::try_from(hasher.finish() & 0xffff).unwrap_or(0)
+}

@@ -1,0 +1,22 @@
+//! What the keys of the metadata store mean: databases, nodes, the cluster's identity. Values and
+//! their bytes are pure (`meta`, `member`, `placement`, `plan`); `book` changes them and `follow`
+//! brings a node to what was agreed. Never sees documents, and never speaks Raft itself.
+
+mod book;
+mod follow;
+mod identity;
+mod member;
+mod meta;
+mod placement;
+mod plan;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use book::{Book, Layout};
+pub(crate) use follow::{drop_strays, follow, make_missing};
+pub(crate) use identity::Identity;
+pub(crate) use member::{Member, NODES, members_of};
+pub(crate) use meta::database_of;
+pub use meta::{DbMeta, ShardPlace};
+pub(crate) use placement::Candidate;
+pub(crate) use plan::databases_of;
