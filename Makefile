@@ -1,7 +1,7 @@
 # Everything a person does with settee. Two commands do it all on a fresh machine with Rust and
 # Debian's packages: `make run` and `make test`; each installs what it lacks.
 
-.PHONY: run test check fix lint unit it clients chaos bench record setup setup-clients help
+.PHONY: run cluster test check fix lint unit it clients chaos bench record setup setup-clients help
 
 DATA ?= data
 PORT ?= 5984
@@ -16,6 +16,11 @@ run: setup ## build settee and serve $(DATA) on port $(PORT); admin / password u
 	cargo build --release --bin settee
 	COUCHDB_USER=$(COUCHDB_USER) COUCHDB_PASSWORD=$(COUCHDB_PASSWORD) \
 		target/release/settee serve --data $(DATA) --port $(PORT)
+
+cluster: setup ## build settee and serve three joined nodes on loopback, from $(PORT) on
+	cargo build --release --bin settee
+	@DATA=$(DATA) PORT=$(PORT) COUCHDB_USER=$(COUCHDB_USER) COUCHDB_PASSWORD=$(COUCHDB_PASSWORD) \
+		sh scripts/cluster.sh
 
 test: lint unit it clients ## everything that CI runs
 

@@ -87,6 +87,9 @@ mod tests {
             password: Some(password.to_owned()),
             secret: None,
             node_name: None,
+            mesh: None,
+            cookie: None,
+            erl_flags: None,
         }
     }
 

@@ -17,7 +17,7 @@ struct Line {
 #[derive(Subcommand)]
 enum Named {
     /// Serve a data directory (what settee does without a command)
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Verify every checksum of a data directory that no server has open
     Check {
         /// The data directory
@@ -28,7 +28,7 @@ enum Named {
 /// What to do.
 pub enum Command {
     /// Serve.
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Verify a data directory.
     Check {
         /// Where it is.
@@ -48,6 +48,10 @@ pub struct Serve {
     /// Port to listen at; 0 for any that is free [default: chttpd/port, or 5984]
     #[arg(long, value_name = "N")]
     pub port: Option<u16>,
+    /// Address to listen at for the other nodes of a cluster; needs a cluster secret
+    /// [default: cluster/mesh; with a seedlist 0.0.0.0:9100; otherwise none]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub mesh: Option<String>,
     /// Configuration files, or directories of *.ini files; later ones win, and the last one is
     /// where changes are kept [default: local.ini and local.d in the data directory]
     #[arg(long, value_name = "FILE", num_args = 1..)]
@@ -64,13 +68,25 @@ pub struct Serve {
     /// This node's name
     #[arg(long, env = "NODENAME", hide = true)]
     pub node_name: Option<String>,
+    /// Secret of the cluster
+    #[arg(long, env = "COUCHDB_ERLANG_COOKIE", hide = true, hide_env_values = true)]
+    pub cookie: Option<String>,
+    /// Flags for Erlang, of which -setcookie has a meaning here
+    #[arg(
+        long,
+        env = "ERL_FLAGS",
+        hide = true,
+        hide_env_values = true,
+        allow_hyphen_values = true
+    )]
+    pub erl_flags: Option<String>,
 }
 
 /// Reads the command line; ends the program for `--help`, `--version` and mistakes.
 pub fn parse() -> Command {
     let line = Line::parse();
     match line.command {
-        None => Command::Serve(line.serve),
+        None => Command::Serve(Box::new(line.serve)),
         Some(Named::Serve(serve)) => Command::Serve(serve),
         Some(Named::Check { data }) => Command::Check { data },
     }
@@ -81,6 +97,14 @@ impl Serve {
     pub fn full_node_name(&self) -> Option<String> {
         let name = self.node_name.as_deref().filter(|name| !name.is_empty())?;
         Some(if name.contains('@') { name.to_owned() } else { format!("couchdb@{name}") })
+    }
+
+    /// The cluster's secret as the environment says it, the way CouchDB is told its cookie.
+    pub fn cluster_secret(&self) -> Option<&str> {
+        let mut flags = self.erl_flags.as_deref().unwrap_or_default().split_whitespace();
+        let flag = flags.find(|flag| *flag == "-setcookie").and_then(|_| flags.next());
+        let unquoted = flag.map(|flag| flag.trim_matches(['"', '\'']));
+        unquoted.or(self.cookie.as_deref()).filter(|secret| !secret.is_empty())
     }
 }
 
@@ -103,6 +127,17 @@ mod tests {
         assert_eq!((serve.data, serve.bind), (Some("x".into()), Some("::1".to_owned())));
         assert!(matches!(line(&["check", "x"]).command, Some(Named::Check { .. })));
         assert!(Line::try_parse_from(["settee", "check"]).is_err());
+    }
+
+    #[test]
+    fn the_secret_of_the_cluster_is_erlangs_cookie() {
+        let mut serve = line(&["--erl-flags", "-name x -setcookie \"monster\" +K true"]).serve;
+        serve.cookie = Some("other".into());
+        assert_eq!(serve.cluster_secret(), Some("monster"));
+        serve.erl_flags = Some("-kernel x".into());
+        assert_eq!(serve.cluster_secret(), Some("other"));
+        serve.cookie = Some(String::new());
+        assert_eq!(serve.cluster_secret(), None);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use args::{Command, parse};
 
 fn main() -> ExitCode {
     let outcome = match parse() {
-        Command::Serve(options) => serve::run(options),
+        Command::Serve(options) => serve::run(*options),
         Command::Check { data } => check::run(&data),
     };
     match outcome {

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use settee_cluster::{Cluster, CreateOptions, Home};
+use settee_cluster::mesh::{self, Secret};
+use settee_cluster::{Cluster, CreateOptions, Home, MeshHome};
 use settee_engine::io::RealStorage;
 use settee_engine::{Engine, Options};
 use settee_http::{App, ConfigFiles, random};
@@ -95,7 +96,9 @@ fn start_log(config: &Config) {
         "none" => "off",
         _ => "error",
     };
-    let filter = EnvFilter::try_from_env("SETTEE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    // Raft tells every message that a dead node misses; what matters is said by the cluster.
+    let usual = || EnvFilter::new(format!("{level},openraft=off"));
+    let filter = EnvFilter::try_from_env("SETTEE_LOG").unwrap_or_else(|_| usual());
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let log = log.with_ansi(std::io::stderr().is_terminal());
     // Fails only if there is one already, which is then as good.
@@ -110,7 +113,7 @@ async fn serve(options: Serve, data: PathBuf, config: Config, chain: Chain) -> O
         .map_err(|error| format!("cannot listen at {address}: {error}"))?;
     let shares = shares(&config);
     let engine_options = engine_options(&config, shares);
-    let home = Home { data: data.clone(), zone: None };
+    let home = home(&options, &data, &config)?;
     let engine = tokio::task::spawn_blocking(move || {
         Engine::open(Arc::new(RealStorage::open(data)?), engine_options)
     });
@@ -181,6 +184,29 @@ fn engine_options(config: &Config, shares: Shares) -> Options {
     }
 }
 
+/// How other nodes reach this one. They do not unless there is a secret.
+fn home(options: &Serve, data: &Path, config: &Config) -> Outcome<Home> {
+    let set = |key: &str| config.get("cluster", key).filter(|value| !value.trim().is_empty());
+    let listen = options.mesh.as_deref().or(set("mesh"));
+    let seeds: Vec<_> = set("seedlist").into_iter().map(str::to_owned).collect();
+    let secret = set("secret").or(options.cluster_secret());
+    let mesh = match secret.map(Secret::new).transpose()? {
+        None if listen.is_some() || !seeds.is_empty() => return Err(mesh::NoSecret.into()),
+        None => None,
+        // A secret alone makes no cluster: without somebody to meet, no port is opened.
+        Some(_) if listen.is_none() && seeds.is_empty() => None,
+        Some(secret) => {
+            let usual = format!("0.0.0.0:{}", mesh::PORT);
+            let listen = listen.unwrap_or(&usual);
+            let address = listen.parse();
+            let address = address.map_err(|_| format!("`{listen}` is no address and port"))?;
+            Some(MeshHome { seeds, ..MeshHome::new(address, secret) })
+        }
+    };
+    let zone = set("zone").map(str::to_owned);
+    Ok(Home { data: data.to_owned(), zone, mesh })
+}
+
 fn cluster_settings(options: &Serve, config: &Config) -> settee_cluster::Settings {
     let defaults = settee_cluster::Settings::default();
     let timeout = defaults.request_timeout_ms;
@@ -200,6 +226,10 @@ async fn make_system_databases(cluster: &Cluster, options: &CreateOptions) -> Ou
     for name in SYSTEM.map(DbName::trusted) {
         match cluster.create_db(&name, options.clone()).await {
             Ok(_) | Err(settee_cluster::Error::DatabaseExists) => {}
+            // It serves what it has; somebody has made them, or will.
+            Err(settee_cluster::Error::NoMajority | settee_cluster::Error::Timeout) => {
+                tracing::warn!(database = name.as_str(), "not known, and not made now");
+            }
             Err(error) => return Err(format!("cannot make {}: {error}", name.as_str()).into()),
         }
     }

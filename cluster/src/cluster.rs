@@ -8,8 +8,9 @@ use bytes::Bytes;
 use settee_engine::Engine;
 use settee_model::docid::DbName;
 
-use crate::catalogue::{Candidate, Layout, Member};
+use crate::catalogue::Layout;
 use crate::info::{ActiveTask, Members};
+use crate::membership::{Seed, invite};
 use crate::node::{NewId, Node, now};
 use crate::raft::NodeId;
 use crate::steps::uninterrupted;
@@ -85,6 +86,38 @@ impl Cluster {
         Members { all_nodes, cluster_nodes }
     }
 
+    /// Where other nodes reach this one (`host:port`); none if it is alone.
+    #[must_use]
+    pub fn mesh_address(&self) -> Option<&str> {
+        self.node.address()
+    }
+
+    /// Takes in the node at an address (`name@host`, at the usual port, or `host:port`).
+    /// [`Error::BadRequest`] if it says no, with its reason; [`Error::Unreachable`].
+    pub async fn add_node(&self, address: &str) -> Result<(), Error> {
+        let seed = Seed::parse(address).map_err(|error| Error::BadRequest(error.to_string()))?;
+        let node = self.node.clone();
+        uninterrupted(async move {
+            invite(node.book(), node.peers(), &seed).await?;
+            node.spread().await
+        })
+        .await
+    }
+
+    /// Lets a node go, by its name. What it holds copies of keeps it in mind: they are to be moved
+    /// first. [`Error::NotFound`].
+    pub async fn remove_node(&self, name: &str) -> Result<(), Error> {
+        let node = self.node.clone();
+        let members = node.members();
+        let found = members.into_iter().find(|(_, member)| member.name == name);
+        let (id, _) = found.ok_or(Error::NotFound { deleted: false })?;
+        uninterrupted(async move {
+            node.book().store().remove_node(id).await?;
+            node.book().strike(id).await
+        })
+        .await
+    }
+
     /// The names of nodes.
     #[must_use]
     pub fn names(&self, nodes: &[NodeId]) -> Vec<String> {
@@ -142,18 +175,13 @@ async fn create(
 ) -> Result<Written, Error> {
     let _turn = node.turn(name).await;
     let settings = node.settings();
-    let candidate = |(id, member): (NodeId, Member)| Candidate {
-        id,
-        zone: member.zone,
-        live: node.is_live(id),
-    };
     let layout = Layout {
         q: options.q.unwrap_or(settings.q).max(1),
         n: options.n.unwrap_or(settings.n).max(1),
         partitioned: options.partitioned,
         security: options.security.as_ref(),
         placement: options.placement.as_deref().or(settings.placement.as_deref()),
-        candidates: node.members().into_iter().map(candidate).collect(),
+        candidates: node.candidates(),
         now: now(),
     };
     let meta = node.book().create(name, layout).await?;

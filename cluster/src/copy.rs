@@ -22,7 +22,6 @@ use crate::streams::{ChangeStream, RowStream};
 #[derive(Clone)]
 pub(crate) enum ShardCopy {
     Local(LocalCopy),
-    #[allow(dead_code, reason = "the coordinator does not place copies on other nodes yet")]
     Remote(RemoteCopy),
 }
 

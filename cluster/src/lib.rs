@@ -19,7 +19,7 @@ mod error;
 pub mod info;
 mod join;
 mod local;
-#[allow(dead_code, reason = "laid for the cluster, not yet wired into the coordinator")]
+mod membership;
 pub mod mesh;
 mod node;
 mod quorum;
@@ -28,6 +28,7 @@ mod ring;
 pub mod rows;
 mod settings;
 mod shard;
+mod station;
 mod steps;
 mod streams;
 #[cfg(test)]
@@ -38,5 +39,6 @@ pub use catalogue::{DbMeta, ShardPlace};
 pub use cluster::{Cluster, CreateOptions, Written};
 pub use db::Db;
 pub use error::Error;
+pub use membership::BadSeed;
 pub use node::NewId;
-pub use settings::{Home, Settings};
+pub use settings::{Home, MeshHome, Settings};

@@ -3,11 +3,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Weak};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
 use md5::{Digest, Md5};
 use parking_lot::{Mutex, RwLock};
 use settee_engine::{Engine, ShardId};
@@ -15,27 +13,29 @@ use settee_model::docid::DbName;
 use tokio::sync::{MutexGuard, Semaphore, watch};
 
 use crate::catalogue::{
-    Book, Identity, Member, NODES, database_of, databases_of, drop_strays, follow, make_missing,
-    members_of,
+    Book, Candidate, Member, NODES, database_of, databases_of, drop_all, drop_strays, follow,
+    make_missing, members_of,
 };
 use crate::commits::Commits;
 use crate::copy::ShardCopy;
 use crate::database::Database;
 use crate::local::LocalCopy;
-use crate::raft::{
-    CallError, Calling, MetaStore, NodeId, OpenError, Options, Peer, Timing, Transport,
-};
+use crate::membership::Peers;
+use crate::mesh::RemoteCopy;
+use crate::raft::{MetaStore, NodeId};
+use crate::rows::Namespace;
+use crate::station::Station;
 use crate::steps::blocking;
 use crate::updates::{self, Event, Updates};
-use crate::{DbMeta, Error, Home, Settings};
+use crate::{DbMeta, Error, Home, Settings, ShardPlace};
 
 /// Databases that are kept ready for the next request although nobody uses them.
 const KEPT_READY: usize = 1024;
 /// Changes of metadata that may go on at once; those of one database take turns.
 const TURNS: usize = 64;
 
-/// The folder of the metadata store in the data directory.
-const METADATA: &str = "metadata";
+/// Databases that every node makes for itself at its first start.
+const SYSTEM: [&str; 3] = ["_users", "_replicator", "_global_changes"];
 
 /// Makes 32 random hexadecimal digits, another time others.
 pub type NewId = Arc<dyn Fn() -> String + Send + Sync>;
@@ -45,9 +45,8 @@ pub(crate) struct Node {
     engine: Engine,
     settings: Settings,
     id: NodeId,
-    uuid: String,
     new_id: NewId,
-    book: Book,
+    station: Station,
     all: RwLock<Arc<BTreeMap<DbName, Arc<DbMeta>>>>,
     used: Mutex<Used>,
     turns: Vec<tokio::sync::Mutex<()>>,
@@ -58,8 +57,11 @@ pub(crate) struct Node {
 }
 
 /// Databases that are in use or were so lately.
+#[derive(Default)]
 struct Used {
     databases: HashMap<DbName, Arc<Database>>,
+    /// Those that new requests do not use any more, and old ones still do.
+    retired: Vec<Weak<Database>>,
     /// Size at which those that nobody uses are let go.
     sweep_at: usize,
 }
@@ -71,16 +73,8 @@ impl Node {
         home: Home,
         new_id: NewId,
     ) -> Result<Arc<Node>, Error> {
-        let (data, make) = (home.data.clone(), new_id.clone());
-        let Identity { uuid } = blocking(move || Identity::load(&data, &*make)).await?;
-        let member = Member {
-            name: settings.node_name.clone(),
-            address: String::new(),
-            zone: home.zone,
-            uuid: uuid.clone(),
-        };
-        let store = open_store(home.data.join(METADATA), &member).await?;
-        let book = Book::new(store.clone());
+        let station = Station::open(&engine, &settings.node_name, home, &new_id).await?;
+        let store = station.book.store();
         let (revision, keys) = store.range("");
         let databases = databases_of(&keys);
         make_missing(&engine, store.id(), &databases).await?;
@@ -94,21 +88,78 @@ impl Node {
             engine,
             settings,
             id: store.id(),
-            uuid,
             new_id,
-            book,
+            station,
             all: RwLock::new(Arc::new(all)),
-            used: Mutex::new(Used { databases: HashMap::new(), sweep_at: KEPT_READY }),
+            used: Mutex::default(),
             turns: (0..TURNS).map(|_| tokio::sync::Mutex::new(())).collect(),
             commits: commits.clone(),
             updates: updates.clone(),
         });
         node.engine.on_commit(Box::new(move |id, _| committed(&commits, &updates, id)));
         tokio::spawn(updates::write(Arc::downgrade(&node), doorbell));
-        tokio::spawn(follow(Arc::downgrade(&node), store.watch("", revision)));
-        tokio::spawn(drop_strays(Arc::downgrade(&node)));
-        node.book.enrol(node.id, &member).await?;
+        node.meet();
+        node.begin(&store, revision);
+        node.station.serve(Arc::downgrade(&node)).await?;
         Ok(node)
+    }
+
+    /// Follows a store from a revision on.
+    fn begin(self: &Arc<Node>, store: &MetaStore, revision: u64) {
+        tokio::spawn(follow(Arc::downgrade(self), store.watch("", revision)));
+        tokio::spawn(drop_strays(Arc::downgrade(self)));
+    }
+
+    /// Learns who the members are and where.
+    pub(crate) fn meet(&self) {
+        if self.station.peers.keep(self.id, &self.members()) {
+            // The next request looks for the copies where they are now.
+            self.used.lock().retire();
+        }
+    }
+
+    /// Leaves a cluster of one, so that another can take this node in. Refused if there is anything
+    /// to lose.
+    pub(crate) async fn give_up(self: &Arc<Node>) -> Result<(), Error> {
+        if self.members().len() > 1 {
+            let reason = "This node is a member of another cluster.";
+            return Err(Error::BadRequest(reason.into()));
+        }
+        // From here on no database is made, and those that would go take no documents.
+        self.station.pause().await?;
+        let all = self.all();
+        all.values().for_each(|meta| self.withdraw(meta));
+        let nothing_to_lose = self.nothing_to_lose(&all).await;
+        let store = match &nothing_to_lose {
+            Ok(()) => {
+                drop_all(&self.engine).await?;
+                self.station.resume_alone().await?
+            }
+            Err(_) => self.station.resume().await?,
+        };
+        self.begin(&store, 0);
+        nothing_to_lose
+    }
+
+    /// Whether there are only system databases, with no documents but design documents.
+    async fn nothing_to_lose(&self, all: &BTreeMap<DbName, Arc<DbMeta>>) -> Result<(), Error> {
+        for (name, meta) in all {
+            if !SYSTEM.contains(&name.as_str()) || self.has_documents(meta).await? {
+                let reason = format!("This node has a database that would be lost: {name}");
+                return Err(Error::BadRequest(reason));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a database has documents other than design documents.
+    async fn has_documents(&self, meta: &DbMeta) -> Result<bool, Error> {
+        for copy in self.copies(meta)?.iter().flatten() {
+            if copy.total(Namespace::All).await? > copy.total(Namespace::Design).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -126,7 +177,7 @@ impl Node {
 
     /// The cluster's identity: that of the node that founded it.
     pub(crate) fn uuid(&self) -> String {
-        self.book.uuid().unwrap_or_else(|| self.uuid.clone())
+        self.book().uuid().unwrap_or_else(|| self.station.member.uuid.clone())
     }
 
     pub(crate) fn new_id(&self) -> &NewId {
@@ -134,17 +185,27 @@ impl Node {
     }
 
     pub(crate) fn book(&self) -> &Book {
-        &self.book
+        &self.station.book
     }
 
     /// The nodes of the cluster.
     pub(crate) fn members(&self) -> BTreeMap<NodeId, Member> {
-        members_of(&self.book.store().range(NODES).1)
+        members_of(&self.book().store().range(NODES).1)
     }
 
     /// Whether a node is there, as far as this one knows.
     pub(crate) fn is_live(&self, node: NodeId) -> bool {
-        node == self.id
+        node == self.id || self.station.peers.is_live(node)
+    }
+
+    /// The other nodes as this one reaches them.
+    pub(crate) fn peers(&self) -> &Peers {
+        &self.station.peers
+    }
+
+    /// Where other nodes reach this one; none if it is alone.
+    pub(crate) fn address(&self) -> Option<&str> {
+        Some(self.station.member.address.as_str()).filter(|address| !address.is_empty())
     }
 
     /// Edits that may go on in the background.
@@ -183,17 +244,29 @@ impl Node {
         Ok(database)
     }
 
-    /// The copies of all shards of a database, by range and owner.
+    /// The copies of all shards of a database, by range and in owner order. Those on nodes that are
+    /// no members any more are left out.
     pub(crate) fn copies(&self, meta: &DbMeta) -> Result<Vec<Vec<ShardCopy>>, Error> {
-        let patience = self.settings.patience();
-        let copy =
-            |id: ShardId| ShardCopy::Local(LocalCopy::new(self.engine.clone(), id, patience));
-        Ok(meta.shard_ids()?.into_iter().map(|id| vec![copy(id)]).collect())
+        let (members, patience) = (self.members(), self.settings.patience());
+        let copy = |id: &ShardId, node: &NodeId| {
+            if *node == self.id {
+                let local = LocalCopy::new(self.engine.clone(), id.clone(), patience);
+                return Some(ShardCopy::Local(local));
+            }
+            let peer = self.station.peers.get(*node, &members.get(node)?.address)?;
+            Some(ShardCopy::Remote(RemoteCopy::new(peer, id.clone())))
+        };
+        let ids = meta.shard_ids()?;
+        let copies = |(id, place): (&ShardId, &ShardPlace)| {
+            place.nodes.iter().filter_map(|node| copy(id, node)).collect()
+        };
+        Ok(ids.iter().zip(&meta.shards).map(copies).collect())
     }
 
     /// Names this node's copies of a database's shards in sequences.
     fn copy_id(&self, meta: &DbMeta) -> u64 {
-        let digest = Md5::new().chain_update(&self.uuid).chain_update(meta.created.to_be_bytes());
+        let digest =
+            Md5::new().chain_update(self.id.to_be_bytes()).chain_update(meta.created.to_be_bytes());
         digest.finalize().iter().take(8).fold(0, |id, byte| id << 8 | u64::from(*byte))
     }
 
@@ -213,6 +286,42 @@ impl Node {
         }
     }
 
+    /// Lets new requests look anew for a database's copies.
+    pub(crate) fn retire(&self, name: &DbName) {
+        let mut used = self.used.lock();
+        if let Some(database) = used.databases.remove(name) {
+            used.retired.push(Arc::downgrade(&database));
+        }
+    }
+
+    /// The members as holders of copies.
+    pub(crate) fn candidates(&self) -> Vec<Candidate> {
+        let candidate = |(id, member): (NodeId, Member)| Candidate {
+            id,
+            zone: member.zone,
+            live: self.is_live(id),
+        };
+        self.members().into_iter().map(candidate).collect()
+    }
+
+    /// Gives the system databases, which a node makes when it is still alone, more copies now that
+    /// there are more nodes.
+    pub(crate) async fn spread(&self) -> Result<(), Error> {
+        self.meet();
+        let (n, candidates) = (self.settings.n, self.candidates());
+        for name in SYSTEM.map(DbName::trusted) {
+            let Some(meta) = self.get(&name).filter(|meta| meta.n < n) else { continue };
+            let widen = |meta: &mut DbMeta| {
+                meta.widen(n, &candidates);
+            };
+            match self.book().change(&name, meta.created, widen).await {
+                Ok(()) | Err(Error::DatabaseMissing) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
     /// Shows a database as it is now.
     pub(crate) fn publish(&self, meta: DbMeta) {
         let meta = Arc::new(meta);
@@ -220,9 +329,7 @@ impl Node {
             self.updates.set_wanted(true);
         }
         let used = self.used.lock();
-        if let Some(database) = used.databases.get(&meta.name) {
-            database.set_meta(meta.clone());
-        }
+        used.handles(&meta.name).for_each(|database| database.set_meta(meta.clone()));
         Arc::make_mut(&mut *self.all.write()).insert(meta.name.clone(), meta);
     }
 
@@ -234,9 +341,8 @@ impl Node {
             return;
         }
         Arc::make_mut(&mut *self.all.write()).remove(&meta.name);
-        if let Some(database) = used.databases.remove(&meta.name) {
-            database.set_deleted();
-        }
+        used.handles(&meta.name).for_each(|database| database.set_deleted());
+        used.databases.remove(&meta.name);
         self.commits.deleted(&meta.name);
         if meta.name.as_str() == updates::DATABASE {
             self.updates.set_wanted(false);
@@ -247,41 +353,31 @@ impl Node {
         let all = u32::try_from(self.settings.background_edits).unwrap_or(u32::MAX);
         let _idle = self.background.acquire_many(all).await;
         let engine = self.engine.clone();
-        let closed = blocking(move || Ok(engine.close()?)).await;
-        let stopped = self.book.store().shutdown().await;
-        closed.and(stopped.map_err(|error| Error::Storage(error.to_string())))
+        let parted = self.station.close().await;
+        blocking(move || Ok(engine.close()?)).await.and(parted)
     }
 }
 
 impl Used {
     fn sweep(&mut self) {
-        if self.databases.len() > self.sweep_at {
+        if self.databases.len() > self.sweep_at.max(KEPT_READY) {
             self.databases.retain(|_, database| Arc::strong_count(database) > 1);
-            self.sweep_at = KEPT_READY.max(self.databases.len() * 2);
+            self.sweep_at = self.databases.len() * 2;
         }
     }
-}
 
-/// Opens the metadata. A node alone founds a group, which others may join.
-async fn open_store(path: PathBuf, member: &Member) -> Result<MetaStore, Error> {
-    let peer = Peer { name: member.name.clone(), address: member.address.clone() };
-    let options = Options { path, uuid: member.uuid.clone(), peer, timing: Timing::default() };
-    let failed = |error: OpenError| Error::Storage(error.to_string());
-    let store = MetaStore::open(options, Arc::new(Alone)).await.map_err(failed)?;
-    store.found().await.map_err(failed)?;
-    Ok(store)
-}
-
-/// The way to other nodes of a node that has none.
-struct Alone;
-
-impl Transport for Alone {
-    fn call(&self, _: NodeId, _: &Peer, _: Bytes, _: Duration) -> Calling {
-        Box::pin(async { Err(CallError::Unreachable) })
+    /// Lets new requests begin afresh.
+    fn retire(&mut self) {
+        self.retired.retain(|database| database.strong_count() > 0);
+        let databases = std::mem::take(&mut self.databases);
+        self.retired.extend(databases.values().map(Arc::downgrade));
     }
 
-    fn alive(&self, _: NodeId) -> bool {
-        false
+    /// All that requests use of a database.
+    fn handles(&self, name: &DbName) -> impl Iterator<Item = Arc<Database>> {
+        let retired = self.retired.iter().filter_map(Weak::upgrade);
+        let retired = retired.filter(|database| database.meta().name == *name);
+        self.databases.get(name).cloned().into_iter().chain(retired.collect::<Vec<_>>())
     }
 }
 

@@ -1,6 +1,10 @@
 //! What an operator decides about the coordinator. Values only; reading files is not its business.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
+
+use crate::mesh::{self, Secret};
+use crate::raft;
 
 /// Settings of the coordinator, with CouchDB's defaults.
 #[derive(Clone, Debug)]
@@ -19,20 +23,46 @@ pub struct Settings {
     pub background_edits: usize,
 }
 
-/// Where a node keeps what it knows of its cluster.
+/// Where a node keeps what it knows of its cluster, and how it is reached.
 #[derive(Clone, Debug)]
 pub struct Home {
     /// The data directory: its uuid lies there, and the metadata in a folder.
     pub data: PathBuf,
     /// The zone in which it stands, for placement.
     pub zone: Option<String>,
+    /// How other nodes reach it; without, it is alone.
+    pub mesh: Option<MeshHome>,
+}
+
+/// How a node is reached by others.
+#[derive(Clone, Debug)]
+pub struct MeshHome {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// What all nodes of the cluster know.
+    pub secret: Secret,
+    /// `[cluster] seedlist`: nodes that may tell it its cluster. With none it begins one.
+    pub seeds: Vec<String>,
+    /// How long things take between nodes.
+    pub timing: mesh::Timing,
+    /// How long things take in the group that keeps the metadata.
+    pub raft: raft::Timing,
 }
 
 impl Home {
-    /// A home without a zone.
+    /// The home of a node that is alone.
     #[must_use]
     pub fn new(data: PathBuf) -> Home {
-        Home { data, zone: None }
+        Home { data, zone: None, mesh: None }
+    }
+}
+
+impl MeshHome {
+    /// With the usual times and without seeds.
+    #[must_use]
+    pub fn new(listen: SocketAddr, secret: Secret) -> MeshHome {
+        let (timing, raft) = (mesh::Timing::default(), raft::Timing::default());
+        MeshHome { listen, secret, seeds: Vec::new(), timing, raft }
     }
 }
 

@@ -19,6 +19,10 @@ use crate::raft::{self, MetaStore, NodeId, Stored, Txn, Write};
 
 /// How long a change may take, whatever happens; then it is not known whether it happened.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long it may take in one go: a leader that was cut off just now cannot keep it up.
+const ATTEMPT: Duration = Duration::from_secs(3);
+/// How long a refusal waits for somebody to confirm it.
+const LOOK: Duration = Duration::from_secs(1);
 /// The newest `created` of databases that were removed.
 const REMOVED: &str = "removed";
 /// The identity of the cluster.
@@ -63,6 +67,12 @@ impl Book {
 
     pub(crate) fn store(&self) -> MetaStore {
         self.store.read().clone()
+    }
+
+    /// From now on it writes in another store, which this node shows nothing of yet.
+    pub(crate) fn replace(&self, store: MetaStore) {
+        *self.store.write() = store;
+        self.shown.send_replace(0);
     }
 
     /// This node shows everything up to a revision.
@@ -138,7 +148,11 @@ impl Book {
                 return Err(Error::DatabaseMissing);
             }
             change(&mut meta);
-            Ok((Txn::new().expect(&*key, stored.modified).put(&*key, meta.encode()), ()))
+            let value = meta.encode();
+            if value == stored.value {
+                return Ok((Txn::new(), ()));
+            }
+            Ok((Txn::new().expect(&*key, stored.modified).put(&*key, value), ()))
         });
         changed.await
     }
@@ -146,7 +160,7 @@ impl Book {
     /// Writes what is to be known of a node, and the cluster's identity if it has none yet.
     pub(crate) async fn enrol(&self, id: NodeId, member: &Member) -> Result<(), Error> {
         let (key, value) = (member_key(id), member.encode());
-        let enrolled = self.transact(|store| {
+        let enrolled = |store: &MetaStore| {
             let mut txn = Txn::new();
             let known = store.get(&key);
             if known.as_ref().is_none_or(|known| known.value != value) {
@@ -156,27 +170,57 @@ impl Book {
                 txn = txn.expect_absent(UUID).put(UUID, member.uuid.clone());
             }
             Ok((txn, ()))
-        });
-        enrolled.await
+        };
+        self.agree(enrolled, Instant::now() + PATIENCE).await.map(drop)
     }
 
-    /// Does what `plan` makes of the store as it is, and plans anew if somebody else changed it
-    /// meanwhile. Returns when this node shows the outcome.
+    /// Strikes a node out.
+    pub(crate) async fn strike(&self, id: NodeId) -> Result<(), Error> {
+        let key = member_key(id);
+        let struck = |store: &MetaStore| {
+            let txn = Txn::new();
+            Ok((if store.get(&key).is_some() { txn.delete(&*key) } else { txn }, ()))
+        };
+        self.agree(struck, Instant::now() + PATIENCE).await.map(drop)
+    }
+
+    /// Agrees on what `plan` makes of the store, and returns when this node shows it.
     async fn transact<T>(
         &self,
         plan: impl Fn(&MetaStore) -> Result<(Txn, T), Error>,
     ) -> Result<T, Error> {
         let deadline = Instant::now() + PATIENCE;
+        let (revision, value) = self.agree(plan, deadline).await?;
+        self.shows(revision, deadline).await?;
+        Ok(value)
+    }
+
+    /// Does what `plan` makes of the store as it is, and plans anew if somebody else changed it
+    /// meanwhile. This node's copy has the outcome when it returns.
+    async fn agree<T>(
+        &self,
+        plan: impl Fn(&MetaStore) -> Result<(Txn, T), Error>,
+        deadline: Instant,
+    ) -> Result<(u64, T), Error> {
+        let mut fresh = false;
         loop {
             let store = self.store();
-            let (txn, value) = plan(&store)?;
+            let (txn, value) = match plan(&store) {
+                // This node's copy may be behind, and what is in the way gone, or what is missing
+                // there. Without a leader it is believed all the same.
+                Err(_) if !fresh && store.barrier(rest(deadline).min(LOOK)).await.is_ok() => {
+                    fresh = true;
+                    continue;
+                }
+                planned => planned?,
+            };
             if txn.writes.is_empty() {
-                return Ok(value);
+                return Ok((0, value));
             }
-            let error = match store.txn(txn.clone(), rest(deadline)).await {
+            let error = match store.txn(txn.clone(), rest(deadline).min(ATTEMPT)).await {
                 Ok(revision) => {
-                    self.shows(revision, deadline).await?;
-                    return Ok(value);
+                    store.reached(revision, rest(deadline)).await?;
+                    return Ok((revision, value));
                 }
                 Err(error) => error,
             };
@@ -186,8 +230,7 @@ impl Book {
             }
             store.barrier(rest(deadline)).await?;
             if error == raft::Error::Timeout && happened(&store, &txn) {
-                self.shows(store.revision(), deadline).await?;
-                return Ok(value);
+                return Ok((store.revision(), value));
             }
         }
     }

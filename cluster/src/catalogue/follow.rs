@@ -7,6 +7,7 @@ use std::time::Duration;
 use settee_engine::{Engine, ShardId};
 use tokio::task::JoinSet;
 
+use super::member::NODES;
 use super::meta::DbMeta;
 use super::plan::{Plan, databases_of, states, strays};
 use crate::node::Node;
@@ -35,6 +36,9 @@ pub(crate) async fn follow(node: Weak<Node>, mut watch: Watch) {
 }
 
 async fn take(node: &Node, update: &Update) {
+    if touches_nodes(update) {
+        node.meet();
+    }
     let plan = {
         let known = node.all();
         Plan::new(&known, states(&known, update))
@@ -43,14 +47,17 @@ async fn take(node: &Node, update: &Update) {
         databases.iter().flat_map(|meta| meta.shards_on(node.id())).collect()
     };
     plan.gone.iter().for_each(|meta| node.withdraw(meta));
-    each(node.engine(), shards(&plan.made), make).await;
+    each(node.engine(), [shards(&plan.made), shards(&plan.moved)].concat(), make).await;
     let drops = shards(&plan.gone);
     if !drops.is_empty() {
         let engine = node.engine().clone();
         // Nobody sees them any more, and new databases need not wait for it.
         tokio::spawn(async move { each(&engine, drops, remove).await });
     }
-    plan.made.into_iter().chain(plan.changed).for_each(|meta| node.publish(meta));
+    let moved: Vec<_> = plan.moved.iter().map(|meta| meta.name.clone()).collect();
+    let shown = plan.made.into_iter().chain(plan.changed).chain(plan.moved);
+    shown.for_each(|meta| node.publish(meta));
+    moved.iter().for_each(|name| node.retire(name));
 }
 
 /// Makes the shards of databases that a crash or a failing disk kept from being made.
@@ -90,6 +97,25 @@ pub(crate) async fn drop_strays(node: Weak<Node>) {
             Err(_) => tokio::time::sleep(REST).await,
         }
     }
+}
+
+/// Whether nodes came, changed or went.
+fn touches_nodes(update: &Update) -> bool {
+    match update {
+        Update::Changes(revisions) => {
+            let mut changes = revisions.iter().flat_map(|revision| &revision.changes);
+            changes.any(|change| change.key.starts_with(NODES))
+        }
+        Update::Resync { .. } => true,
+    }
+}
+
+/// Drops all shards of databases.
+pub(crate) async fn drop_all(engine: &Engine) -> Result<(), Error> {
+    let lister = engine.clone();
+    let shards = blocking(move || Ok(lister.shard_ids()?)).await?;
+    each(engine, strays(shards, &[]), remove).await;
+    Ok(())
 }
 
 type Work = fn(&Engine, &ShardId) -> Result<(), settee_engine::Error>;

@@ -15,8 +15,9 @@ pub(crate) struct Member {
     pub(crate) name: String,
     /// `host:port` of its mesh; empty if it has none.
     pub(crate) address: String,
-    /// Where it stands, for placement.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Where it stands, for placement. Always written, for nodes also tell each other in a form
+    /// that has no names for fields.
+    #[serde(default)]
     pub(crate) zone: Option<String>,
     /// The uuid in its data directory.
     pub(crate) uuid: String,

@@ -6,6 +6,7 @@ use settee_engine::ShardId;
 use settee_model::docid::DbName;
 use settee_model::range::HashRange;
 
+use super::placement::{Candidate, widen};
 use crate::Error;
 use crate::raft::NodeId;
 use crate::ring::Ring;
@@ -104,6 +105,18 @@ pub(crate) fn created_of(id: &ShardId) -> Option<u64> {
 }
 
 impl DbMeta {
+    /// Gives ranges with few copies more of them, `n` at most. Whether anything changed.
+    pub(crate) fn widen(&mut self, n: u32, candidates: &[Candidate]) -> bool {
+        let mut owners: Vec<_> = self.shards.iter().map(|place| place.nodes.clone()).collect();
+        let wider = widen(&mut owners, n, candidates);
+        let n = owners.iter().map(Vec::len).min().unwrap_or(0);
+        self.n = u32::try_from(n).unwrap_or(u32::MAX);
+        for (place, nodes) in self.shards.iter_mut().zip(owners) {
+            place.nodes = nodes;
+        }
+        wider
+    }
+
     /// Its value in the store.
     pub(crate) fn encode(&self) -> Bytes {
         let security =

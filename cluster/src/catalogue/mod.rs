@@ -13,9 +13,9 @@ mod plan;
 mod tests;
 
 pub(crate) use book::{Book, Layout};
-pub(crate) use follow::{drop_strays, follow, make_missing};
+pub(crate) use follow::{drop_all, drop_strays, follow, make_missing};
 pub(crate) use identity::Identity;
-pub(crate) use member::{Member, NODES, members_of};
+pub(crate) use member::{Member, NODES, member_key, members_of};
 pub(crate) use meta::database_of;
 pub use meta::{DbMeta, ShardPlace};
 pub(crate) use placement::Candidate;

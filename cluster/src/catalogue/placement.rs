@@ -47,6 +47,22 @@ pub(crate) fn place(
     Ok((0..q as usize).map(range).collect())
 }
 
+/// More owners for ranges that have fewer than `n`, from the nodes that live; those that are there
+/// stay. Whether there are any.
+pub(crate) fn widen(ranges: &mut [Vec<NodeId>], n: u32, candidates: &[Candidate]) -> bool {
+    let live: Vec<_> = candidates.iter().filter(|node| node.live).map(|node| node.id).collect();
+    let mut wider = false;
+    for (number, owners) in ranges.iter_mut().enumerate() {
+        for node in live.iter().cycle().skip(number % live.len().max(1)).take(live.len()) {
+            if owners.len() < n as usize && !owners.contains(node) {
+                owners.push(*node);
+                wider = true;
+            }
+        }
+    }
+    wider
+}
+
 /// Nodes that copies are dealt to.
 struct Pool {
     nodes: Vec<NodeId>,

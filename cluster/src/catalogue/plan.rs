@@ -21,6 +21,8 @@ pub(crate) struct Plan {
     pub(crate) made: Vec<DbMeta>,
     /// Databases that are shown, as they are now.
     pub(crate) changed: Vec<DbMeta>,
+    /// The same of which copies lie elsewhere now; what is missing here has to be made.
+    pub(crate) moved: Vec<DbMeta>,
     /// Databases that are no more, whether they were shown or not; their shards have to go.
     pub(crate) gone: Vec<DbMeta>,
 }
@@ -45,8 +47,10 @@ impl Plan {
         for meta in now.into_values().flatten() {
             match known.get(&meta.name) {
                 Some(shown) if **shown == meta => {}
-                Some(shown) if shown.created == meta.created => plan.changed.push(meta),
-                _ => plan.made.push(meta),
+                Some(shown) if shown.created != meta.created => plan.made.push(meta),
+                Some(shown) if shown.shards != meta.shards => plan.moved.push(meta),
+                Some(_) => plan.changed.push(meta),
+                None => plan.made.push(meta),
             }
         }
         plan

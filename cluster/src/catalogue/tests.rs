@@ -8,7 +8,7 @@ use settee_model::docid::DbName;
 
 use super::member::{Member, member_key, member_of};
 use super::meta::{DbMeta, created_of, database_key, database_of};
-use super::placement::{Candidate, place};
+use super::placement::{Candidate, place, widen};
 use super::plan::{Plan, strays};
 use crate::Error;
 
@@ -61,6 +61,15 @@ fn owners_take_turns() {
     // Nodes that are away are passed over as long as there are others.
     assert_eq!(place(2, 2, None, &nodes(&["", "", ""], &[2]), 0).unwrap(), [[1, 3], [3, 1]]);
     assert_eq!(place(1, 3, None, &nodes(&["", "", ""], &[2]), 0).unwrap(), [[1, 2, 3]]);
+}
+
+#[test]
+fn more_nodes_take_more_copies() {
+    let mut ranges = vec![vec![1], vec![1]];
+    assert!(!widen(&mut ranges, 3, &nodes(&[""], &[])));
+    assert!(widen(&mut ranges, 3, &nodes(&["", "", "", ""], &[3])));
+    assert_eq!(ranges, [vec![1, 2, 4], vec![1, 2, 4]]);
+    assert!(!widen(&mut ranges, 3, &nodes(&["", "", "", ""], &[])), "there are enough");
 }
 
 #[test]

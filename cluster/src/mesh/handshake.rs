@@ -35,6 +35,12 @@ pub(crate) enum Refusal {
     Itself,
 }
 
+/// Whether a call failed because it was this node that was called.
+pub(crate) fn is_itself(error: &crate::Error) -> bool {
+    let said = Refusal::Itself.to_string();
+    matches!(error, crate::Error::Unreachable(text) if text.ends_with(&said))
+}
+
 impl Versions {
     /// The newest version that both speak.
     pub(crate) fn agree(self, theirs: Versions) -> Result<u32, Refusal> {

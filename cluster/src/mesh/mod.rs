@@ -25,6 +25,7 @@ pub(crate) mod tests;
 mod wire;
 
 pub use detector::Liveness;
+pub(crate) use handshake::is_itself;
 pub use handshake::{NodeIdentity, VERSIONS, Versions};
 pub use peer::Peer;
 pub use raft::{RaftAnswer, RaftCall, RaftPieces, RaftPort};

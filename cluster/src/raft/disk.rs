@@ -49,6 +49,8 @@ pub(super) enum Slot {
     Group,
     Vote,
     Purged,
+    /// There as long as the store is being emptied.
+    Leaving,
 }
 
 impl Slot {
@@ -59,6 +61,7 @@ impl Slot {
             Slot::Group => "group",
             Slot::Vote => "vote",
             Slot::Purged => "purged",
+            Slot::Leaving => "leaving",
         }
     }
 }
@@ -79,9 +82,27 @@ impl Disk {
             Some(other) => return Err(OpenError::Version(other)),
         }
         match disk.get::<String>(Slot::Uuid)? {
-            Some(known) if known != uuid => Err(OpenError::OtherNode(known)),
-            _ => Ok(disk),
+            Some(known) if known != uuid => return Err(OpenError::OtherNode(known)),
+            _ => {}
         }
+        if disk.get::<()>(Slot::Leaving)?.is_some() {
+            disk.wipe()?;
+        }
+        Ok(disk)
+    }
+
+    /// Forgets everything but whose store this is. Done anew if a crash comes between.
+    pub(super) fn wipe(&self) -> Result<(), OpenError> {
+        self.put(Slot::Leaving, &())?;
+        self.log.clear()?;
+        self.applied.clear()?;
+        self.flush()?;
+        let mut batch = Batch::default();
+        for slot in [Slot::Group, Slot::Vote, Slot::Purged, Slot::Leaving] {
+            batch.remove(slot.key());
+        }
+        self.vote.apply_batch(batch)?;
+        self.flush()
     }
 
     pub(super) fn get<T: DeserializeOwned>(&self, slot: Slot) -> Result<Option<T>, OpenError> {

@@ -29,6 +29,9 @@ use super::{Error, NodeId, OpenError, Peer, Raft, keeper, propose};
 /// Tasks that a leader works on at once.
 const TASKS_MAX: usize = 256;
 
+/// How long a leader is waited for that too few nodes are there to choose.
+const HOPELESS: Duration = Duration::from_millis(1500);
+
 /// Where a store lies and whose it is.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -145,6 +148,8 @@ impl MetaStore {
         let (config, links) = (Arc::new(timing.config()?), Links(wire.clone()));
         let raft = Raft::new(me, config, links, Log(disk.clone()), machine).await;
         let raft = raft.map_err(|error| OpenError::Raft(error.to_string()))?;
+        // Once it answers it has also said who the members are.
+        raft.is_initialized().await.map_err(|error| OpenError::Raft(error.to_string()))?;
         let (stopped, _) = watch::channel(false);
         let (permits, changing) = (Semaphore::new(TASKS_MAX), Mutex::new(()));
         let (queue, proposals) = mpsc::channel(TASKS_MAX);
@@ -186,6 +191,18 @@ impl MetaStore {
         }
     }
 
+    /// The founder of this node's group; none as long as it is of none.
+    pub fn group(&self) -> Option<NodeId> {
+        Some(self.0.wire.group.load(Ordering::Acquire)).filter(|group| *group != 0)
+    }
+
+    /// Empties the directory of a store that was shut down, so that it is of no group and may be
+    /// taken in by another. What a crash leaves half done is finished when it is opened.
+    pub async fn wipe(options: &Options) -> Result<(), OpenError> {
+        let Options { path, uuid, .. } = options.clone();
+        off(move || Disk::open(&path, &uuid)?.wipe()).await
+    }
+
     /// What a key holds in this node's copy.
     pub fn get(&self, key: &str) -> Option<Stored> {
         self.0.applied.look(|state| state.get(key).cloned())
@@ -202,6 +219,16 @@ impl MetaStore {
     /// The revision that this node's copy has reached.
     pub fn revision(&self) -> u64 {
         self.0.applied.look(super::State::revision)
+    }
+
+    /// Waits until this node's copy has a revision.
+    pub async fn reached(&self, revision: u64, patience: Duration) -> Result<(), Error> {
+        let mut progress = self.0.applied.progress();
+        let reached = progress.wait_for(|_| self.revision() >= revision);
+        match timeout(patience, reached).await {
+            Ok(reached) => reached.map(drop).map_err(|_| Error::Stopped),
+            Err(_) => Err(Error::Timeout),
+        }
     }
 
     /// Waits until this node's copy has everything that was acknowledged, to anybody, before the
@@ -291,8 +318,10 @@ impl Inner {
     async fn lead(&self, task: Task, deadline: Instant) -> Result<u64, Error> {
         let repeatable = !matches!(task, Task::Txn(_));
         let mut failure = Error::NoLeader;
+        let hopeless = Instant::now() + HOPELESS.min(self.timing.patience);
         loop {
-            let (leader, peer) = match self.leader(deadline).await {
+            let enough = if self.may_elect() { deadline } else { deadline.min(hopeless) };
+            let (leader, peer) = match self.leader(enough).await {
                 Err(Error::NoLeader) => return Err(failure),
                 known => known?,
             };
@@ -309,11 +338,20 @@ impl Inner {
                 Reply::Failed(error) => return Err(error),
                 _ => return Err(Error::Timeout),
             }
-            if rest(deadline) <= self.wire.pause {
+            if rest(enough) <= self.wire.pause {
                 return Err(failure);
             }
             sleep(self.wire.pause / 4).await;
         }
+    }
+
+    /// Whether so many voters seem to live that they can choose a leader.
+    fn may_elect(&self) -> bool {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow();
+        let voters: Vec<_> = metrics.membership_config.voter_ids().collect();
+        let alive = |voter: &&NodeId| **voter == self.me || self.wire.transport.alive(**voter);
+        voters.is_empty() || voters.iter().filter(alive).count() > voters.len() / 2
     }
 
     /// Waits for somebody to lead.

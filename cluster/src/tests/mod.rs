@@ -3,6 +3,7 @@
 mod changes;
 mod databases;
 mod documents;
+mod joining;
 mod rows;
 
 use std::path::Path;

@@ -67,6 +67,10 @@ impl Storage for Gated {
         self.0.sync_dir(dir)
     }
 
+    fn free(&self) -> Result<u64, Error> {
+        self.0.free()
+    }
+
     fn now(&self) -> SystemTime {
         self.0.now()
     }

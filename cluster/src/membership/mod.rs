@@ -1,0 +1,14 @@
+//! This node among others: how it reaches them (`peers`), what it answers them (`port`), how it finds
+//! a cluster and how a cluster takes it in (`join`, `seeds`). Never decides where databases lie.
+
+mod join;
+mod peers;
+mod port;
+mod seeds;
+mod talk;
+
+pub(crate) use join::{find_group, invite};
+pub(crate) use peers::Peers;
+pub(crate) use port::Port;
+pub use seeds::BadSeed;
+pub(crate) use seeds::{Seed, host_of};

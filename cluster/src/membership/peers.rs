@@ -1,0 +1,91 @@
+//! The other nodes as this one reaches them: one connection for each, made when it is first needed
+//! and kept as long as the node belongs to the cluster. Also Raft's way to them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use super::talk;
+use crate::Error;
+use crate::catalogue::Member;
+use crate::mesh::{Liveness, MeshSettings, Peer, RaftCall};
+use crate::raft::{self, CallError, Calling, NodeId, Transport};
+
+/// See the module.
+pub(crate) struct Peers {
+    /// None for a node that nobody can reach and that reaches nobody.
+    settings: Option<Arc<MeshSettings>>,
+    known: Mutex<HashMap<NodeId, Peer>>,
+}
+
+impl Peers {
+    pub(crate) fn new(settings: Option<Arc<MeshSettings>>) -> Peers {
+        Peers { settings, known: Mutex::default() }
+    }
+
+    /// A node that belongs to the cluster, at its address.
+    pub(crate) fn get(&self, id: NodeId, address: &str) -> Option<Peer> {
+        let settings = self.settings.as_ref().filter(|_| !address.is_empty())?;
+        let mut known = self.known.lock();
+        match known.get(&id) {
+            Some(peer) if peer.address() == address => Some(peer.clone()),
+            _ => {
+                let peer = Peer::new(address.to_owned(), settings.clone());
+                known.insert(id, peer.clone());
+                Some(peer)
+            }
+        }
+    }
+
+    /// A node that may not belong to the cluster.
+    pub(crate) fn stranger(&self, address: &str) -> Result<Peer, Error> {
+        let settings = self.settings.as_ref().ok_or_else(|| {
+            let reason = "This node has no cluster secret, so it cannot reach others.";
+            Error::BadRequest(reason.into())
+        })?;
+        Ok(Peer::new(address.to_owned(), settings.clone()))
+    }
+
+    /// Connects to all members but this node, and forgets the others; whether anything changed.
+    pub(crate) fn keep(&self, me: NodeId, members: &BTreeMap<NodeId, Member>) -> bool {
+        let addresses = || -> BTreeMap<NodeId, String> {
+            let known = self.known.lock();
+            known.iter().map(|(id, peer)| (*id, peer.address().to_owned())).collect()
+        };
+        let before = addresses();
+        self.known.lock().retain(|id, _| members.contains_key(id));
+        for (id, member) in members.iter().filter(|(id, _)| **id != me) {
+            self.get(*id, &member.address);
+        }
+        addresses() != before
+    }
+
+    /// Whether a node seems to live.
+    pub(crate) fn is_live(&self, id: NodeId) -> bool {
+        self.known.lock().get(&id).is_some_and(|peer| peer.liveness() == Liveness::Up)
+    }
+}
+
+impl Transport for Peers {
+    fn call(&self, to: NodeId, peer: &raft::Peer, message: Bytes, _: Duration) -> Calling {
+        let peer = self.get(to, &peer.address);
+        Box::pin(async move {
+            let peer = peer.ok_or(CallError::Unreachable)?;
+            let absent = peer.liveness() == Liveness::Down;
+            // Pieces are for what is larger than metadata ever is.
+            match peer.raft(RaftCall::Append, talk::raft(&message)).await {
+                Ok(answer) => Ok(answer),
+                Err(Error::Overloaded) => Err(CallError::Unreachable),
+                Err(_) if absent => Err(CallError::Unreachable),
+                Err(_) => Err(CallError::Lost),
+            }
+        })
+    }
+
+    fn alive(&self, node: NodeId) -> bool {
+        self.is_live(node)
+    }
+}

@@ -1,0 +1,81 @@
+//! What this node answers others about Raft and membership. Until it knows its own metadata it says
+//! that it is starting.
+
+use std::sync::{Arc, OnceLock, Weak};
+
+use bytes::Bytes;
+
+use super::join::admit;
+use super::talk::{Answer, Ask, Message};
+use crate::Error;
+use crate::catalogue::{Book, Member};
+use crate::mesh::{NodeIdentity, RaftAnswer, RaftCall, RaftPieces, RaftPort};
+use crate::node::Node;
+use crate::steps::uninterrupted;
+
+/// See the module.
+#[derive(Default)]
+pub(crate) struct Port {
+    known: OnceLock<(Arc<Book>, Member)>,
+    node: OnceLock<Weak<Node>>,
+}
+
+impl Port {
+    /// From now on it answers for this book.
+    pub(crate) fn open(&self, book: Arc<Book>, member: Member) {
+        // Set once, at the start.
+        let _ = self.known.set((book, member));
+    }
+
+    /// From now on there is a node that serves databases.
+    pub(crate) fn serve(&self, node: Weak<Node>) {
+        let _ = self.node.set(node);
+    }
+
+    async fn answer(&self, message: Bytes) -> Result<Bytes, Error> {
+        let (book, member) = self.known.get().ok_or(Error::Closing)?;
+        match Message::decode(message)? {
+            Message::Raft(message) => Ok(book.store().answer(message).await),
+            Message::Ask(ask) => Ok(self.tell(book, member, ask).await?.encode()),
+        }
+    }
+
+    async fn tell(&self, book: &Book, member: &Member, ask: Ask) -> Result<Answer, Error> {
+        match ask {
+            Ask::Who => {
+                let store = book.store();
+                Ok(Answer::Who { id: store.id(), member: member.clone(), group: store.group() })
+            }
+            Ask::Join { id, member } => {
+                admit(book, id, &member).await?;
+                if let Some(node) = self.node.get().and_then(Weak::upgrade) {
+                    // It is a member whether this succeeds or not.
+                    tokio::spawn(async move {
+                        if let Err(error) = node.spread().await {
+                            tracing::warn!(%error, "system databases got no more copies");
+                        }
+                    });
+                }
+                Ok(Answer::Done)
+            }
+            Ask::Yield => {
+                let node = self.node.get().and_then(Weak::upgrade).ok_or(Error::Closing)?;
+                uninterrupted(async move { node.give_up().await }).await?;
+                Ok(Answer::Done)
+            }
+        }
+    }
+}
+
+impl RaftPort for Port {
+    fn call<'a>(&'a self, _: &'a NodeIdentity, _: RaftCall, bytes: Bytes) -> RaftAnswer<'a> {
+        Box::pin(self.answer(bytes))
+    }
+
+    fn snapshot<'a>(&'a self, _: &'a NodeIdentity, mut pieces: RaftPieces) -> RaftAnswer<'a> {
+        Box::pin(async move {
+            while pieces.next().await?.is_some() {}
+            Err(Error::BadRequest("snapshots of metadata come in one piece".into()))
+        })
+    }
+}

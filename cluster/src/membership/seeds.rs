@@ -1,0 +1,134 @@
+//! Addresses of nodes as operators write them, and what a node without a cluster does next. Pure.
+
+use crate::mesh::PORT;
+
+/// A node that is known by its address only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Seed {
+    /// `host:port`.
+    pub(crate) address: String,
+}
+
+/// Neither `name@host` nor `host:port`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no node: write name@host or host:port")]
+pub struct BadSeed(pub String);
+
+impl Seed {
+    /// Reads `name@host` (at the usual port), `name@host:port`, `host:port` or `host`.
+    pub(crate) fn parse(text: &str) -> Result<Seed, BadSeed> {
+        let text = text.trim();
+        let (name, place) = match text.split_once('@') {
+            Some((name, place)) => (Some(name), place),
+            None => (None, text),
+        };
+        let (host, port) = match place.rsplit_once(':') {
+            // Without brackets, all of an IPv6 address is the host.
+            Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
+                (host, port.parse().ok())
+            }
+            _ => (place, Some(PORT)),
+        };
+        let bad = || BadSeed(text.to_owned());
+        let port: u16 = port.filter(|port| *port != 0).ok_or_else(bad)?;
+        let odd = |c: char| c.is_whitespace() || "/@,?#".contains(c);
+        if host.is_empty() || host.contains(odd) || name.is_some_and(str::is_empty) {
+            return Err(bad());
+        }
+        let host = match host.contains(':') && !host.starts_with('[') {
+            true => format!("[{host}]"),
+            false => host.to_owned(),
+        };
+        Ok(Seed { address: format!("{host}:{port}") })
+    }
+
+    /// Reads a list: entries between commas.
+    pub(crate) fn parse_list(texts: &[String]) -> Result<Vec<Seed>, BadSeed> {
+        let entries = texts.iter().flat_map(|text| text.split(','));
+        entries.filter(|entry| !entry.trim().is_empty()).map(Seed::parse).collect()
+    }
+}
+
+/// The host of a node's name.
+pub(crate) fn host_of(name: &str) -> &str {
+    name.split_once('@').map_or("127.0.0.1", |(_, host)| host)
+}
+
+/// What a seed answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// It is this node itself.
+    Itself,
+    /// It belongs to a cluster.
+    Grouped,
+    /// It looks for one, too.
+    Groupless,
+    /// It did not answer.
+    Nothing,
+}
+
+/// What to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Ask the seed of this number to be taken in.
+    Join(usize),
+    /// Begin the cluster.
+    Found,
+    /// Ask again later.
+    Wait,
+}
+
+/// Decides from what all seeds answered: the first of the list begins the cluster, and only if no
+/// other belongs to one already.
+pub(crate) fn next(heard: &[Heard]) -> Next {
+    if let Some(seed) = heard.iter().position(|heard| *heard == Heard::Grouped) {
+        return Next::Join(seed);
+    }
+    match heard.first() {
+        Some(Heard::Itself) => Next::Found,
+        _ => Next::Wait,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_are_read_as_they_are_written() {
+        for (text, address) in [
+            ("couchdb@a.example", "a.example:9100"),
+            (" couchdb@127.0.0.1:9101 ", "127.0.0.1:9101"),
+            ("a:9102", "a:9102"),
+            ("a", "a:9100"),
+            ("[::1]:7", "[::1]:7"),
+            ("x@::1", "[::1]:9100"),
+        ] {
+            assert_eq!(Seed::parse(text), Ok(Seed { address: address.to_owned() }), "{text}");
+        }
+        for text in ["", "@a", "x@", "a:0", "a:x", "a b", "a/b:1", "a@b@c", ":9100"] {
+            assert_eq!(Seed::parse(text), Err(BadSeed(text.to_owned())), "{text}");
+        }
+        let list = Seed::parse_list(&["a:1, b:2,".into(), "c:3".into()]).unwrap();
+        assert_eq!(
+            list.iter().map(|seed| &*seed.address).collect::<Vec<_>>(),
+            ["a:1", "b:2", "c:3"]
+        );
+    }
+
+    #[test]
+    fn only_the_first_seed_begins_a_cluster() {
+        use Heard::*;
+        for (heard, expected) in [
+            (&[Itself, Nothing, Groupless][..], Next::Found),
+            (&[Itself, Nothing, Grouped], Next::Join(2)),
+            (&[Groupless, Itself], Next::Wait),
+            (&[Nothing, Itself], Next::Wait),
+            (&[Nothing, Grouped, Itself], Next::Join(1)),
+            (&[Nothing], Next::Wait),
+            (&[], Next::Wait),
+        ] {
+            assert_eq!(next(heard), expected, "{heard:?}");
+        }
+    }
+}
