@@ -11,8 +11,6 @@ SETTEE=${SETTEE:-target/release/settee}
 export COUCHDB_USER="${COUCHDB_USER:-admin}" COUCHDB_PASSWORD="${COUCHDB_PASSWORD:-password}"
 # Of this cluster only: it is reached from this machine alone.
 export COUCHDB_ERLANG_COOKIE="${COUCHDB_ERLANG_COOKIE:-loopback}"
-# Sessions of one node hold at the others.
-export COUCHDB_SECRET="${COUCHDB_SECRET:-loopback}"
 
 pids=
 trap 'trap - EXIT; kill $pids 2>/dev/null || true; wait' EXIT INT TERM
@@ -20,11 +18,8 @@ trap 'trap - EXIT; kill $pids 2>/dev/null || true; wait' EXIT INT TERM
 seeds="127.0.0.1:$MESH,127.0.0.1:$((MESH + 1)),127.0.0.1:$((MESH + 2))"
 for number in 0 1 2; do
     folder="$DATA-$((number + 1))"
-    mkdir -p "$folder"
-    printf '[cluster]\nseedlist = %s\n' "$seeds" >"$folder/cluster.ini"
     NODENAME="node$((number + 1))@127.0.0.1" "$SETTEE" serve --data "$folder" \
-        --config "$folder/cluster.ini" "$folder/local.ini" \
-        --port $((PORT + number)) --mesh "127.0.0.1:$((MESH + number))" &
+        --seedlist "$seeds" --port $((PORT + number)) --mesh "127.0.0.1:$((MESH + number))" &
     pids="$pids $!"
 done
 

@@ -1,6 +1,9 @@
 //! Administrators and secrets at the start: those of the environment are taken over, passwords in
 //! clear become hashes, and a missing cookie secret is made. What is made is kept in the files.
 
+use std::time::Duration;
+
+use settee_cluster::{Cluster, Error};
 use settee_http::ConfigFiles;
 use settee_http::auth::AuthSettings;
 use settee_http::auth::password::Verifier;
@@ -34,6 +37,49 @@ fn take_over(config: &mut Config, files: &dyn ConfigFiles, user: &str, password:
         keep(config, files, "admins", user, &hashed(config, password));
     }
 }
+
+/// Makes the whole cluster know what the environment says, and the key of sessions if the cluster has
+/// none yet. Done as soon as a majority is there; does not wait for it at once.
+pub fn share(
+    cluster: Cluster,
+    config: &Config,
+    options: &Serve,
+) -> impl Future<Output = ()> + use<> {
+    let common = cluster.common_settings().borrow().clone();
+    let known = |section: &str, key: &str| common.get(&(section.to_owned(), key.to_owned()));
+    let mut wanted = Vec::new();
+    let mut want = |section: &'static str, key: &str| {
+        let value = config.get(section, key).unwrap_or_default().to_owned();
+        if known(section, key) != Some(&value) {
+            wanted.push((section, key.to_owned(), value));
+        }
+    };
+    let told = options.secret.as_ref().is_some_and(|secret| !secret.is_empty());
+    if told || known("chttpd_auth", "secret").is_none() {
+        want("chttpd_auth", "secret");
+    }
+    if let (Some(user), Some(password)) = (&options.user, &options.password) {
+        let kept = known("admins", user).and_then(|value| Verifier::from_admin(value));
+        // Unknown to the others it stays in this node's file. Known to them it is one and the same.
+        if kept.is_some_and(|kept| !kept.matches(password)) {
+            want("admins", user);
+        }
+    }
+    async move {
+        for (section, key, value) in wanted {
+            while let Err(error) = cluster.share_setting(section, &key, &value).await {
+                if matches!(error, Error::Closing) {
+                    return;
+                }
+                tracing::debug!(%error, "{section}/{key} is not known to the cluster yet");
+                tokio::time::sleep(REST).await;
+            }
+        }
+    }
+}
+
+/// Rest before the cluster is told again.
+const REST: Duration = Duration::from_secs(1);
 
 fn hash_all(config: &mut Config, files: &dyn ConfigFiles) {
     let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
@@ -88,6 +134,7 @@ mod tests {
             secret: None,
             node_name: None,
             mesh: None,
+            seedlist: None,
             cookie: None,
             erl_flags: None,
         }

@@ -48,10 +48,15 @@ pub struct Serve {
     /// Port to listen at; 0 for any that is free [default: chttpd/port, or 5984]
     #[arg(long, value_name = "N")]
     pub port: Option<u16>,
-    /// Address to listen at for the other nodes of a cluster; needs a cluster secret
-    /// [default: cluster/mesh; with a seedlist 0.0.0.0:9100; otherwise none]
+    /// Address to listen at for the other nodes of a cluster, once there is a cluster secret
+    /// [default: cluster/mesh, or port 9100 on loopback; on all addresses if NODENAME or a seedlist
+    /// says that there are others]
     #[arg(long, value_name = "ADDR:PORT")]
     pub mesh: Option<String>,
+    /// Nodes that may tell this one its cluster, between commas: name@host or host:port
+    /// [default: cluster/seedlist]
+    #[arg(long, value_name = "NODES", env = "SETTEE_SEEDLIST")]
+    pub seedlist: Option<String>,
     /// Configuration files, or directories of *.ini files; later ones win, and the last one is
     /// where changes are kept [default: local.ini and local.d in the data directory]
     #[arg(long, value_name = "FILE", num_args = 1..)]

@@ -5,6 +5,7 @@ mod args;
 mod check;
 mod files;
 mod handles;
+mod home;
 mod memory;
 mod serve;
 

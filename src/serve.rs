@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use settee_cluster::mesh::{self, Secret};
-use settee_cluster::{Cluster, CreateOptions, Home, MeshHome};
+use settee_cluster::{Cluster, CreateOptions, Error};
 use settee_engine::io::RealStorage;
 use settee_engine::{Engine, Options};
 use settee_http::{App, ConfigFiles, random};
@@ -23,6 +22,7 @@ use crate::admins;
 use crate::args::Serve;
 use crate::files::Chain;
 use crate::handles::{self, Shares};
+use crate::home;
 use crate::memory;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
@@ -72,6 +72,12 @@ fn overrule(chain: &mut Chain, options: &Serve) -> Outcome<()> {
     if let Some(secret) = options.secret.as_ref().filter(|secret| !secret.is_empty()) {
         chain.overrule("chttpd_auth", "secret", secret.clone());
     }
+    if let Some(seeds) = options.seedlist.as_ref().filter(|seeds| !seeds.is_empty()) {
+        chain.overrule("cluster", "seedlist", seeds.clone());
+    }
+    if let Some(secret) = options.cluster_secret() {
+        chain.overrule("cluster", "secret", secret.to_owned());
+    }
     Ok(())
 }
 
@@ -113,7 +119,7 @@ async fn serve(options: Serve, data: PathBuf, config: Config, chain: Chain) -> O
         .map_err(|error| format!("cannot listen at {address}: {error}"))?;
     let shares = shares(&config);
     let engine_options = engine_options(&config, shares);
-    let home = home(&options, &data, &config)?;
+    let home = home::home(&options, &data, &config)?;
     let engine = tokio::task::spawn_blocking(move || {
         Engine::open(Arc::new(RealStorage::open(data)?), engine_options)
     });
@@ -121,11 +127,14 @@ async fn serve(options: Serve, data: PathBuf, config: Config, chain: Chain) -> O
     let settings = cluster_settings(&options, &config);
     let cluster = Cluster::open(engine, settings, home, Arc::new(random::hex_32)).await?;
     let security = settee_http::Settings::from_config(&config).default_security;
-    let options = CreateOptions { security: Some(security), ..CreateOptions::default() };
-    make_system_databases(&cluster, &options).await?;
+    let create = CreateOptions { security: Some(security), ..CreateOptions::default() };
+    make_system_databases(&cluster, &create).await?;
+    let sharing = admins::share(cluster.clone(), &config, &options);
     let app = App::new(cluster.clone(), config, Box::new(chain), random::bytes());
     let app = Arc::new(app);
     let watcher = tokio::spawn(settee_http::auth::watch(app.clone()));
+    tokio::spawn(settee_http::follow_common(app.clone()));
+    tokio::spawn(sharing);
     eprintln!("settee is ready at http://{}", listener.local_addr()?);
     settee_http::serve(app, listener, shares.connections, stop).await?;
     watcher.abort();
@@ -184,29 +193,6 @@ fn engine_options(config: &Config, shares: Shares) -> Options {
     }
 }
 
-/// How other nodes reach this one. They do not unless there is a secret.
-fn home(options: &Serve, data: &Path, config: &Config) -> Outcome<Home> {
-    let set = |key: &str| config.get("cluster", key).filter(|value| !value.trim().is_empty());
-    let listen = options.mesh.as_deref().or(set("mesh"));
-    let seeds: Vec<_> = set("seedlist").into_iter().map(str::to_owned).collect();
-    let secret = set("secret").or(options.cluster_secret());
-    let mesh = match secret.map(Secret::new).transpose()? {
-        None if listen.is_some() || !seeds.is_empty() => return Err(mesh::NoSecret.into()),
-        None => None,
-        // A secret alone makes no cluster: without somebody to meet, no port is opened.
-        Some(_) if listen.is_none() && seeds.is_empty() => None,
-        Some(secret) => {
-            let usual = format!("0.0.0.0:{}", mesh::PORT);
-            let listen = listen.unwrap_or(&usual);
-            let address = listen.parse();
-            let address = address.map_err(|_| format!("`{listen}` is no address and port"))?;
-            Some(MeshHome { seeds, ..MeshHome::new(address, secret) })
-        }
-    };
-    let zone = set("zone").map(str::to_owned);
-    Ok(Home { data: data.to_owned(), zone, mesh })
-}
-
 fn cluster_settings(options: &Serve, config: &Config) -> settee_cluster::Settings {
     let defaults = settee_cluster::Settings::default();
     let timeout = defaults.request_timeout_ms;
@@ -225,9 +211,9 @@ fn cluster_settings(options: &Serve, config: &Config) -> settee_cluster::Setting
 async fn make_system_databases(cluster: &Cluster, options: &CreateOptions) -> Outcome<()> {
     for name in SYSTEM.map(DbName::trusted) {
         match cluster.create_db(&name, options.clone()).await {
-            Ok(_) | Err(settee_cluster::Error::DatabaseExists) => {}
+            Ok(_) | Err(Error::DatabaseExists) => {}
             // It serves what it has; somebody has made them, or will.
-            Err(settee_cluster::Error::NoMajority | settee_cluster::Error::Timeout) => {
+            Err(Error::NoMajority | Error::Timeout) => {
                 tracing::warn!(database = name.as_str(), "not known, and not made now");
             }
             Err(error) => return Err(format!("cannot make {}: {error}", name.as_str()).into()),

@@ -7,15 +7,17 @@ use std::sync::Arc;
 use bytes::Bytes;
 use settee_engine::Engine;
 use settee_model::docid::DbName;
+use tokio::sync::watch;
 
 use crate::catalogue::Layout;
 use crate::info::{ActiveTask, Members};
 use crate::membership::{Seed, invite};
+use crate::mesh::Secret;
 use crate::node::{NewId, Node, now};
 use crate::raft::NodeId;
 use crate::steps::uninterrupted;
 use crate::updates::Event;
-use crate::{Db, DbMeta, Error, Home, Settings, coord};
+use crate::{CommonSettings, Db, DbMeta, Error, Home, Settings, coord};
 
 /// The coordinator of one node. Cheap to clone.
 #[derive(Clone)]
@@ -88,8 +90,16 @@ impl Cluster {
 
     /// Where other nodes reach this one (`host:port`); none if it is alone.
     #[must_use]
-    pub fn mesh_address(&self) -> Option<&str> {
+    pub fn mesh_address(&self) -> Option<String> {
         self.node.address()
+    }
+
+    /// Gives the node a secret for the cluster, in the place of one that it may have. From then on it
+    /// listens to who knows it. [`Error::BadRequest`] for one that is none.
+    pub async fn set_secret(&self, secret: &str) -> Result<(), Error> {
+        let secret = Secret::new(secret).map_err(|error| Error::BadRequest(error.to_string()))?;
+        let node = self.node.clone();
+        uninterrupted(async move { node.open_to(secret).await }).await
     }
 
     /// Takes in the node at an address (`name@host`, at the usual port, or `host:port`).
@@ -116,6 +126,20 @@ impl Cluster {
             node.book().strike(id).await
         })
         .await
+    }
+
+    /// Settings that hold on all nodes, now and whenever they change.
+    #[must_use]
+    pub fn common_settings(&self) -> watch::Receiver<Arc<CommonSettings>> {
+        self.node.common()
+    }
+
+    /// Sets what a setting is on all nodes; an empty text says that there is to be none. This node
+    /// knows it when the call returns. [`Error::NoMajority`].
+    pub async fn share_setting(&self, section: &str, key: &str, value: &str) -> Result<(), Error> {
+        let (node, section) = (self.node.clone(), section.to_owned());
+        let (key, value) = (key.to_owned(), value.to_owned());
+        uninterrupted(async move { node.book().share(&section, &key, &value).await }).await
     }
 
     /// The names of nodes.

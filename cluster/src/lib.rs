@@ -35,7 +35,7 @@ mod streams;
 mod tests;
 mod updates;
 
-pub use catalogue::{DbMeta, ShardPlace};
+pub use catalogue::{CommonSettings, DbMeta, ShardPlace};
 pub use cluster::{Cluster, CreateOptions, Written};
 pub use db::Db;
 pub use error::Error;

@@ -13,15 +13,15 @@ use settee_model::docid::DbName;
 use tokio::sync::{MutexGuard, Semaphore, watch};
 
 use crate::catalogue::{
-    Book, Candidate, Member, NODES, database_of, databases_of, drop_all, drop_strays, follow,
-    make_missing, members_of,
+    Book, Candidate, CommonSettings, Member, NODES, SETTINGS, database_of, databases_of, drop_all,
+    drop_strays, follow, make_missing, members_of, settings_of,
 };
 use crate::commits::Commits;
 use crate::copy::ShardCopy;
 use crate::database::Database;
 use crate::local::LocalCopy;
 use crate::membership::Peers;
-use crate::mesh::RemoteCopy;
+use crate::mesh::{RemoteCopy, Secret};
 use crate::raft::{MetaStore, NodeId};
 use crate::rows::Namespace;
 use crate::station::Station;
@@ -53,6 +53,7 @@ pub(crate) struct Node {
     /// Told by the engine's threads, so they must not keep the engine alive.
     commits: Arc<Commits>,
     updates: Arc<Updates>,
+    common: watch::Sender<Arc<CommonSettings>>,
     background: Arc<Semaphore>,
 }
 
@@ -95,10 +96,12 @@ impl Node {
             turns: (0..TURNS).map(|_| tokio::sync::Mutex::new(())).collect(),
             commits: commits.clone(),
             updates: updates.clone(),
+            common: watch::Sender::default(),
         });
         node.engine.on_commit(Box::new(move |id, _| committed(&commits, &updates, id)));
         tokio::spawn(updates::write(Arc::downgrade(&node), doorbell));
         node.meet();
+        node.learn_settings();
         node.begin(&store, revision);
         node.station.serve(Arc::downgrade(&node)).await?;
         Ok(node)
@@ -118,6 +121,17 @@ impl Node {
         }
     }
 
+    /// Learns the settings that hold on all nodes.
+    pub(crate) fn learn_settings(&self) {
+        let settings = settings_of(&self.book().store().range(SETTINGS).1);
+        self.common.send_replace(Arc::new(settings));
+    }
+
+    /// The settings that hold on all nodes.
+    pub(crate) fn common(&self) -> watch::Receiver<Arc<CommonSettings>> {
+        self.common.subscribe()
+    }
+
     /// Leaves a cluster of one, so that another can take this node in. Refused if there is anything
     /// to lose.
     pub(crate) async fn give_up(self: &Arc<Node>) -> Result<(), Error> {
@@ -125,6 +139,8 @@ impl Node {
             let reason = "This node is a member of another cluster.";
             return Err(Error::BadRequest(reason.into()));
         }
+        // Who is refused is to notice nothing.
+        self.nothing_to_lose(&self.all()).await?;
         // From here on no database is made, and those that would go take no documents.
         self.station.pause().await?;
         let all = self.all();
@@ -177,7 +193,7 @@ impl Node {
 
     /// The cluster's identity: that of the node that founded it.
     pub(crate) fn uuid(&self) -> String {
-        self.book().uuid().unwrap_or_else(|| self.station.member.uuid.clone())
+        self.book().uuid().unwrap_or_else(|| self.station.me().uuid.clone())
     }
 
     pub(crate) fn new_id(&self) -> &NewId {
@@ -204,8 +220,15 @@ impl Node {
     }
 
     /// Where other nodes reach this one; none if it is alone.
-    pub(crate) fn address(&self) -> Option<&str> {
-        Some(self.station.member.address.as_str()).filter(|address| !address.is_empty())
+    pub(crate) fn address(&self) -> Option<String> {
+        Some(self.station.me().address.clone()).filter(|address| !address.is_empty())
+    }
+
+    /// From now on it listens to those who know this secret.
+    pub(crate) async fn open_to(&self, secret: Secret) -> Result<(), Error> {
+        self.station.open_to(secret).await?;
+        self.meet();
+        Ok(())
     }
 
     /// Edits that may go on in the background.

@@ -30,7 +30,7 @@ pub struct Home {
     pub data: PathBuf,
     /// The zone in which it stands, for placement.
     pub zone: Option<String>,
-    /// How other nodes reach it; without, it is alone.
+    /// How other nodes reach it; without, it is alone for ever.
     pub mesh: Option<MeshHome>,
 }
 
@@ -39,8 +39,10 @@ pub struct Home {
 pub struct MeshHome {
     /// Where it listens.
     pub listen: SocketAddr,
-    /// What all nodes of the cluster know.
-    pub secret: Secret,
+    /// What all nodes of the cluster know. Until there is one it does not listen.
+    pub secret: Option<Secret>,
+    /// Whether it does not start if it cannot listen there.
+    pub must_listen: bool,
     /// `[cluster] seedlist`: nodes that may tell it its cluster. With none it begins one.
     pub seeds: Vec<String>,
     /// How long things take between nodes.
@@ -60,9 +62,9 @@ impl Home {
 impl MeshHome {
     /// With the usual times and without seeds.
     #[must_use]
-    pub fn new(listen: SocketAddr, secret: Secret) -> MeshHome {
+    pub fn new(listen: SocketAddr, secret: Option<Secret>) -> MeshHome {
         let (timing, raft) = (mesh::Timing::default(), raft::Timing::default());
-        MeshHome { listen, secret, seeds: Vec::new(), timing, raft }
+        MeshHome { listen, secret, must_listen: true, seeds: Vec::new(), timing, raft }
     }
 }
 

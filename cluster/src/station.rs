@@ -1,22 +1,20 @@
 //! A node's place in its cluster: who it is, where it listens to others, the book of what was agreed
 //! and the way to the other nodes. Opens and closes them in the right order; serves no database.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Weak};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use parking_lot::Mutex;
 use settee_engine::Engine;
 use tokio::time::Instant;
 
 use crate::catalogue::{Book, Identity, Member};
-use crate::membership::{Peers, Port, Seed, find_group, host_of};
-use crate::mesh::{MeshServer, MeshSettings, NodeIdentity};
+use crate::membership::{Door, Peers, Seed, Whereabouts, find_group};
+use crate::mesh::Secret;
 use crate::node::{NewId, Node};
 use crate::raft::{MetaStore, OpenError, Options, Peer, Timing};
 use crate::steps::blocking;
-use crate::{Error, Home, MeshHome};
+use crate::{Error, Home};
 
 /// The folder of the metadata store in the data directory.
 const METADATA: &str = "metadata";
@@ -29,9 +27,7 @@ const REST: Duration = Duration::from_secs(1);
 pub(crate) struct Station {
     pub(crate) book: Arc<Book>,
     pub(crate) peers: Arc<Peers>,
-    pub(crate) member: Member,
-    port: Arc<Port>,
-    server: Mutex<Option<MeshServer>>,
+    door: Door,
     options: Options,
 }
 
@@ -48,29 +44,45 @@ impl Station {
         let seeds = mesh.as_ref().map_or(&[][..], |mesh| &mesh.seeds);
         let seeds =
             Seed::parse_list(seeds).map_err(|error| Error::BadRequest(error.to_string()))?;
-        let port = Arc::new(Port::default());
         let timing = mesh.as_ref().map_or_else(Timing::default, |mesh| mesh.raft.clone());
-        let settings = mesh.map(|mesh| Arc::new(mesh_settings(mesh, name, &uuid)));
-        let server = match &settings {
-            Some(settings) => {
-                let server = MeshServer::start(settings.clone(), engine.clone(), port.clone());
-                Some(server.await.map_err(|error| Error::Storage(error.to_string()))?)
-            }
+        let secret = mesh.as_ref().and_then(|mesh| mesh.secret.clone());
+        let must_listen = mesh.as_ref().is_some_and(|mesh| mesh.must_listen);
+        let member =
+            Member { name: name.to_owned(), address: String::new(), zone, uuid: uuid.clone() };
+        let door = Door::new(engine.clone(), mesh, member);
+        let settings = match secret {
+            Some(secret) => match door.open(secret).await {
+                Ok(settings) => settings,
+                Err(error) if must_listen => return Err(error),
+                Err(error) => {
+                    tracing::warn!(%error, "no other node can reach this one");
+                    None
+                }
+            },
             None => None,
         };
-        let address = server.as_ref().map(|server| reached_at(server.address(), name));
-        let address = address.unwrap_or_default();
-        let member = Member { name: name.to_owned(), address, zone, uuid: uuid.clone() };
-        let peer = Peer { name: member.name.clone(), address: member.address.clone() };
-        let options = Options { path: data.join(METADATA), uuid, peer, timing };
+        let options =
+            Options { path: data.join(METADATA), uuid, peer: peer(&door.me().now()), timing };
         let peers = Arc::new(Peers::new(settings));
         let store = MetaStore::open(options.clone(), peers.clone()).await.map_err(failed)?;
         let book = Arc::new(Book::new(store));
-        port.open(book.clone(), member.clone());
-        let server = Mutex::new(server);
-        let station = Station { book, peers, member, port, server, options };
+        door.port().open(book.clone(), door.me().clone());
+        let station = Station { book, peers, door, options };
         station.settle(&seeds).await?;
         Ok(station)
+    }
+
+    /// This node as others know it.
+    pub(crate) fn me(&self) -> Arc<Member> {
+        self.door.me().now()
+    }
+
+    /// From now on it listens to those who know this secret, and tells the cluster where.
+    pub(crate) async fn open_to(&self, secret: Secret) -> Result<(), Error> {
+        if let Some(settings) = self.door.open(secret).await? {
+            self.peers.reset(settings);
+        }
+        enrol(&self.book, &self.me()).await
     }
 
     /// Becomes a member of a cluster, or learns what happened to its cluster meanwhile.
@@ -78,7 +90,7 @@ impl Station {
         let store = self.book.store();
         match store.group() {
             None if !seeds.is_empty() => {
-                find_group(&self.book, &self.peers, seeds, &self.member).await?;
+                find_group(&self.book, &self.peers, seeds, &self.me()).await?;
             }
             Some(founder) if founder != store.id() => {}
             // What a crash kept from being done at the first start is done now.
@@ -109,22 +121,12 @@ impl Station {
 
     /// Answers for a node from now on, and tells the cluster where it is.
     pub(crate) async fn serve(&self, node: Weak<Node>) -> Result<(), Error> {
-        self.port.serve(node);
-        let (book, member) = (self.book.clone(), self.member.clone());
+        self.door.port().serve(node);
+        let (book, me) = (self.book.clone(), self.door.me().clone());
         if book.store().members().len() <= 1 {
-            return enrol(&book, &member).await;
+            return enrol(&book, &me.now()).await;
         }
-        let book = Arc::downgrade(&book);
-        tokio::spawn(async move {
-            while let Some(book) = book.upgrade() {
-                match enrol(&book, &member).await {
-                    Ok(()) | Err(Error::Closing) => return,
-                    Err(error) => tracing::debug!(%error, "where this node is was not said yet"),
-                }
-                drop(book);
-                tokio::time::sleep(REST).await;
-            }
-        });
+        tokio::spawn(tell(Arc::downgrade(&book), me));
         Ok(())
     }
 
@@ -149,10 +151,7 @@ impl Station {
 
     /// Stops listening, and taking part.
     pub(crate) async fn close(&self) -> Result<(), Error> {
-        let server = self.server.lock().take();
-        if let Some(server) = server {
-            server.stop().await;
-        }
+        self.door.close().await;
         self.book.store().shutdown().await.map_err(failed)
     }
 }
@@ -166,30 +165,25 @@ async fn identity(data: &Path, new_id: &NewId) -> Result<Identity, Error> {
     blocking(move || Identity::load(&data, &*new_id)).await
 }
 
-fn mesh_settings(mesh: MeshHome, name: &str, uuid: &str) -> MeshSettings {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let node = NodeIdentity {
-        name: name.to_owned(),
-        // 32 hexadecimal digits, as was checked when it was read.
-        uuid: u128::from_str_radix(uuid, 16).unwrap_or(0).to_be_bytes(),
-        epoch: u64::try_from(since.as_micros()).unwrap_or(u64::MAX),
-    };
-    let (listen, timing) = (mesh.listen, mesh.timing);
-    MeshSettings { listen, timing, ..MeshSettings::new(mesh.secret, node) }
+fn peer(member: &Member) -> Peer {
+    Peer { name: member.name.clone(), address: member.address.clone() }
 }
 
-/// Where others reach a node that listens at an address.
-fn reached_at(listen: SocketAddr, name: &str) -> String {
-    match listen.ip().is_unspecified() {
-        true => format!("{}:{}", host_of(name), listen.port()),
-        false => listen.to_string(),
+/// Tells the cluster who and where this node is, as soon as it listens.
+async fn tell(book: Weak<Book>, me: Arc<Whereabouts>) {
+    while let Some(book) = book.upgrade() {
+        match enrol(&book, &me.now()).await {
+            Ok(()) | Err(Error::Closing) => return,
+            Err(error) => tracing::debug!(%error, "where this node is was not said yet"),
+        }
+        drop(book);
+        tokio::time::sleep(REST).await;
     }
 }
 
 /// Tells the cluster who and where this node is, unless it knows.
 async fn enrol(book: &Book, member: &Member) -> Result<(), Error> {
-    let store = book.store();
-    let peer = Peer { name: member.name.clone(), address: member.address.clone() };
+    let (store, peer) = (book.store(), peer(member));
     let known = store.members().into_iter().find(|known| known.id == store.id());
     if known.is_some_and(|known| known.peer != peer) {
         store.add_node(store.id(), peer).await?;

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use parking_lot::RwLock;
+use settee_cluster::CommonSettings;
 use settee_model::config::{self, Config};
 use tokio::sync::Mutex;
 
@@ -89,7 +90,9 @@ impl App {
             _ => value.to_owned(),
         };
         let old = self.config.now().get(section, key).unwrap_or_default().to_owned();
-        if persist {
+        if persist && is_common(section, key) {
+            self.cluster.share_setting(section, key, &value).await?;
+        } else if persist {
             let (section, key, value) = (section.to_owned(), key.to_owned(), value.clone());
             let save = move |files: &dyn ConfigFiles| files.save(&section, &key, Some(&value));
             self.config.with_files(save).await?;
@@ -115,6 +118,10 @@ impl App {
         let Some(old) = self.config.now().raw(section, key).map(str::to_owned) else {
             return Ok(None);
         };
+        if persist && is_common(section, key) {
+            self.cluster.share_setting(section, key, "").await?;
+        }
+        let common = self.cluster.common_settings().borrow().clone();
         let (own_section, own_key) = (section.to_owned(), key.to_owned());
         let filed = self.config.with_files(move |files| {
             if persist {
@@ -122,7 +129,8 @@ impl App {
             }
             files.load()
         });
-        let filed = filed.await?;
+        let mut filed = filed.await?;
+        overlay(&mut filed, &common);
         self.config.swap(|config| match filed.raw(section, key) {
             Some(value) => config.set(section, key, value),
             None => config.remove(section, key),
@@ -137,10 +145,19 @@ impl App {
     /// 500 if they cannot be read.
     pub async fn reload_config(&self) -> Result<(), Error> {
         let _turn = self.config.turn.lock().await;
-        let filed = self.config.with_files(|files| files.load()).await?;
+        let mut filed = self.config.with_files(|files| files.load()).await?;
+        overlay(&mut filed, &self.cluster.common_settings().borrow());
         self.config.swap(|config| *config = filed);
         self.refresh();
         Ok(())
+    }
+
+    /// Takes over what holds on all nodes.
+    async fn take_common(&self) {
+        let _turn = self.config.turn.lock().await;
+        let common = self.cluster.common_settings().borrow().clone();
+        self.config.swap(|config| overlay(config, &common));
+        self.refresh();
     }
 
     async fn hashed(&self, password: &str) -> Result<String, Error> {
@@ -153,6 +170,37 @@ impl App {
         let derive = move || Verifier::derive(&password, &salt, prf, iterations).to_admin();
         let derived = tokio::task::spawn_blocking(derive).await;
         derived.map_err(|_| Error::Internal("error", "interrupted".into()))
+    }
+}
+
+/// Takes over what holds on all nodes whenever it changes, until the coordinator is gone.
+pub async fn follow_common(app: Arc<App>) {
+    let mut common = app.cluster.common_settings();
+    let app = Arc::downgrade(&app);
+    loop {
+        match app.upgrade() {
+            Some(app) => app.take_common().await,
+            None => return,
+        }
+        if common.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Whether a setting is the cluster's and not the node's: who administers it, and what proves who
+/// somebody is.
+pub(crate) fn is_common(section: &str, key: &str) -> bool {
+    section == "admins" || (section, key) == ("chttpd_auth", "secret")
+}
+
+/// Lets what holds on all nodes win over a node's files.
+pub(crate) fn overlay(config: &mut Config, common: &CommonSettings) {
+    for ((section, key), value) in common {
+        match value.as_str() {
+            "" => config.remove(section, key),
+            value => config.set(section, key, value),
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::auth::access::Access;
 use crate::auth::security::Security;
 use crate::auth::{Accounts, User};
 use crate::body::RequestBody;
-use crate::config::{ConfigFiles, LiveConfig};
+use crate::config::{ConfigFiles, LiveConfig, overlay};
 use crate::error::Error;
 use crate::query::Query;
 use crate::route::Method;
@@ -42,10 +42,11 @@ impl App {
     #[must_use]
     pub fn new(
         cluster: Cluster,
-        config: Config,
+        mut config: Config,
         files: Box<dyn ConfigFiles>,
         key: [u8; 32],
     ) -> Self {
+        overlay(&mut config, &cluster.common_settings().borrow());
         let settings = RwLock::new(Arc::new(Settings::from_config(&config)));
         let accounts = Accounts::new(cluster.clone(), key);
         let (config, uuids) = (LiveConfig::new(config, files), Uuids::default());

@@ -12,6 +12,7 @@ pub mod feed;
 pub mod handlers;
 pub mod listing;
 pub mod multipart;
+pub mod outgoing;
 pub mod query;
 pub mod random;
 pub mod render;
@@ -24,7 +25,7 @@ pub mod uuids;
 
 mod wire;
 
-pub use config::ConfigFiles;
+pub use config::{ConfigFiles, follow_common};
 pub use context::App;
 pub use server::serve;
 pub use settings::Settings;

@@ -82,6 +82,8 @@ pub enum ServerEndpoint {
     DbUpdates,
     /// `/_membership`
     Membership,
+    /// `/_cluster_setup`
+    ClusterSetup,
     /// `/_node/{node}/…`: the parts after `_node`.
     Node(Vec<String>),
     /// A part of CouchDB that is not built yet.
@@ -214,10 +216,10 @@ fn server_endpoint(first: &str, rest: &[&str], closed: bool) -> Option<ServerEnd
         "_session" if exact => S::Session,
         "_db_updates" if exact => S::DbUpdates,
         "_membership" if exact => S::Membership,
+        "_cluster_setup" if exact => S::ClusterSetup,
         "_node" => S::Node(rest.iter().map(|&part| part.to_owned()).collect()),
         "_replicate"
         | "_scheduler"
-        | "_cluster_setup"
         | "_reshard"
         | "_search_analyze"
         | "_nouveau_analyze"
@@ -309,7 +311,7 @@ impl ServerEndpoint {
     fn allow(&self) -> &'static str {
         use ServerEndpoint as S;
         match self {
-            S::DbsInfo => "GET,HEAD,POST",
+            S::DbsInfo | S::ClusterSetup => "GET,HEAD,POST",
             S::Uuids | S::DbUpdates | S::Membership | S::Node(_) => "GET",
             S::Session => "GET,HEAD,POST,DELETE",
             _ => "GET,HEAD",

@@ -3,6 +3,8 @@
 // A test says what it expects by failing.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
+mod cluster;
+mod cluster_setup;
 mod conformance;
 mod crash;
 mod hostile;

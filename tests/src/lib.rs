@@ -3,6 +3,7 @@
 //! it knows of a server it knows over HTTP, so that it works against any CouchDB.
 
 pub mod client;
+pub mod cluster;
 pub mod compare;
 pub mod conversation;
 pub mod script;

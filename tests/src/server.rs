@@ -12,12 +12,25 @@ use crate::client::{Client, Request};
 /// How long a start may take before the test fails.
 const START_LIMIT: Duration = Duration::from_secs(30);
 
+/// How a server is started, each time anew.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The program.
+    pub program: PathBuf,
+    /// Its data directory, kept from start to start.
+    pub data: PathBuf,
+    /// Where clients reach it.
+    pub port: u16,
+    /// More of the command line.
+    pub arguments: Vec<String>,
+    /// More of the environment.
+    pub environment: Vec<(String, String)>,
+}
+
 /// A running server.
 pub struct Server {
     process: Child,
-    program: PathBuf,
-    data: PathBuf,
-    port: u16,
+    setup: Setup,
 }
 
 impl Server {
@@ -27,17 +40,35 @@ impl Server {
     /// # Errors
     /// When it does not come up.
     pub fn start(program: &Path, data: &Path) -> io::Result<Self> {
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let process = spawn(program, data, port)?;
-        let mut server = Server { process, program: program.into(), data: data.into(), port };
+        let mut server = Server::launch(Setup {
+            program: program.into(),
+            data: data.into(),
+            port: free_port()?,
+            arguments: Vec::new(),
+            environment: Vec::new(),
+        })?;
         server.wait_until_up()?;
         Ok(server)
+    }
+
+    /// Starts a server and does not wait for it.
+    ///
+    /// # Errors
+    /// When there is no such program.
+    pub fn launch(setup: Setup) -> io::Result<Self> {
+        Ok(Server { process: spawn(&setup)?, setup })
+    }
+
+    /// Where clients reach it.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.setup.port
     }
 
     /// `http://admin:pass@127.0.0.1:PORT`.
     #[must_use]
     pub fn base(&self) -> String {
-        format!("http://admin:pass@127.0.0.1:{}", self.port)
+        format!("http://admin:pass@127.0.0.1:{}", self.setup.port)
     }
 
     /// A client for it.
@@ -52,8 +83,17 @@ impl Server {
     /// When it does not come up again.
     pub fn kill_and_restart(&mut self) -> io::Result<()> {
         self.kill();
-        self.process = spawn(&self.program, &self.data, self.port)?;
+        self.restart()?;
         self.wait_until_up()
+    }
+
+    /// Starts a server that was killed, and does not wait for it.
+    ///
+    /// # Errors
+    /// When the program is gone.
+    pub fn restart(&mut self) -> io::Result<()> {
+        self.process = spawn(&self.setup)?;
+        Ok(())
     }
 
     /// Ends the process at once.
@@ -63,7 +103,21 @@ impl Server {
         let _ = self.process.wait();
     }
 
-    fn wait_until_up(&mut self) -> io::Result<()> {
+    /// Sends the process a signal, by name: `STOP`, `CONT`, `TERM`.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn signal(&self, name: &str) -> io::Result<()> {
+        let pid = self.process.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &pid]).status()?;
+        if sent.success() { Ok(()) } else { Err(io::Error::other("there is no such process")) }
+    }
+
+    /// Waits until it answers.
+    ///
+    /// # Errors
+    /// When it ends, or does not answer in time.
+    pub fn wait_until_up(&mut self) -> io::Result<()> {
         let deadline = Instant::now() + START_LIMIT;
         while Instant::now() < deadline {
             let up = self.client().send(&Request::new("GET", "/_up"));
@@ -85,13 +139,23 @@ impl Drop for Server {
     }
 }
 
-fn spawn(program: &Path, data: &Path, port: u16) -> io::Result<Child> {
-    Command::new(program)
-        .args(["serve", "--bind", "127.0.0.1", "--port", &port.to_string(), "--data"])
-        .arg(data)
+/// A port that nobody uses right now.
+///
+/// # Errors
+/// When there is none.
+pub fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+fn spawn(setup: &Setup) -> io::Result<Child> {
+    Command::new(&setup.program)
+        .args(["serve", "--bind", "127.0.0.1", "--port", &setup.port.to_string(), "--data"])
+        .arg(&setup.data)
+        .args(&setup.arguments)
         .env("COUCHDB_USER", "admin")
         .env("COUCHDB_PASSWORD", "pass")
         .env_remove("COUCHDB_SECRET")
+        .envs(setup.environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::inherit())

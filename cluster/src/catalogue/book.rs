@@ -11,6 +11,7 @@ use settee_model::docid::DbName;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
+use super::common::setting_key;
 use super::member::{Member, member_key};
 use super::meta::{DbMeta, database_key};
 use super::placement::{Candidate, place};
@@ -172,6 +173,19 @@ impl Book {
             Ok((txn, ()))
         };
         self.agree(enrolled, Instant::now() + PATIENCE).await.map(drop)
+    }
+
+    /// Sets what a setting is on all nodes. [`Error::BadRequest`] for a section that cannot be.
+    pub(crate) async fn share(&self, section: &str, key: &str, value: &str) -> Result<(), Error> {
+        let key = setting_key(section, key);
+        let key = key.ok_or_else(|| Error::BadRequest("a section has no slash".into()))?;
+        let shared = |store: &MetaStore| {
+            let known = store.get(&key);
+            let same = known.as_ref().is_some_and(|known| known.value == value.as_bytes());
+            let txn = Txn::new();
+            Ok((if same { txn } else { txn.put(&*key, value.to_owned()) }, ()))
+        };
+        self.transact(shared).await
     }
 
     /// Strikes a node out.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use settee_engine::{Engine, ShardId};
 use tokio::task::JoinSet;
 
+use super::common::SETTINGS;
 use super::member::NODES;
 use super::meta::DbMeta;
 use super::plan::{Plan, databases_of, states, strays};
@@ -36,8 +37,11 @@ pub(crate) async fn follow(node: Weak<Node>, mut watch: Watch) {
 }
 
 async fn take(node: &Node, update: &Update) {
-    if touches_nodes(update) {
+    if touches(update, NODES) {
         node.meet();
+    }
+    if touches(update, SETTINGS) {
+        node.learn_settings();
     }
     let plan = {
         let known = node.all();
@@ -99,12 +103,12 @@ pub(crate) async fn drop_strays(node: Weak<Node>) {
     }
 }
 
-/// Whether nodes came, changed or went.
-fn touches_nodes(update: &Update) -> bool {
+/// Whether keys that begin so came, changed or went.
+fn touches(update: &Update, prefix: &str) -> bool {
     match update {
         Update::Changes(revisions) => {
             let mut changes = revisions.iter().flat_map(|revision| &revision.changes);
-            changes.any(|change| change.key.starts_with(NODES))
+            changes.any(|change| change.key.starts_with(prefix))
         }
         Update::Resync { .. } => true,
     }

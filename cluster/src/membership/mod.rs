@@ -1,12 +1,14 @@
-//! This node among others: how it reaches them (`peers`), what it answers them (`port`), how it finds
-//! a cluster and how a cluster takes it in (`join`, `seeds`). Never decides where databases lie.
+//! This node among others: how it reaches them (`peers`), where it listens to them (`door`), what it
+//! answers them (`port`), how it finds a cluster and how a cluster takes it in (`join`, `seeds`). Never decides where databases lie.
 
+mod door;
 mod join;
 mod peers;
 mod port;
 mod seeds;
 mod talk;
 
+pub(crate) use door::{Door, Whereabouts};
 pub(crate) use join::{find_group, invite};
 pub(crate) use peers::Peers;
 pub(crate) use port::Port;

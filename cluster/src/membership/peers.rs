@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use super::talk;
 use crate::Error;
@@ -17,23 +17,33 @@ use crate::raft::{self, CallError, Calling, NodeId, Transport};
 /// See the module.
 pub(crate) struct Peers {
     /// None for a node that nobody can reach and that reaches nobody.
-    settings: Option<Arc<MeshSettings>>,
+    settings: RwLock<Option<Arc<MeshSettings>>>,
     known: Mutex<HashMap<NodeId, Peer>>,
 }
 
 impl Peers {
     pub(crate) fn new(settings: Option<Arc<MeshSettings>>) -> Peers {
-        Peers { settings, known: Mutex::default() }
+        Peers { settings: RwLock::new(settings), known: Mutex::default() }
+    }
+
+    /// From now on others are reached in another way.
+    pub(crate) fn reset(&self, settings: Arc<MeshSettings>) {
+        *self.settings.write() = Some(settings);
+        self.known.lock().clear();
+    }
+
+    fn settings(&self) -> Option<Arc<MeshSettings>> {
+        self.settings.read().clone()
     }
 
     /// A node that belongs to the cluster, at its address.
     pub(crate) fn get(&self, id: NodeId, address: &str) -> Option<Peer> {
-        let settings = self.settings.as_ref().filter(|_| !address.is_empty())?;
+        let settings = self.settings().filter(|_| !address.is_empty())?;
         let mut known = self.known.lock();
         match known.get(&id) {
             Some(peer) if peer.address() == address => Some(peer.clone()),
             _ => {
-                let peer = Peer::new(address.to_owned(), settings.clone());
+                let peer = Peer::new(address.to_owned(), settings);
                 known.insert(id, peer.clone());
                 Some(peer)
             }
@@ -42,11 +52,11 @@ impl Peers {
 
     /// A node that may not belong to the cluster.
     pub(crate) fn stranger(&self, address: &str) -> Result<Peer, Error> {
-        let settings = self.settings.as_ref().ok_or_else(|| {
+        let settings = self.settings().ok_or_else(|| {
             let reason = "This node has no cluster secret, so it cannot reach others.";
             Error::BadRequest(reason.into())
         })?;
-        Ok(Peer::new(address.to_owned(), settings.clone()))
+        Ok(Peer::new(address.to_owned(), settings))
     }
 
     /// Connects to all members but this node, and forgets the others; whether anything changed.

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use bytes::Bytes;
 
+use super::Whereabouts;
 use super::join::admit;
 use super::talk::{Answer, Ask, Message};
 use crate::Error;
@@ -16,15 +17,15 @@ use crate::steps::uninterrupted;
 /// See the module.
 #[derive(Default)]
 pub(crate) struct Port {
-    known: OnceLock<(Arc<Book>, Member)>,
+    known: OnceLock<(Arc<Book>, Arc<Whereabouts>)>,
     node: OnceLock<Weak<Node>>,
 }
 
 impl Port {
     /// From now on it answers for this book.
-    pub(crate) fn open(&self, book: Arc<Book>, member: Member) {
+    pub(crate) fn open(&self, book: Arc<Book>, me: Arc<Whereabouts>) {
         // Set once, at the start.
-        let _ = self.known.set((book, member));
+        let _ = self.known.set((book, me));
     }
 
     /// From now on there is a node that serves databases.
@@ -33,18 +34,19 @@ impl Port {
     }
 
     async fn answer(&self, message: Bytes) -> Result<Bytes, Error> {
-        let (book, member) = self.known.get().ok_or(Error::Closing)?;
+        let (book, me) = self.known.get().ok_or(Error::Closing)?;
         match Message::decode(message)? {
             Message::Raft(message) => Ok(book.store().answer(message).await),
-            Message::Ask(ask) => Ok(self.tell(book, member, ask).await?.encode()),
+            Message::Ask(ask) => Ok(self.tell(book, me.now(), ask).await?.encode()),
         }
     }
 
-    async fn tell(&self, book: &Book, member: &Member, ask: Ask) -> Result<Answer, Error> {
+    async fn tell(&self, book: &Book, member: Arc<Member>, ask: Ask) -> Result<Answer, Error> {
         match ask {
             Ask::Who => {
                 let store = book.store();
-                Ok(Answer::Who { id: store.id(), member: member.clone(), group: store.group() })
+                let (id, group) = (store.id(), store.group());
+                Ok(Answer::Who { id, member: (*member).clone(), group })
             }
             Ask::Join { id, member } => {
                 admit(book, id, &member).await?;

@@ -24,6 +24,11 @@ impl Secret {
         if text.is_empty() { Err(NoSecret) } else { Ok(Secret(text.as_bytes().into())) }
     }
 
+    /// Whether two secrets are the same.
+    pub(crate) fn is(&self, other: &Secret) -> bool {
+        same(&self.0, &other.0)
+    }
+
     /// A code over parts that only who knows the secret can make. The parts are set off from each
     /// other by their lengths, so that no two lists of parts have the same code.
     pub(crate) fn code(&self, parts: &[&[u8]]) -> [u8; 32] {

@@ -39,7 +39,7 @@ async fn open(
 ) -> Result<(Cluster, Engine), Error> {
     let storage = Arc::new(RealStorage::open(data).unwrap());
     let engine = Engine::open(storage, Options::default()).unwrap();
-    let mut mesh = MeshHome::new(listen, Secret::new("monster").unwrap());
+    let mut mesh = MeshHome::new(listen, Some(Secret::new("monster").unwrap()));
     mesh.seeds = seeds.to_vec();
     mesh.raft = Timing { election: Duration::from_millis(500), ..Timing::default() };
     let home = Home { data: data.to_owned(), zone: None, mesh: Some(mesh) };

@@ -23,6 +23,7 @@ pub mod attachment_write;
 pub mod bulk_docs;
 pub mod bulk_get;
 pub mod changes;
+pub mod cluster_setup;
 pub mod copy;
 pub mod database;
 pub mod db_updates;
@@ -35,6 +36,7 @@ pub mod follow;
 pub mod form;
 pub mod lists;
 pub mod node;
+pub mod node_docs;
 pub mod parts;
 pub mod play;
 pub mod purge;
@@ -84,6 +86,8 @@ async fn on_server(
         (S::Uuids, M::Get) => lists::uuids(ctx).await,
         (S::DbUpdates, M::Get) => db_updates::get(ctx).await,
         (S::Membership, M::Get) => lists::membership(ctx).await,
+        (S::ClusterSetup, M::Get) => cluster_setup::state(ctx).await,
+        (S::ClusterSetup, M::Post) => cluster_setup::act(ctx).await,
         (S::Session, M::Get) => session::get(ctx).await,
         (S::Session, M::Post) => session::post(ctx).await,
         (S::Session, M::Delete) => session::delete(ctx).await,

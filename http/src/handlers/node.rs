@@ -1,10 +1,12 @@
-//! `/_node/{node}` and `/_node/{node}/_config/…`: the configuration, for administrators.
+//! `/_node/{node}` and `/_node/{node}/_config/…`: the configuration, for administrators. What lies
+//! under `_nodes` and `_dbs` is in `node_docs`.
 
 use http::StatusCode;
 use serde_json::Value;
 
 use crate::context::Ctx;
 use crate::error::Error;
+use crate::handlers::node_docs;
 use crate::reply::{Reply, push_string};
 use crate::route::Method;
 
@@ -46,6 +48,8 @@ pub async fn any(ctx: &mut Ctx, path: Vec<String>) -> Result<Reply, Error> {
             Method::Delete => delete(ctx, section, key).await,
             _ => Err(Error::MethodNotAllowed("GET,PUT,DELETE")),
         },
+        ["_nodes", path @ ..] => node_docs::nodes(ctx, path).await,
+        ["_dbs", path @ ..] => node_docs::dbs(ctx, path).await,
         _ => Err(Error::missing()),
     }
 }

@@ -47,6 +47,7 @@ fn server_routes() {
         ("/_session", S::Session),
         ("/_db_updates", S::DbUpdates),
         ("/_membership", S::Membership),
+        ("/_cluster_setup", S::ClusterSetup),
         ("/_node/_local/_config", S::Node(vec!["_local".to_owned(), "_config".to_owned()])),
         ("/_replicate", S::Unbuilt),
     ];
