@@ -76,7 +76,7 @@ pub async fn dbs(ctx: &mut Ctx, path: &[&str]) -> Result<Reply, Error> {
                 all.values().map(|meta| (meta.name.as_str().to_owned(), shards(ctx, meta).1));
             Ok(all_docs(rows.collect()))
         }
-        (Method::Get, [name @ ..]) => {
+        (Method::Get, name) => {
             let meta = all.get(&DbName::trusted(&name.join("/")));
             let (doc, rev) = shards(ctx, meta.ok_or_else(Error::missing)?);
             Ok(Reply::json(StatusCode::OK, doc.to_string()).header(ETAG, &format!("\"{rev}\"")))
