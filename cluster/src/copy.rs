@@ -17,6 +17,7 @@ use crate::shard::changes::ChangeScan;
 use crate::shard::rows::RowScan;
 use crate::shard::state::ShardState;
 use crate::streams::{ChangeStream, RowStream};
+use crate::sync::ask::{Answer, Ask};
 
 /// A copy of a shard.
 #[derive(Clone)]
@@ -171,6 +172,11 @@ impl ShardCopy {
     /// Begins to compact, remembering so many generations of each branch.
     pub(crate) async fn compact(&self, revs_limit: u32) -> Result<(), Error> {
         ask!(self, copy => copy.compact(revs_limit).await)
+    }
+
+    /// Asks on behalf of another copy that wants to become equal.
+    pub(crate) async fn sync(&self, ask: Ask) -> Result<Answer, Error> {
+        ask!(self, copy => copy.sync(ask).await)
     }
 
     /// Begins to take an attachment in.

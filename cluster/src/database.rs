@@ -11,6 +11,9 @@ use crate::copy::ShardCopy;
 use crate::ring::Ring;
 use crate::{DbMeta, Error};
 
+/// Who is told of copies that did not do what they were asked to.
+pub(crate) type Lacking = Arc<dyn Fn(&ShardCopy) + Send + Sync>;
+
 /// See the module.
 pub(crate) struct Database {
     meta: RwLock<Arc<DbMeta>>,
@@ -20,6 +23,7 @@ pub(crate) struct Database {
     /// Names these copies in sequences.
     copy_id: u64,
     deleted: AtomicBool,
+    lacking: Lacking,
 }
 
 impl Database {
@@ -27,7 +31,17 @@ impl Database {
     pub(crate) fn new(meta: Arc<DbMeta>, shards: Vec<Vec<ShardCopy>>, copy_id: u64) -> Database {
         let ring = Ring::new(meta.q, meta.partitioned);
         let (meta, deleted) = (RwLock::new(meta), AtomicBool::new(false));
-        Database { meta, ring, shards, copy_id, deleted }
+        Database { meta, ring, shards, copy_id, deleted, lacking: Arc::new(|_| {}) }
+    }
+
+    /// The same, and somebody sees to copies that did not do what they were asked to.
+    pub(crate) fn healed_by(self, lacking: Lacking) -> Database {
+        Database { lacking, ..self }
+    }
+
+    /// Who is told of copies that did not do what they were asked to.
+    pub(crate) fn lacking(&self) -> &Lacking {
+        &self.lacking
     }
 
     /// Names these copies in sequences: an earlier database of this name had other ones.

@@ -16,6 +16,7 @@ mod db;
 pub mod docs;
 mod durable;
 mod error;
+mod heal;
 pub mod info;
 mod join;
 mod local;
@@ -31,6 +32,7 @@ mod shard;
 mod station;
 mod steps;
 mod streams;
+mod sync;
 #[cfg(test)]
 mod tests;
 mod updates;

@@ -23,6 +23,8 @@ use crate::shard::state::{self, ShardState};
 use crate::shard::{Fault, open, revs, rows};
 use crate::steps::blocking;
 use crate::streams::{ChangeStream, RowStream};
+use crate::sync::answer::answer;
+use crate::sync::ask::{Answer, Ask};
 
 /// Documents that an async thread may look at in one go.
 pub(crate) const QUICK: usize = 64;
@@ -39,6 +41,16 @@ pub(crate) struct LocalCopy {
 impl LocalCopy {
     pub(crate) fn new(engine: Engine, id: ShardId, patience: Duration) -> LocalCopy {
         LocalCopy { engine, id, patience }
+    }
+
+    /// Its name at the engine.
+    pub(crate) fn id(&self) -> &ShardId {
+        &self.id
+    }
+
+    /// The engine that has it.
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     /// Makes the shard; durable when it returns.
@@ -184,6 +196,12 @@ impl LocalCopy {
         Ok(())
     }
 
+    /// Answers to another copy that wants to become equal.
+    pub(crate) async fn sync(&self, ask: Ask) -> Result<Answer, Error> {
+        let documents = if matches!(ask, Ask::Head) { 1 } else { usize::MAX };
+        self.read(documents, move |snapshot| answer(snapshot, &ask)).await
+    }
+
     /// Begins to take an attachment in.
     pub(crate) async fn upload(&self, options: UploadOptions) -> Result<Lane, Error> {
         Ok(Lane::new(&self.shard().await?, options))
@@ -212,7 +230,7 @@ impl LocalCopy {
 
     /// Asks about so many documents: at once if everything needed is in memory, otherwise on a
     /// thread that may block.
-    async fn read<R: Send + 'static>(
+    pub(crate) async fn read<R: Send + 'static>(
         &self,
         documents: usize,
         ask: impl Fn(&Snapshot) -> Result<R, Fault> + Send + 'static,

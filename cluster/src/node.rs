@@ -19,6 +19,7 @@ use crate::catalogue::{
 use crate::commits::Commits;
 use crate::copy::ShardCopy;
 use crate::database::Database;
+use crate::heal::{self, Hints};
 use crate::local::LocalCopy;
 use crate::membership::Peers;
 use crate::mesh::{RemoteCopy, Secret};
@@ -26,6 +27,7 @@ use crate::raft::{MetaStore, NodeId};
 use crate::rows::Namespace;
 use crate::station::Station;
 use crate::steps::blocking;
+use crate::sync::scheduler::{Scheduler, Timing};
 use crate::updates::{self, Event, Updates};
 use crate::{DbMeta, Error, Home, Settings, ShardPlace};
 
@@ -55,6 +57,9 @@ pub(crate) struct Node {
     updates: Arc<Updates>,
     common: watch::Sender<Arc<CommonSettings>>,
     background: Arc<Semaphore>,
+    scheduler: Scheduler,
+    hints: Hints,
+    me: Weak<Node>,
 }
 
 /// Databases that are in use or were so lately.
@@ -84,7 +89,12 @@ impl Node {
         let (updates, doorbell) = Updates::new();
         updates.set_wanted(all.contains_key(&DbName::trusted(updates::DATABASE)));
         let (commits, updates) = (Arc::new(Commits::default()), Arc::new(updates));
-        let node = Arc::new(Node {
+        let (hints, telling) = Hints::new();
+        tokio::spawn(telling);
+        let node = Arc::new_cyclic(|node| Node {
+            scheduler: Scheduler::start(heal::places(node), Timing::default()),
+            hints,
+            me: node.clone(),
             background: Arc::new(Semaphore::new(settings.background_edits)),
             engine,
             settings,
@@ -98,10 +108,19 @@ impl Node {
             updates: updates.clone(),
             common: watch::Sender::default(),
         });
-        node.engine.on_commit(Box::new(move |id, _| committed(&commits, &updates, id)));
+        let ear = node.scheduler.ear();
+        node.engine.on_commit(Box::new(move |id, _| {
+            ear.committed(id);
+            committed(&commits, &updates, id);
+        }));
+        let here = Arc::downgrade(&node);
+        node.peers().on_meeting(move |other| {
+            here.upgrade().iter().for_each(|node| heal::met(node, other));
+        });
         tokio::spawn(updates::write(Arc::downgrade(&node), doorbell));
         node.meet();
         node.learn_settings();
+        node.scheduler.map_changed();
         node.begin(&store, revision);
         node.station.serve(Arc::downgrade(&node)).await?;
         Ok(node)
@@ -118,6 +137,7 @@ impl Node {
         if self.station.peers.keep(self.id, &self.members()) {
             // The next request looks for the copies where they are now.
             self.used.lock().retire();
+            self.scheduler.map_changed();
         }
     }
 
@@ -231,6 +251,16 @@ impl Node {
         Ok(())
     }
 
+    /// Who makes this node's copies equal to others.
+    pub(crate) fn scheduler(&self) -> &Scheduler {
+        &self.scheduler
+    }
+
+    /// What other nodes' copies lack.
+    pub(crate) fn hints(&self) -> &Hints {
+        &self.hints
+    }
+
     /// Edits that may go on in the background.
     pub(crate) fn background(&self) -> &Arc<Semaphore> {
         &self.background
@@ -261,7 +291,12 @@ impl Node {
             return Ok(database.clone());
         }
         let (copies, copy_id) = (self.copies(&meta)?, self.copy_id(&meta));
-        let database = Arc::new(Database::new(meta, copies, copy_id));
+        let me = self.me.clone();
+        let lacking = move |copy: &ShardCopy| {
+            me.upgrade().iter().for_each(|node| node.lacks(copy));
+        };
+        let database = Database::new(meta, copies, copy_id).healed_by(Arc::new(lacking));
+        let database = Arc::new(database);
         used.databases.insert(name.clone(), database.clone());
         used.sweep();
         Ok(database)
@@ -375,6 +410,7 @@ impl Node {
     pub(crate) async fn close(&self) -> Result<(), Error> {
         let all = u32::try_from(self.settings.background_edits).unwrap_or(u32::MAX);
         let _idle = self.background.acquire_many(all).await;
+        self.scheduler.stop();
         let engine = self.engine.clone();
         let parted = self.station.close().await;
         blocking(move || Ok(engine.close()?)).await.and(parted)

@@ -62,6 +62,7 @@ async fn take(node: &Node, update: &Update) {
     let shown = plan.made.into_iter().chain(plan.changed).chain(plan.moved);
     shown.for_each(|meta| node.publish(meta));
     moved.iter().for_each(|name| node.retire(name));
+    node.scheduler().map_changed();
 }
 
 /// Makes the shards of databases that a crash or a failing disk kept from being made.

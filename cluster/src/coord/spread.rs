@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use crate::Error;
 use crate::attachment::is_held;
 use crate::copy::{Home, ShardCopy};
+use crate::database::Lacking;
 use crate::durable::Durable;
 use crate::quorum::acks::{Acked, Acks};
 use crate::steps::uninterrupted;
@@ -18,6 +19,7 @@ pub(super) async fn send(
     copies: &[ShardCopy],
     batch: Batch,
     wanted: usize,
+    lacking: &Lacking,
 ) -> Result<Vec<Acked>, Error> {
     if batch.writes.is_empty() {
         return Ok(Vec::new());
@@ -28,15 +30,15 @@ pub(super) async fn send(
         return acks.verdict();
     }
     // What one copy has shall come to the others, though the client may be gone.
-    let copies = copies.to_vec();
+    let (copies, lacking) = (copies.to_vec(), lacking.clone());
     uninterrupted(async move {
         let interactive = |write: &Write| matches!(write, Write::Interactive(_));
         if batch.writes.iter().any(interactive) {
-            lead(&copies, batch, wanted).await
+            lead(&copies, batch, wanted, lacking).await
         } else {
             let acks = Acks::new(batch.writes.len(), wanted);
             let writes = Share::all(&batch);
-            let replies = Replies::new(copies.len());
+            let replies = Replies::new(copies.len(), lacking);
             copies.into_iter().for_each(|copy| replies.ask(copy, &batch, &writes));
             replies.gather(acks).await
         }
@@ -49,17 +51,27 @@ fn placed(outcomes: Vec<Outcome>) -> Vec<(usize, Outcome)> {
 }
 
 /// Lets one copy decide and the others follow.
-async fn lead(copies: &[ShardCopy], batch: Batch, wanted: usize) -> Result<Vec<Acked>, Error> {
+async fn lead(
+    copies: &[ShardCopy],
+    batch: Batch,
+    wanted: usize,
+    lacking: Lacking,
+) -> Result<Vec<Acked>, Error> {
     let Led { by, decision, durable, failed } = decide(copies, &batch).await?;
     let Decision { outcomes, made } = decision;
     let share = Share::following(&batch, &outcomes, made);
     let mut acks = Acks::decided(outcomes, wanted);
-    let replies = Replies::new(copies.len());
-    replies.promise(durable);
+    let replies = Replies::new(copies.len(), lacking);
+    if let Some(copy) = copies.get(by) {
+        replies.promise(copy.clone(), durable);
+    }
     for (number, copy) in copies.iter().enumerate() {
         match failed.iter().find(|(other, _)| *other == number) {
             _ if number == by || share.0.is_empty() => {}
-            Some((_, error)) => acks.reply(Err(error.clone())),
+            Some((_, error)) => {
+                replies.missed(copy, error);
+                acks.reply(Err(error.clone()));
+            }
             None => replies.ask(copy.clone(), &batch, &share),
         }
     }
@@ -106,6 +118,10 @@ fn has_uploads(write: &Write, home: &Home) -> bool {
     })
 }
 
+fn is_refusal(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Failed(_))
+}
+
 /// Writes that a copy is to carry out, with their places in the batch.
 struct Share(Vec<(usize, Write)>);
 
@@ -122,7 +138,7 @@ impl Share {
     ) -> Share {
         let decided = batch.writes.iter().zip(outcomes).zip(made).enumerate();
         let follow = decided.filter_map(|(place, ((write, outcome), made))| match (write, made) {
-            _ if matches!(outcome, Outcome::Failed(_)) => None,
+            _ if is_refusal(outcome) => None,
             (Write::Interactive(edit), Some(made)) => {
                 Some((place, Write::Replicated(made.replicated(edit.clone()))))
             }
@@ -143,19 +159,36 @@ enum Reply {
 struct Replies {
     tell: mpsc::Sender<Result<Reply, Error>>,
     told: mpsc::Receiver<Result<Reply, Error>>,
+    lacking: Lacking,
+}
+
+/// Whether a copy that failed so is to be told: one that cannot be reached asks by itself when it
+/// can again.
+fn is_to_hear(error: &Error) -> bool {
+    !matches!(error, Error::Unreachable(_) | Error::DatabaseMissing)
 }
 
 impl Replies {
-    fn new(copies: usize) -> Replies {
+    fn new(copies: usize, lacking: Lacking) -> Replies {
         let (tell, told) = mpsc::channel(copies.max(1));
-        Replies { tell, told }
+        Replies { tell, told, lacking }
+    }
+
+    /// A copy could not do its part.
+    fn missed(&self, copy: &ShardCopy, error: &Error) {
+        if is_to_hear(error) {
+            (self.lacking)(copy);
+        }
     }
 
     /// Waits for a decision to become durable.
-    fn promise(&self, durable: Durable) {
-        let tell = self.tell.clone();
+    fn promise(&self, copy: ShardCopy, durable: Durable) {
+        let (tell, lacking) = (self.tell.clone(), self.lacking.clone());
         tokio::spawn(async move {
             let done = durable.wait().await.map(|()| Reply::Durable);
+            if done.as_ref().is_err_and(is_to_hear) {
+                lacking(&copy);
+            }
             // There is room for a reply of each copy.
             let _ = tell.try_send(done);
         });
@@ -163,15 +196,23 @@ impl Replies {
 
     /// Has a copy carry out its share, less what was not uploaded to it.
     fn ask(&self, copy: ShardCopy, batch: &Batch, share: &Share) {
-        let tell = self.tell.clone();
+        let (tell, lacking) = (self.tell.clone(), self.lacking.clone());
         let home = copy.home();
         let able = share.0.iter().filter(|(_, write)| has_uploads(write, &home));
         let (places, writes): (Vec<usize>, Vec<Write>) = able.cloned().unzip();
+        let whole = writes.len() == share.0.len();
         let batch = Batch { writes, ..*batch };
         tokio::spawn(async move {
             let outcomes = copy.write(batch).await;
-            if let Err(error) = &outcomes {
-                tracing::debug!(?home, %error, "a copy did not take a write");
+            let lacks = match &outcomes {
+                Ok(outcomes) => !whole || outcomes.iter().any(is_refusal),
+                Err(error) => {
+                    tracing::debug!(?home, %error, "a copy did not take a write");
+                    is_to_hear(error)
+                }
+            };
+            if lacks {
+                lacking(&copy);
             }
             let reply = |outcomes| Reply::Outcomes(places.into_iter().zip(outcomes).collect());
             let _ = tell.try_send(outcomes.map(reply));
@@ -180,7 +221,7 @@ impl Replies {
 
     /// Waits until the client can be told.
     async fn gather(self, mut acks: Acks) -> Result<Vec<Acked>, Error> {
-        let Replies { tell, mut told } = self;
+        let Replies { tell, mut told, .. } = self;
         drop(tell);
         while !acks.is_certain() {
             match told.recv().await {

@@ -150,10 +150,11 @@ async fn write_part(
         revs_limit: meta.revs_limit,
         purge_infos_limit: meta.purged_infos_limit,
         partition_limit: options.max_partition_size.filter(|_| meta.partitioned),
+        purges_known: None,
     };
     let wanted =
         options.w.map_or(majority(copies.len()), |w| usize::try_from(w).unwrap_or(usize::MAX));
-    let mut results = spread::send(copies, batch, wanted).await?;
+    let mut results = spread::send(copies, batch, wanted, database.lacking()).await?;
     for (place, error) in refused {
         results.insert(place.min(results.len()), (Ok(Outcome::Failed(error)), false));
     }

@@ -9,8 +9,9 @@ mod seeds;
 mod talk;
 
 pub(crate) use door::{Door, Whereabouts};
-pub(crate) use join::{find_group, invite};
+pub(crate) use join::{ask, find_group, invite};
 pub(crate) use peers::Peers;
 pub(crate) use port::Port;
 pub use seeds::BadSeed;
 pub(crate) use seeds::{Seed, host_of};
+pub(crate) use talk::Ask;

@@ -2,16 +2,18 @@
 //! and kept as long as the node belongs to the cluster. Also Raft's way to them.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
+use tokio::sync::watch;
+use tokio::time::sleep;
 
 use super::talk;
 use crate::Error;
 use crate::catalogue::Member;
-use crate::mesh::{Liveness, MeshSettings, Peer, RaftCall};
+use crate::mesh::{Liveness, MeshSettings, Peer, RaftCall, WeakPeer};
 use crate::raft::{self, CallError, Calling, NodeId, Transport};
 
 /// See the module.
@@ -19,11 +21,20 @@ pub(crate) struct Peers {
     /// None for a node that nobody can reach and that reaches nobody.
     settings: RwLock<Option<Arc<MeshSettings>>>,
     known: Mutex<HashMap<NodeId, Peer>>,
+    /// Told of every node that can be reached again, or for the first time.
+    met: Met,
 }
+
+type Met = Arc<OnceLock<Box<dyn Fn(NodeId) + Send + Sync>>>;
+
+/// Between two looks whether a node that was reached stays there.
+const LOOK: Duration = Duration::from_millis(100);
+/// After so many looks it is given up, until it is reached again.
+const LOOKS: usize = 100;
 
 impl Peers {
     pub(crate) fn new(settings: Option<Arc<MeshSettings>>) -> Peers {
-        Peers { settings: RwLock::new(settings), known: Mutex::default() }
+        Peers { settings: RwLock::new(settings), known: Mutex::default(), met: Arc::default() }
     }
 
     /// From now on others are reached in another way.
@@ -36,6 +47,11 @@ impl Peers {
         self.settings.read().clone()
     }
 
+    /// Has somebody told of every node that can be reached again, or for the first time. Once.
+    pub(crate) fn on_meeting(&self, tell: impl Fn(NodeId) + Send + Sync + 'static) {
+        let _ = self.met.set(Box::new(tell));
+    }
+
     /// A node that belongs to the cluster, at its address.
     pub(crate) fn get(&self, id: NodeId, address: &str) -> Option<Peer> {
         let settings = self.settings().filter(|_| !address.is_empty())?;
@@ -44,6 +60,7 @@ impl Peers {
             Some(peer) if peer.address() == address => Some(peer.clone()),
             _ => {
                 let peer = Peer::new(address.to_owned(), settings);
+                tokio::spawn(tell(id, peer.downgrade(), peer.meetings(), self.met.clone()));
                 known.insert(id, peer.clone());
                 Some(peer)
             }
@@ -73,9 +90,29 @@ impl Peers {
         addresses() != before
     }
 
+    /// A node that this one knows.
+    pub(crate) fn known(&self, id: NodeId) -> Option<Peer> {
+        self.known.lock().get(&id).cloned()
+    }
+
     /// Whether a node seems to live.
     pub(crate) fn is_live(&self, id: NodeId) -> bool {
         self.known.lock().get(&id).is_some_and(|peer| peer.liveness() == Liveness::Up)
+    }
+}
+
+/// Tells of a node whenever it can be reached anew, as long as somebody has the peer.
+async fn tell(id: NodeId, peer: WeakPeer, mut meetings: watch::Receiver<u64>, met: Met) {
+    while meetings.changed().await.is_ok() {
+        for _ in 0..LOOKS {
+            let Some(peer) = peer.upgrade() else { return };
+            if peer.liveness() == Liveness::Up {
+                met.get().into_iter().for_each(|tell| tell(id));
+                break;
+            }
+            drop(peer);
+            sleep(LOOK).await;
+        }
     }
 }
 

@@ -33,6 +33,10 @@ impl Port {
         let _ = self.node.set(node);
     }
 
+    fn serving(&self) -> Result<Arc<Node>, Error> {
+        self.node.get().and_then(Weak::upgrade).ok_or(Error::Closing)
+    }
+
     async fn answer(&self, message: Bytes) -> Result<Bytes, Error> {
         let (book, me) = self.known.get().ok_or(Error::Closing)?;
         match Message::decode(message)? {
@@ -60,8 +64,16 @@ impl Port {
                 }
                 Ok(Answer::Done)
             }
+            Ask::Met { node } => {
+                self.serving()?.scheduler().peer_up(node);
+                Ok(Answer::Done)
+            }
+            Ask::Behind { shards } => {
+                self.serving()?.hear_of(&shards);
+                Ok(Answer::Done)
+            }
             Ask::Yield => {
-                let node = self.node.get().and_then(Weak::upgrade).ok_or(Error::Closing)?;
+                let node = self.serving()?;
                 uninterrupted(async move { node.give_up().await }).await?;
                 Ok(Answer::Done)
             }

@@ -1,4 +1,4 @@
-//! What nodes ask each other about membership, and its bytes. Raft's own messages travel beside it,
+//! What nodes ask each other about membership and tell each other of their copies, and its bytes. Raft's own messages travel beside it,
 //! told apart by their first byte. Pure.
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -21,6 +21,10 @@ pub(crate) enum Ask {
     Join { id: NodeId, member: Member },
     /// Leave your cluster of one, to be taken in by another.
     Yield,
+    /// This node can reach you again; it may have what you lack.
+    Met { node: NodeId },
+    /// Your copies of these shards lack something that others have.
+    Behind { shards: Vec<String> },
 }
 
 /// What is answered.

@@ -28,6 +28,7 @@ pub use detector::Liveness;
 pub(crate) use handshake::is_itself;
 pub use handshake::{NodeIdentity, VERSIONS, Versions};
 pub use peer::Peer;
+pub(crate) use peer::WeakPeer;
 pub use raft::{RaftAnswer, RaftCall, RaftPieces, RaftPort};
 pub(crate) use remote::{RemoteCopy, RemoteDurable};
 pub(crate) use remote_feeds::{RemoteChanges, RemoteRows};

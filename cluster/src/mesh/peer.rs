@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tonic::codegen::InterceptedService;
 use tonic::metadata::MetadataValue;
@@ -52,6 +52,8 @@ struct Inner {
     streams: Arc<Semaphore>,
     /// Tells those who wait for an answer that there will be none.
     fell: Notify,
+    /// The number of the newest connection.
+    met: watch::Sender<u64>,
 }
 
 /// The connection, or when to try again.
@@ -142,11 +144,17 @@ impl Peer {
             calls: Arc::new(Semaphore::new(settings.calls_max)),
             streams: Arc::new(Semaphore::new(settings.calls_max)),
             fell: Notify::new(),
+            met: watch::Sender::new(0),
             settings,
         };
         let inner = Arc::new(inner);
-        tokio::spawn(watch(Arc::downgrade(&inner)));
+        tokio::spawn(keep_asking(Arc::downgrade(&inner)));
         Peer(inner)
+    }
+
+    /// The same for somebody who does not keep it.
+    pub(crate) fn downgrade(&self) -> WeakPeer {
+        WeakPeer(Arc::downgrade(&self.0))
     }
 
     /// Where it is called.
@@ -159,6 +167,12 @@ impl Peer {
     #[must_use]
     pub fn liveness(&self) -> Liveness {
         self.0.detector.lock().liveness()
+    }
+
+    /// Sees a change whenever there is a new connection, after which it may not be up yet; closed
+    /// when nobody has the peer any more.
+    pub(crate) fn meetings(&self) -> watch::Receiver<u64> {
+        self.0.met.subscribe()
     }
 
     /// Who it said that it is, and the version spoken with it, while there is a connection.
@@ -188,6 +202,15 @@ impl Peer {
         let permit = self.0.streams.clone().try_acquire_owned().map_err(|_| Error::Overloaded)?;
         let (number, response) = self.0.ask(ask).await?;
         Ok((response.into_inner(), Thread { peer: self.clone(), number, _permit: permit }))
+    }
+}
+
+/// A peer that is forgotten when nobody else has it.
+pub(crate) struct WeakPeer(Weak<Inner>);
+
+impl WeakPeer {
+    pub(crate) fn upgrade(&self) -> Option<Peer> {
+        self.0.upgrade().map(Peer)
     }
 }
 
@@ -325,6 +348,7 @@ impl Inner {
                 link.session = Some(session.clone());
                 link.backoff.succeeded();
                 link.not_before = None;
+                self.met.send_replace(session.number);
                 Ok(session)
             }
             Err(error) => {
@@ -387,7 +411,7 @@ impl Inner {
 }
 
 /// Pings a peer for as long as somebody has it; sooner again after a beat that was missed.
-async fn watch(inner: Weak<Inner>) {
+async fn keep_asking(inner: Weak<Inner>) {
     loop {
         let Some(inner) = inner.upgrade() else { return };
         inner.ping().await;

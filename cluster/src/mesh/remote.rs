@@ -18,6 +18,7 @@ use crate::shard::changes::ChangeScan;
 use crate::shard::rows::RowScan;
 use crate::shard::state::ShardState;
 use crate::streams::{ChangeStream, RowStream};
+use crate::sync::ask::{Answer, Ask};
 
 /// A copy of a shard on another node.
 #[derive(Clone)]
@@ -37,6 +38,16 @@ macro_rules! call {
 impl RemoteCopy {
     pub(crate) fn new(peer: Peer, id: ShardId) -> RemoteCopy {
         RemoteCopy { peer, id }
+    }
+
+    /// The node that has it.
+    pub(crate) fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// Its name.
+    pub(crate) fn id(&self) -> &ShardId {
+        &self.id
     }
 
     pub(super) fn shard(&self) -> String {
@@ -153,6 +164,10 @@ impl RemoteCopy {
 
     pub(crate) fn changes(&self, scan: ChangeScan, first: usize) -> ChangeStream {
         ChangeStream::remote(RemoteChanges::new(self.clone(), scan), first)
+    }
+
+    pub(crate) async fn sync(&self, ask: Ask) -> Result<Answer, Error> {
+        call!(self.sync(wire::SyncAsk::new(self.shard(), &ask)))?.try_into()
     }
 
     pub(crate) async fn state(&self) -> Result<ShardState, Error> {

@@ -159,6 +159,13 @@ impl Shards for ShardService {
         answer(purged.map(|purged| wire::PurgedAnswer { purged: each(&purged) }))
     }
 
+    async fn sync(&self, request: Request<wire::SyncAsk>) -> Answer<wire::SyncAnswer> {
+        let ask = request.into_inner();
+        let copy = self.copy(&ask.shard)?;
+        let ask = ask.ask().map_err(status_of)?;
+        answer(copy.sync(ask).await.map(|answer| wire::SyncAnswer::from(&answer)))
+    }
+
     async fn rows_of(&self, request: Request<wire::RowsOfAsk>) -> Answer<wire::RowsOfAnswer> {
         let wire::RowsOfAsk { shard, keys, include_docs, conflicts } = request.into_inner();
         let keys = keys.iter().map(|key| DocId::trusted(key)).collect();

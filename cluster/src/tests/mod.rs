@@ -3,7 +3,9 @@
 mod changes;
 mod databases;
 mod documents;
+mod healing;
 mod joining;
+mod nodes;
 mod rows;
 
 use std::path::Path;

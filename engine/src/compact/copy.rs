@@ -12,11 +12,11 @@ use settee_model::docinfo::DocInfo;
 
 use super::live::NumberSet;
 use crate::Error;
-use crate::codec::{Malformed, change, chunk, docinfo, record};
+use crate::codec::{Malformed, change, chunk, docinfo, local, record};
 use crate::page::{PageWriter, Pages};
-use crate::shard::CHUNK_KIND;
 use crate::shard::state::{PerTree, SPECS, State, Trees};
 use crate::shard::store::Store;
+use crate::shard::{CHUNK_KIND, PURGES_DONE};
 use crate::tree::{Builder, Change, Checkpoint, Direction, Entry, Spec, Tree};
 
 /// Told how much was done; may wait, and may end the work.
@@ -234,10 +234,18 @@ impl Packing<'_, '_> {
     fn oldest_purge(&self) -> Result<Option<Bytes>, Error> {
         let tree = &self.from.trees.purges;
         let limit = self.from.counters.purge_infos_limit.max(1);
-        match tree.count().checked_sub(limit) {
-            Some(excess @ 1..) => tree.key_at(&self.pages, excess),
-            _ => Ok(None),
-        }
+        let beyond = match tree.count().checked_sub(limit) {
+            Some(excess @ 1..) => tree.key_at(&self.pages, excess)?,
+            _ => None,
+        };
+        let key = local::property_key(PURGES_DONE);
+        let done = self.from.trees.local.get(&self.pages, &key)?;
+        let needed = done.and_then(|done| change::decode_key(&done).ok());
+        let needed = needed.map(|done| change::key(done.saturating_add(1)));
+        Ok(beyond.map(|beyond| match needed {
+            Some(needed) if needed[..] < beyond[..] => Bytes::copy_from_slice(&needed),
+            _ => beyond,
+        }))
     }
 
     fn pack_tree(

@@ -7,6 +7,7 @@ use settee_model::edit::EditError;
 use settee_model::rev::{Rev, RevPath};
 
 use crate::Error;
+use crate::codec::local::LocalDoc;
 use crate::codec::purge::PurgeRequest;
 
 /// Writes that are decided together, in the order of document ids as CouchDB has it (the order of
@@ -21,13 +22,23 @@ pub struct Batch {
     pub purge_infos_limit: u32,
     /// Bytes of content from which on a partition takes no more from interactive edits.
     pub partition_limit: Option<u64>,
+    /// Number of the last purge that whoever made the batch has taken into account. If the shard
+    /// has purged since, every write of the batch fails with [`EditError::Conflict`]: what was read
+    /// elsewhere before may be what the purge removed.
+    pub purges_known: Option<u64>,
 }
 
 impl Batch {
     /// Writes with CouchDB's default limits.
     #[must_use]
     pub fn of(writes: Vec<Write>) -> Batch {
-        Batch { writes, revs_limit: 1000, purge_infos_limit: 1000, partition_limit: None }
+        Batch {
+            writes,
+            revs_limit: 1000,
+            purge_infos_limit: 1000,
+            partition_limit: None,
+            purges_known: None,
+        }
     }
 }
 
@@ -40,6 +51,8 @@ pub enum Write {
     Replicated(DocEdit),
     /// An edit of a `_local/` document.
     Local(LocalEdit),
+    /// A `_local/` document as another copy has it: kept if it is newer than the one here.
+    LocalReplica(LocalReplica),
     /// Removal of leaves.
     Purge(PurgeRequest),
     /// A value of the shard's own under a name; `None` removes it.
@@ -62,8 +75,9 @@ impl Write {
                 edit.deleted && edit.atts.is_empty() && edit.body.len() <= SMALL
             }
             Write::Local(edit) => edit.body.is_none(),
+            Write::LocalReplica(_) => false,
             Write::Purge(_) => true,
-            // The coordinator's: what it must say to drop a database, for one.
+            // The node's own: how far it has told others of its purges, for one.
             Write::Property { .. } => true,
         }
     }
@@ -77,6 +91,7 @@ impl Write {
                     edit.body.len() + 64 * (edit.revs.ids.len() + 8 * edit.atts.len())
                 }
                 Write::Local(edit) => edit.body.as_ref().map_or(0, Bytes::len),
+                Write::LocalReplica(replica) => replica.doc.body.len(),
                 Write::Purge(request) => 64 * request.revs.len(),
                 Write::Property { value, .. } => value.as_ref().map_or(0, Bytes::len),
             }
@@ -94,12 +109,22 @@ pub struct LocalEdit {
     pub body: Option<Bytes>,
 }
 
+/// A `_local/` document of another copy. The higher `0-N` is the newer one; of two that are equal
+/// in that the one with the greater content, so that all copies choose the same.
+#[derive(Clone, Debug)]
+pub struct LocalReplica {
+    /// The document, `_local/` included.
+    pub id: DocId,
+    /// As it is there.
+    pub doc: LocalDoc,
+}
+
 /// What became of one write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The revision is stored (`0-N` for a `_local/` document, `0-0` if it was deleted).
     Written(Rev),
-    /// The replicated revision was known already; nothing changed.
+    /// The replicated revision, or one that is newer, was known already; nothing changed.
     Unchanged(Rev),
     /// The write was refused.
     Failed(EditError),

@@ -9,7 +9,7 @@ use settee_model::docinfo::{DocInfo, RevInfo};
 use settee_model::edit::{self, Decided, EditError, next_local_rev};
 use settee_model::rev::{Rev, RevId, RevPath};
 
-use super::batch::{Batch, Decision, LocalEdit, Made, Outcome, Write};
+use super::batch::{Batch, Decision, LocalEdit, LocalReplica, Made, Outcome, Write};
 use super::partition::Gauge;
 use super::state::State;
 use super::store::Store;
@@ -67,7 +67,7 @@ impl<'a> Decider<'a> {
         self.workspace.load(writes.filter_map(|write| match write {
             Write::Interactive(edit) | Write::Replicated(edit) => Some(&edit.id),
             Write::Purge(request) => Some(&request.id),
-            Write::Local(_) | Write::Property { .. } => None,
+            Write::Local(_) | Write::LocalReplica(_) | Write::Property { .. } => None,
         }))
     }
 
@@ -85,6 +85,10 @@ impl<'a> Decider<'a> {
 
     /// Decides a batch; one outcome for each of its writes.
     pub(super) fn decide(&mut self, batch: &Batch) -> Result<Vec<Outcome>, Error> {
+        let purged = self.workspace.counters().purge_seq;
+        if batch.purges_known.is_some_and(|known| known != purged) {
+            return Ok(vec![Outcome::Failed(EditError::Conflict); batch.writes.len()]);
+        }
         let mut order: Vec<(usize, &Write)> = batch.writes.iter().enumerate().collect();
         order.sort_by_key(|(_, write)| match write {
             Write::Interactive(edit) | Write::Replicated(edit) => Some(&edit.id),
@@ -100,6 +104,7 @@ impl<'a> Decider<'a> {
                 }
                 Write::Replicated(edit) => self.edit(edit, Rules::Replicated, batch, &mut last)?,
                 Write::Local(edit) => self.local(edit)?,
+                Write::LocalReplica(replica) => self.local_replica(replica)?,
                 Write::Property { name, value } => {
                     self.set(local::property_key(name), value.clone())?;
                     Outcome::Set
@@ -217,8 +222,21 @@ impl<'a> Decider<'a> {
         let rev = next_local_rev(edit.rev, edit.body.is_none());
         let value = edit.body.as_ref().map(|body| local::encode_doc(rev, body).into());
         self.set(local::doc_key(&edit.id), value)?;
-        let id = RevId::from_bytes(rev.to_string().as_bytes());
-        Ok(Outcome::Written(Rev { pos: 0, id }))
+        Ok(Outcome::Written(local_rev(rev)))
+    }
+
+    fn local_replica(&mut self, replica: &LocalReplica) -> Result<Outcome, Error> {
+        let LocalReplica { id, doc } = replica;
+        let key = local::doc_key(id);
+        if let Some(stored) = self.workspace.local(&key)? {
+            let known = local::decode_doc(&stored);
+            let known = known.map_err(|damage| self.head.store.unreadable(damage))?;
+            if (known.rev, &known.body) >= (doc.rev, &doc.body) {
+                return Ok(Outcome::Unchanged(local_rev(known.rev)));
+            }
+        }
+        self.set(key, Some(local::encode_doc(doc.rev, &doc.body).into()))?;
+        Ok(Outcome::Written(local_rev(doc.rev)))
     }
 
     fn set(&mut self, key: Vec<u8>, value: Option<Bytes>) -> Result<(), Error> {
@@ -269,4 +287,8 @@ fn made_of(info: Option<&DocInfo>, decided: &Decided, batch: &Batch) -> Made {
     }
     path.ids.truncate(batch.revs_limit.max(1) as usize);
     Made { path, revpos: decided.record.atts.iter().map(|att| att.revpos).collect() }
+}
+
+fn local_rev(number: u64) -> Rev {
+    Rev { pos: 0, id: RevId::from_bytes(number.to_string().as_bytes()) }
 }

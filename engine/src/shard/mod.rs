@@ -34,7 +34,7 @@ pub use crate::codec::docinfo::DocHead;
 pub use crate::codec::local::LocalDoc;
 pub use crate::codec::purge::{PurgeInfo, PurgeRequest};
 pub use crate::codec::reduce::{Counts, DocSizes};
-pub use batch::{Batch, Decision, Done, LocalEdit, Made, OnDecided, Outcome, Write};
+pub use batch::{Batch, Decision, Done, LocalEdit, LocalReplica, Made, OnDecided, Outcome, Write};
 pub use cursor::{ChangeCursor, DocCursor, DocRow, LocalCursor, PurgeCursor, Which};
 pub use id::{BadShardId, ShardId};
 pub use snapshot::{IdRange, Snapshot};
@@ -105,6 +105,10 @@ pub struct Sizes {
 }
 
 const NONE: u64 = u64::MAX;
+
+/// Name of a property: the number, 8 bytes big endian, of the last purge that nobody needs to hear
+/// of any more. Those after it are remembered whatever the limit says.
+pub const PURGES_DONE: &[u8] = b"purges-done";
 
 impl Shard {
     pub(crate) fn new(id: ShardId, env: Arc<Env>, state: State, lsns: Option<(u64, u64)>) -> Shard {

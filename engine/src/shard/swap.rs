@@ -40,8 +40,8 @@ impl Shard {
         self.compacting.store(false, Ordering::Relaxed);
     }
 
-    /// Compacts and waits for it.
-    pub(crate) fn compact_now(&self) -> Result<(), Error> {
+    /// Compacts and waits for it. Not for threads that must not block.
+    pub fn compact_now(&self) -> Result<(), Error> {
         let _turn = self.compaction.lock();
         self.with_reserve(|| compact::compact(self, &self.env))
     }

@@ -106,6 +106,36 @@ impl Shard {
         }
     }
 
+    /// Holds chunks that the shard has, so that an edit may name them without an upload. `None` if
+    /// it lacks one of them.
+    pub fn hold_chunks(self: &Arc<Self>, chunks: &[Chunk]) -> Result<Option<Hold>, Error> {
+        let mut held = Vec::with_capacity(chunks.len());
+        for chunk in chunks {
+            match self.held_already(&chunk.hash)? {
+                Some(kept) => held.push(kept),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(Hold::new(Arc::new(held))))
+    }
+
+    /// A chunk that an upload holds, or that the shard has: then it is held from now on, for
+    /// compaction would drop it if no document named it any more.
+    fn held_already(self: &Arc<Self>, hash: &[u8; 32]) -> Result<Option<Arc<Held>>, Error> {
+        // So that the page is in memory when all uploads stand still.
+        let known = self.snapshot().has_chunk(hash)?;
+        let mut held = self.uploads.freeze();
+        if let Some(other) = held.get(hash).and_then(Weak::upgrade) {
+            return Ok(Some(other));
+        }
+        if !known || !self.snapshot().has_chunk(hash)? {
+            return Ok(None);
+        }
+        let new = Held::new(Place::Known, self);
+        held.insert(*hash, Arc::downgrade(&new));
+        Ok(Some(new))
+    }
+
     /// The store that takes extents now; makes the shard's file if there is none that does.
     fn store_with_file(&self) -> Result<Arc<Store>, Error> {
         let store = self.current_store();
@@ -173,7 +203,7 @@ impl ChunkWriter {
     }
 
     fn place(&mut self, hash: [u8; 32], bytes: Vec<u8>) -> Result<Written, Error> {
-        if let Some(held) = self.held_already(&hash)? {
+        if let Some(held) = self.shard.held_already(&hash)? {
             return Ok(Written::Held(held));
         }
         if bytes.len() <= self.shard.env.options.inline_chunk {
@@ -181,24 +211,6 @@ impl ChunkWriter {
         }
         let (store, ptr) = self.append(&bytes)?;
         Ok(Written::New(Place::Extent(store, ptr)))
-    }
-
-    /// A chunk that another upload holds, or that the shard has: then it is held from now on, for
-    /// compaction would drop it if no document named it any more.
-    fn held_already(&self, hash: &[u8; 32]) -> Result<Option<Arc<Held>>, Error> {
-        let shard = &self.shard;
-        // So that the page is in memory when all uploads stand still.
-        let known = shard.snapshot().has_chunk(hash)?;
-        let mut held = shard.uploads.freeze();
-        if let Some(other) = held.get(hash).and_then(Weak::upgrade) {
-            return Ok(Some(other));
-        }
-        if !known || !shard.snapshot().has_chunk(hash)? {
-            return Ok(None);
-        }
-        let new = Held::new(Place::Known, shard);
-        held.insert(*hash, Arc::downgrade(&new));
-        Ok(Some(new))
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<(Arc<Store>, PagePtr), Error> {

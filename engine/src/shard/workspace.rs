@@ -90,6 +90,14 @@ impl<'a> Workspace<'a> {
         }
     }
 
+    /// The value of a key of `local` as it is now.
+    pub(crate) fn local(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
+        match self.locals.get(key) {
+            Some(value) => Ok(value.clone()),
+            None => self.base.trees.local.get(&self.pages, key),
+        }
+    }
+
     /// Whether a chunk has its place already.
     pub(crate) fn has_chunk(&self, hash: &[u8; 32]) -> Result<bool, Error> {
         Ok(self.chunks.contains_key(hash)

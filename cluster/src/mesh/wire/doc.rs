@@ -1,6 +1,8 @@
 //! Documents on their way in and out, and what a writer says about them.
 
-use settee_engine::shard::{Batch, Decision, LocalEdit, Made, Outcome, PurgeRequest, Write};
+use settee_engine::shard::{
+    Batch, Decision, LocalDoc, LocalEdit, LocalReplica, Made, Outcome, PurgeRequest, Write,
+};
 use settee_model::doc::{DocEdit, DocRecord, StoredDoc};
 use settee_model::docid::DocId;
 use settee_model::edit::EditError;
@@ -96,6 +98,10 @@ impl From<&Write> for wire::Write {
                 let (id, rev, body) = (id.as_str().into(), *rev, body.clone());
                 Kind::Local(wire::LocalEdit { id, rev, body })
             }
+            Write::LocalReplica(LocalReplica { id, doc: LocalDoc { rev, body } }) => {
+                let (id, rev, body) = (id.as_str().into(), Some(*rev), Some(body.clone()));
+                Kind::LocalReplica(wire::LocalEdit { id, rev, body })
+            }
             Write::Purge(PurgeRequest { uuid, id, revs }) => {
                 let uuid = bytes::Bytes::copy_from_slice(uuid);
                 Kind::Purge(wire::Purge { uuid, id: id.as_str().into(), revs: wire::each(revs) })
@@ -119,6 +125,10 @@ impl TryFrom<wire::Write> for Write {
             Kind::Local(wire::LocalEdit { id, rev, body }) => {
                 Write::Local(LocalEdit { id: DocId::trusted(&id), rev, body })
             }
+            Kind::LocalReplica(wire::LocalEdit { id, rev, body }) => {
+                let doc = LocalDoc { rev: rev.unwrap_or(0), body: body.unwrap_or_default() };
+                Write::LocalReplica(LocalReplica { id: DocId::trusted(&id), doc })
+            }
             Kind::Purge(wire::Purge { uuid, id, revs }) => Write::Purge(PurgeRequest {
                 uuid: uuid.as_ref().into(),
                 id: DocId::trusted(&id),
@@ -131,19 +141,28 @@ impl TryFrom<wire::Write> for Write {
 
 impl wire::WriteAsk {
     pub(crate) fn new(shard: String, batch: &Batch) -> wire::WriteAsk {
-        let Batch { writes, revs_limit, purge_infos_limit, partition_limit } = batch;
+        let Batch { writes, revs_limit, purge_infos_limit, partition_limit, purges_known } = batch;
         wire::WriteAsk {
             shard,
             writes: wire::each(writes),
             revs_limit: *revs_limit,
             purge_infos_limit: *purge_infos_limit,
             partition_limit: *partition_limit,
+            purges_known: *purges_known,
         }
     }
 
     pub(crate) fn batch(self) -> Result<Batch, Error> {
-        let wire::WriteAsk { writes, revs_limit, purge_infos_limit, partition_limit, .. } = self;
-        Ok(Batch { writes: wire::all(writes)?, revs_limit, purge_infos_limit, partition_limit })
+        let wire::WriteAsk {
+            writes,
+            revs_limit,
+            purge_infos_limit,
+            partition_limit,
+            purges_known,
+            ..
+        } = self;
+        let writes = wire::all(writes)?;
+        Ok(Batch { writes, revs_limit, purge_infos_limit, partition_limit, purges_known })
     }
 }
 

@@ -7,6 +7,7 @@ mod doc;
 mod error;
 mod feed;
 mod rev;
+mod sync;
 
 use crate::Error;
 

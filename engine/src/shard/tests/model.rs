@@ -11,7 +11,7 @@ use settee_model::rev::Rev;
 
 use super::kit::doc_id;
 use crate::Snapshot;
-use crate::shard::{Outcome, Which, Write};
+use crate::shard::{LocalReplica, Outcome, Which, Write};
 use crate::tree::Direction;
 
 /// Everything that is compared of a shard; equal shards are equal texts.
@@ -45,11 +45,24 @@ impl Model {
                 Write::Replicated(edit) => Some(self.edit(edit, false, &mut changed)),
                 Write::Local(edit) => Some(self.local(edit)),
                 Write::Property { .. } => Some(Outcome::Set),
+                Write::LocalReplica(replica) => Some(self.local_replica(replica)),
                 Write::Purge(_) => None,
             };
         }
         self.purge(writes, &mut outcomes);
         outcomes.into_iter().map(Option::unwrap).collect()
+    }
+
+    fn local_replica(&mut self, replica: &LocalReplica) -> Outcome {
+        let body = String::from_utf8(replica.doc.body.to_vec()).unwrap();
+        let newest = (replica.doc.rev, body);
+        let known = self.locals.entry(replica.id.to_string()).or_default();
+        let rev = |number: u64| format!("0-{number}").parse().unwrap();
+        if newest <= *known {
+            return Outcome::Unchanged(rev(known.0));
+        }
+        *known = newest;
+        Outcome::Written(rev(known.0))
     }
 
     fn edit(&mut self, edit: &DocEdit, interactive: bool, changed: &mut Vec<String>) -> Outcome {

@@ -1,0 +1,332 @@
+//! [`Scheduler`]: when this node's copies pull from which others. It wakes when there is a reason
+//! (a commit, a peer that came up, a write that some copy has missed, another shard map) and every
+//! now and then without one. With no shared shard it sleeps for good.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use settee_engine::ShardId;
+use tokio::sync::Notify;
+use tokio::task::{Id, JoinHandle, JoinSet};
+use tokio::time::{Instant, sleep_until};
+
+use super::ask::{Source, Target};
+use super::plan::{Job, Kind, Limits, Plan};
+use super::remake::{is_damaged, remake};
+use super::work::work;
+use crate::Error;
+use crate::raft::NodeId;
+
+/// Where copies are; asked anew for every job.
+pub(crate) trait Places: Send + Sync + 'static {
+    /// Every shard with a copy here and others elsewhere, with the nodes of those.
+    fn shared(&self) -> Vec<(ShardId, Vec<NodeId>)>;
+
+    /// The copies of a shard that lies here and elsewhere.
+    fn place(&self, shard: &ShardId) -> Option<Place>;
+}
+
+/// The copies of a shard.
+pub(crate) struct Place {
+    pub(crate) target: Target,
+    pub(crate) sources: Vec<Source>,
+}
+
+/// How long things wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timing {
+    /// From a commit here to a look at the other copies, which are likely to have it, too.
+    pub(crate) settle: Duration,
+    /// From a peer's coming up to a comparison with its copies.
+    pub(crate) compare_after: Duration,
+    /// Between two looks without a reason.
+    pub(crate) look_every: Duration,
+    /// Between two comparisons without a reason.
+    pub(crate) compare_every: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Timing {
+        Timing {
+            settle: Duration::from_secs(10),
+            compare_after: Duration::from_secs(30),
+            look_every: Duration::from_secs(3600),
+            compare_every: Duration::from_secs(24 * 3600),
+        }
+    }
+}
+
+const LIMITS: Limits = Limits { jobs: 8, jobs_of_source: 4, retry_first: 500, retry_most: 60_000 };
+
+/// See the module.
+pub(crate) struct Scheduler {
+    inner: Arc<Inner>,
+    run: JoinHandle<()>,
+}
+
+struct Inner {
+    places: Weak<dyn Places>,
+    timing: Timing,
+    begun: Instant,
+    plan: Mutex<Plan>,
+    /// Shards that were written to and not looked at since. As many as are shared, at most.
+    fresh: Mutex<HashSet<ShardId>>,
+    known: Mutex<HashSet<(ShardId, NodeId)>>,
+    /// Whether any shard is shared, so that commits of others cost nothing.
+    any: AtomicBool,
+    /// The shard map may be another one than that which `known` was taken from.
+    stale: AtomicBool,
+    wake: Arc<Notify>,
+}
+
+/// Why a job is wanted.
+#[derive(Clone, Copy)]
+enum Reason {
+    Now,
+    Rejoined,
+}
+
+impl Scheduler {
+    /// Begins to look after the copies, until it is dropped or those who know them are.
+    pub(crate) fn start(places: Weak<dyn Places>, timing: Timing) -> Scheduler {
+        let inner = Arc::new(Inner {
+            places,
+            timing,
+            begun: Instant::now(),
+            plan: Mutex::new(Plan::new(LIMITS)),
+            fresh: Mutex::default(),
+            known: Mutex::default(),
+            any: AtomicBool::new(false),
+            stale: AtomicBool::new(false),
+            wake: Arc::default(),
+        });
+        let run = tokio::spawn(run(Arc::downgrade(&inner), inner.wake.clone()));
+        Scheduler { inner, run }
+    }
+
+    /// The shard map may be another one: new pairs are looked at, old ones forgotten.
+    pub(crate) fn map_changed(&self) {
+        self.inner.stale.store(true, Ordering::Release);
+        self.inner.wake.notify_one();
+    }
+
+    /// Who is to be told of commits.
+    pub(crate) fn ear(&self) -> Ear {
+        Ear(self.inner.clone())
+    }
+
+    /// A peer can be reached again: what it has and what this node has are looked at.
+    pub(crate) fn peer_up(&self, node: NodeId) {
+        self.inner.want_where(|_, source| source == node, Reason::Rejoined);
+    }
+
+    /// This node's copy of a shard lacks something, or may be damaged.
+    pub(crate) fn behind(&self, shard: &ShardId) {
+        self.inner.want_where(|other, _| other == shard, Reason::Now);
+    }
+
+    /// Stops; work under way ends in the middle, which is as good as its end.
+    pub(crate) fn stop(&self) {
+        self.run.abort();
+    }
+}
+
+/// Takes note of commits for a [`Scheduler`], without keeping anything but its plans alive.
+pub(crate) struct Ear(Arc<Inner>);
+
+impl Ear {
+    /// A shard of this node was written to. Quick, for the log's thread.
+    pub(crate) fn committed(&self, shard: &ShardId) {
+        let inner = &self.0;
+        if !inner.any.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut fresh = inner.fresh.lock();
+        // The first one is waited for; those that follow it soon are looked at together.
+        if fresh.is_empty() {
+            inner.wake.notify_one();
+        }
+        if !fresh.contains(shard) {
+            fresh.insert(shard.clone());
+        }
+    }
+}
+
+impl Drop for Scheduler {
+    fn drop(&mut self) {
+        self.run.abort();
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Inner {
+    fn now(&self) -> u64 {
+        millis(self.begun.elapsed())
+    }
+
+    fn want(&self, shard: ShardId, source: NodeId, kind: Kind, due: u64) {
+        self.plan.lock().want(Job { shard, source, kind }, due);
+    }
+
+    fn want_where(&self, fits: impl Fn(&ShardId, NodeId) -> bool, reason: Reason) {
+        let now = self.now();
+        let pairs: Vec<_> = self.known.lock().iter().cloned().collect();
+        for (shard, source) in pairs.into_iter().filter(|(shard, source)| fits(shard, *source)) {
+            self.want(shard.clone(), source, Kind::Pull, now);
+            if matches!(reason, Reason::Rejoined) {
+                let due = now + millis(self.timing.compare_after);
+                self.want(shard, source, Kind::Compare, due);
+            }
+        }
+        self.wake.notify_one();
+    }
+
+    /// Takes the shard map over if it may be another one.
+    fn learn(&self) {
+        if !self.stale.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        let Some(places) = self.places.upgrade() else { return };
+        let shared = places.shared().into_iter();
+        let pairs: HashSet<(ShardId, NodeId)> = shared
+            .flat_map(|(shard, nodes)| nodes.into_iter().map(move |node| (shard.clone(), node)))
+            .collect();
+        self.any.store(!pairs.is_empty(), Ordering::Relaxed);
+        let mut known = self.known.lock();
+        let mut plan = self.plan.lock();
+        let now = self.now();
+        for (shard, source) in pairs.difference(&known) {
+            let (shard, source) = (shard.clone(), *source);
+            let compare = now + self.spread(&(&shard, source));
+            plan.want(Job { shard: shard.clone(), source, kind: Kind::Pull }, now);
+            plan.want(Job { shard, source, kind: Kind::Compare }, compare);
+        }
+        plan.keep(|job| pairs.contains(&(job.shard.clone(), job.source)));
+        *known = pairs;
+    }
+
+    /// Spreads comparisons over the time between two of them.
+    fn spread(&self, what: &impl Hash) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        what.hash(&mut hasher);
+        hasher.finish() % millis(self.timing.compare_every).max(1)
+    }
+
+    /// When to look at the shards that were written to, or looks at them if that is now.
+    fn take_commits(&self, due: Option<Instant>) -> Option<Instant> {
+        if self.fresh.lock().is_empty() {
+            return None;
+        }
+        let due = due.unwrap_or_else(|| Instant::now() + self.timing.settle);
+        if due > Instant::now() {
+            return Some(due);
+        }
+        let fresh = std::mem::take(&mut *self.fresh.lock());
+        let places = self.places.upgrade()?;
+        let due = self.now();
+        for shard in fresh {
+            for source in places.place(&shard).into_iter().flat_map(|place| place.sources) {
+                self.want(shard.clone(), source.node, Kind::Pull, due);
+            }
+        }
+        None
+    }
+
+    /// Begins the jobs that are due.
+    fn begin(&self, running: &mut JoinSet<Result<(), Error>>, jobs: &mut HashMap<Id, Job>) {
+        let Some(places) = self.places.upgrade() else { return };
+        loop {
+            let next = self.plan.lock().next(self.now());
+            let Some(job) = next else { return };
+            match places.place(&job.shard) {
+                Some(place) => {
+                    let work = job.clone();
+                    let task = running.spawn(async move { do_job(&work, &place).await });
+                    jobs.insert(task.id(), job);
+                }
+                None => self.plan.lock().keep(|other| *other != job),
+            }
+        }
+    }
+
+    fn done(&self, job: Job, result: Result<(), Error>) {
+        let timing = &self.timing;
+        let again = match &result {
+            Ok(()) => Some(match job.kind {
+                Kind::Pull => timing.look_every,
+                Kind::Compare => timing.compare_every,
+            }),
+            Err(error) => {
+                tracing::debug!(shard = %job.shard, node = job.source, %error, "not pulled");
+                None
+            }
+        };
+        self.plan.lock().done(job, again.map(millis), self.now());
+    }
+}
+
+async fn do_job(job: &Job, place: &Place) -> Result<(), Error> {
+    let target = &place.target;
+    let source = place.sources.iter().find(|source| source.node == job.source);
+    let Some(source) = source else { return Ok(()) };
+    // The peer that could not be told of purges must find them when it comes back.
+    if target.copy.resident(1).is_some_and(|snapshot| snapshot.purge_seq() > 0) {
+        target.keep_purges().await?;
+    }
+    let error = match work(job.kind, target, source).await {
+        Ok(_) => return Ok(()),
+        Err(error) => error,
+    };
+    // Only this copy is judged here; its source looks after itself.
+    let suspect = target.suspect.load(Ordering::Relaxed);
+    if !suspect || !is_damaged(target).await? || !remake(target, &place.sources).await? {
+        return Err(error);
+    }
+    for source in &place.sources {
+        work(Kind::Pull, target, source).await?;
+    }
+    Ok(())
+}
+
+async fn run(inner: Weak<Inner>, wake: Arc<Notify>) {
+    let (mut running, mut jobs, mut settled) = (JoinSet::new(), HashMap::new(), None);
+    loop {
+        let Some(here) = inner.upgrade() else { return };
+        here.learn();
+        settled = here.take_commits(settled);
+        here.begin(&mut running, &mut jobs);
+        let next = here.plan.lock().wake_after(here.now());
+        let next = next.map(|next| here.begun + Duration::from_millis(next));
+        let next = next.into_iter().chain(settled).min();
+        drop(here);
+        let timer = async {
+            match next {
+                Some(next) => sleep_until(next).await,
+                None => std::future::pending().await,
+            }
+        };
+        let ended = tokio::select! {
+            () = wake.notified() => None,
+            () = timer => None,
+            ended = running.join_next_with_id(), if !running.is_empty() => ended,
+        };
+        let (Some(ended), Some(here)) = (ended, inner.upgrade()) else { continue };
+        let (task, result) = match ended {
+            Ok(ended) => ended,
+            Err(error) => {
+                tracing::error!(%error, "a job of internal replication was lost");
+                (error.id(), Err(Error::Storage("internal error".into())))
+            }
+        };
+        if let Some(job) = jobs.remove(&task) {
+            here.done(job, result);
+        }
+    }
+}
