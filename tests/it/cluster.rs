@@ -11,7 +11,7 @@ use settee_tests::cluster::Cluster;
 use crate::program;
 
 /// How long a node that comes back may take until it shows what the others show.
-const CATCH_UP: Duration = Duration::from_secs(10);
+pub(crate) const CATCH_UP: Duration = Duration::from_secs(10);
 
 #[test]
 fn three_nodes_are_one_database() {

@@ -7,6 +7,7 @@ mod cluster;
 mod cluster_setup;
 mod conformance;
 mod crash;
+mod healing;
 mod hostile;
 mod house;
 mod program;
