@@ -4,10 +4,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use md5::{Digest, Md5};
 use parking_lot::RwLock;
 use settee_model::docid::DocId;
 
 use crate::copy::ShardCopy;
+use crate::raft::NodeId;
 use crate::ring::Ring;
 use crate::{DbMeta, Error};
 
@@ -20,18 +22,18 @@ pub(crate) struct Database {
     ring: Ring,
     /// By number of the range, then in owner order.
     shards: Vec<Vec<ShardCopy>>,
-    /// Names these copies in sequences.
-    copy_id: u64,
+    /// The node that this is.
+    node: NodeId,
     deleted: AtomicBool,
     lacking: Lacking,
 }
 
 impl Database {
     /// The database that metadata describes, with the copies of its shards.
-    pub(crate) fn new(meta: Arc<DbMeta>, shards: Vec<Vec<ShardCopy>>, copy_id: u64) -> Database {
+    pub(crate) fn new(meta: Arc<DbMeta>, shards: Vec<Vec<ShardCopy>>, node: NodeId) -> Database {
         let ring = Ring::new(meta.q, meta.partitioned);
         let (meta, deleted) = (RwLock::new(meta), AtomicBool::new(false));
-        Database { meta, ring, shards, copy_id, deleted, lacking: Arc::new(|_| {}) }
+        Database { meta, ring, shards, node, deleted, lacking: Arc::new(|_| {}) }
     }
 
     /// The same, and somebody sees to copies that did not do what they were asked to.
@@ -44,9 +46,16 @@ impl Database {
         &self.lacking
     }
 
-    /// Names these copies in sequences: an earlier database of this name had other ones.
-    pub(crate) fn copy_id(&self) -> u64 {
-        self.copy_id
+    /// Names a copy in sequences: whoever asks, and other than in an earlier database of this name.
+    pub(crate) fn copy_id(&self, copy: &ShardCopy) -> u64 {
+        let node = match copy {
+            ShardCopy::Local(_) => self.node,
+            ShardCopy::Remote(copy) => copy.node(),
+        };
+        let created = self.meta().created;
+        let digest =
+            Md5::new().chain_update(node.to_be_bytes()).chain_update(created.to_be_bytes());
+        digest.finalize().iter().take(8).fold(0, |id, byte| id << 8 | u64::from(*byte))
     }
 
     pub(crate) fn meta(&self) -> Arc<DbMeta> {
@@ -78,22 +87,21 @@ impl Database {
         self.copies(self.ring.shard_of(id))
     }
 
-    /// The copy of a range that answers reads: one on this node, or else the first that is alive.
-    pub(crate) fn nearest(&self, shard: usize) -> Result<&ShardCopy, Error> {
-        let copies = self.copies(shard)?;
-        let here = copies.iter().find(|copy| matches!(copy, ShardCopy::Local(_)));
-        let live = || copies.iter().find(|copy| copy.is_live());
-        here.or_else(live).or(copies.first()).ok_or(Error::Timeout)
+    /// The copies of a range in the order in which they are asked to read: the one on this node,
+    /// those that are alive, the others. At least one.
+    pub(crate) fn readers(&self, shard: usize) -> Result<Vec<&ShardCopy>, Error> {
+        let mut readers: Vec<&ShardCopy> = self.copies(shard)?.iter().collect();
+        readers.sort_by_key(|copy| match copy {
+            ShardCopy::Local(_) => 0,
+            copy if copy.is_live() => 1,
+            _ => 2,
+        });
+        if readers.is_empty() { Err(Error::Timeout) } else { Ok(readers) }
     }
 
-    /// The copy that answers reads of a document.
-    pub(crate) fn nearest_to(&self, id: &DocId) -> Result<&ShardCopy, Error> {
-        self.nearest(self.ring.shard_of(id))
-    }
-
-    /// The copy of each range that answers reads.
-    pub(crate) fn nearest_of_all(&self) -> Result<Vec<&ShardCopy>, Error> {
-        (0..self.shards.len()).map(|shard| self.nearest(shard)).collect()
+    /// How many ranges it has.
+    pub(crate) fn ranges(&self) -> usize {
+        self.shards.len()
     }
 
     /// Errs once the database is deleted.

@@ -191,8 +191,9 @@ impl Db {
         range: Option<Range<u64>>,
         decode: bool,
     ) -> AttStream {
-        let copy = self.database.nearest_to(id).cloned();
-        AttStream::new(copy, content, range, decode)
+        let readers = self.database.readers(self.database.ring().shard_of(id));
+        let readers = readers.map(|copies| copies.into_iter().cloned().collect());
+        AttStream::of_any(readers, content, range, decode)
     }
 
     /// Begins to compact all shards; returns at once.

@@ -114,7 +114,7 @@ impl Places for Node {
         let members = self.members();
         let source = |node: &NodeId| {
             let peer = self.peers().get(*node, &members.get(node)?.address)?;
-            let copy = ShardCopy::Remote(RemoteCopy::new(peer, shard.clone()));
+            let copy = ShardCopy::Remote(RemoteCopy::new(peer, *node, shard.clone()));
             Some(Source { node: *node, copy, patience })
         };
         let sources = others.iter().filter_map(source).collect();

@@ -198,7 +198,11 @@ impl LocalCopy {
 
     /// Answers to another copy that wants to become equal.
     pub(crate) async fn sync(&self, ask: Ask) -> Result<Answer, Error> {
-        let documents = if matches!(ask, Ask::Head) { 1 } else { usize::MAX };
+        let documents = match &ask {
+            Ask::Head => 1,
+            Ask::Ends(ids) => ids.len(),
+            _ => usize::MAX,
+        };
         self.read(documents, move |snapshot| answer(snapshot, &ask)).await
     }
 

@@ -6,7 +6,6 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Weak};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use md5::{Digest, Md5};
 use parking_lot::{Mutex, RwLock};
 use settee_engine::{Engine, ShardId};
 use settee_model::docid::DbName;
@@ -290,12 +289,12 @@ impl Node {
         if let Some(database) = used.databases.get(name) {
             return Ok(database.clone());
         }
-        let (copies, copy_id) = (self.copies(&meta)?, self.copy_id(&meta));
+        let copies = self.copies(&meta)?;
         let me = self.me.clone();
         let lacking = move |copy: &ShardCopy| {
             me.upgrade().iter().for_each(|node| node.lacks(copy));
         };
-        let database = Database::new(meta, copies, copy_id).healed_by(Arc::new(lacking));
+        let database = Database::new(meta, copies, self.id).healed_by(Arc::new(lacking));
         let database = Arc::new(database);
         used.databases.insert(name.clone(), database.clone());
         used.sweep();
@@ -312,20 +311,13 @@ impl Node {
                 return Some(ShardCopy::Local(local));
             }
             let peer = self.station.peers.get(*node, &members.get(node)?.address)?;
-            Some(ShardCopy::Remote(RemoteCopy::new(peer, id.clone())))
+            Some(ShardCopy::Remote(RemoteCopy::new(peer, *node, id.clone())))
         };
         let ids = meta.shard_ids()?;
         let copies = |(id, place): (&ShardId, &ShardPlace)| {
             place.nodes.iter().filter_map(|node| copy(id, node)).collect()
         };
         Ok(ids.iter().zip(&meta.shards).map(copies).collect())
-    }
-
-    /// Names this node's copies of a database's shards in sequences.
-    fn copy_id(&self, meta: &DbMeta) -> u64 {
-        let digest =
-            Md5::new().chain_update(self.id.to_be_bytes()).chain_update(meta.created.to_be_bytes());
-        digest.finalize().iter().take(8).fold(0, |id, byte| id << 8 | u64::from(*byte))
     }
 
     /// Follows a database's commits.

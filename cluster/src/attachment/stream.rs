@@ -20,6 +20,16 @@ use crate::steps::Steps;
 pub struct AttStream {
     work: Steps<Work, Result<Piece, Error>>,
     ended: bool,
+    /// How to go on with another copy when one fails.
+    plan: Option<Plan>,
+}
+
+/// What is still to come, and who else has it.
+struct Plan {
+    others: vec::IntoIter<ShardCopy>,
+    content: AttContent,
+    range: Range<u64>,
+    decode: bool,
 }
 
 /// What a step brought.
@@ -66,7 +76,27 @@ impl AttStream {
             }
             Err(error) => Work::Failed(error),
         };
-        AttStream { work: Steps::new(work), ended: false }
+        AttStream { work: Steps::new(work), ended: false, plan: None }
+    }
+
+    /// The same from the first of several copies, and from the next where one fails.
+    pub(crate) fn of_any(
+        copies: Result<Vec<ShardCopy>, Error>,
+        content: &AttContent,
+        range: Option<Range<u64>>,
+        decode: bool,
+    ) -> AttStream {
+        let (first, others) = match copies {
+            Ok(copies) => {
+                let mut copies = copies.into_iter();
+                (copies.next().ok_or(Error::Timeout), copies)
+            }
+            Err(error) => (Err(error), Vec::new().into_iter()),
+        };
+        let range = range.unwrap_or(0..u64::MAX);
+        let stream = AttStream::new(first, content, Some(range.clone()), decode);
+        let plan = Plan { others, content: content.clone(), range, decode };
+        AttStream { plan: Some(plan), ..stream }
     }
 
     /// The next piece; `None` after the last. Cancel safe.
@@ -74,10 +104,24 @@ impl AttStream {
         if self.ended {
             return None;
         }
-        self.work.begin(Work::begin);
-        let piece = match self.work.result().await {
-            Ok(piece) => piece.unwrap_or_else(|| Ok(Piece::default())),
-            Err(error) => Err(error),
+        let piece = loop {
+            self.work.begin(Work::begin);
+            let piece = match self.work.result().await {
+                Ok(piece) => piece.unwrap_or_else(|| Ok(Piece::default())),
+                Err(error) => Err(error),
+            };
+            match (piece, &mut self.plan) {
+                (Ok(piece), Some(plan)) => {
+                    plan.range.start += piece.bytes.len() as u64;
+                    break Ok(piece);
+                }
+                (Err(_), Some(plan)) if plan.others.len() > 0 => {
+                    let Plan { others, content, range, decode } = plan;
+                    let next = others.next().ok_or(Error::Timeout);
+                    self.work = AttStream::new(next, content, Some(range.clone()), *decode).work;
+                }
+                (piece, _) => break piece,
+            }
         };
         self.ended = piece.as_ref().map_or(true, |piece| piece.ended);
         // While the client takes this piece the next one is read.

@@ -2,15 +2,18 @@
 //! the other, and when all are at their end it waits for a commit and begins again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use settee_model::range::HashRange;
 use settee_model::seq::Seq;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
+use super::reads::{self, is_silence, look_after};
 use crate::Error;
 use crate::changes::{Change, ChangesBatch, ChangesQuery, Since};
+use crate::copy::ShardCopy;
 use crate::database::Database;
-use crate::join::try_join_all;
 use crate::quorum::feed::{Feed, ShardFeed};
 use crate::shard::changes::{ChangeScan, ShardStep};
 use crate::streams::ChangeStream;
@@ -18,12 +21,19 @@ use crate::streams::ChangeStream;
 /// Changes that a shard looks for at first, where the limit does not say less.
 const FIRST: usize = 128;
 
+/// How long a feed waits before it asks other nodes whether there is something new.
+const POLL: Duration = Duration::from_millis(500);
+
 /// A feed under way.
 pub struct Changes {
     database: Arc<Database>,
     commits: watch::Receiver<u64>,
     feed: Feed,
     query: ChangesQuery,
+    /// The copy of each shard that is followed: numbers of others do not compare.
+    copies: Vec<ShardCopy>,
+    /// Copies in a row that failed in the shard whose turn it is.
+    failed: usize,
     /// Scans of this round by shard; `None` where the end is reached.
     streams: Vec<Option<ChangeStream>>,
     /// The shard whose step is taken next.
@@ -36,23 +46,37 @@ impl Changes {
         commits: watch::Receiver<u64>,
         query: ChangesQuery,
     ) -> Result<Changes, Error> {
-        let positions = match &query.since {
-            Since::Start if !query.descending => vec![0; database.ring().ranges().len()],
+        let begin = match &query.since {
+            Since::Start if !query.descending => positions_of(&database, &Seq::default())?,
             Since::Seq(text) if !query.descending => {
-                positions_of(&database, &text.parse().map_err(|_| Error::BadSequence)?)
+                positions_of(&database, &text.parse().map_err(|_| Error::BadSequence)?)?
             }
             _ => {
-                let owners = database.nearest_of_all()?;
-                try_join_all(owners.into_iter().map(|copy| copy.update_seq())).await?
+                let ask = |copy: ShardCopy| async move {
+                    let seq = copy.update_seq().await?;
+                    Ok((copy, seq))
+                };
+                reads::of_all(&database, ask).await?
             }
         };
-        let copy = database.copy_id();
         let ranges = database.ring().ranges().iter();
-        let shard =
-            |(range, at): (&HashRange, u64)| ShardFeed { range: *range, copy, at, pending: None };
-        let shards = ranges.zip(positions).map(shard).collect();
+        let shard = |(range, (copy, at)): (&HashRange, &(ShardCopy, u64))| {
+            let copy = database.copy_id(copy);
+            ShardFeed { range: *range, copy, at: *at, pending: None }
+        };
+        let shards = ranges.zip(&begin).map(shard).collect();
         let feed = Feed::new(shards, query.limit, query.seq_interval);
-        let mut changes = Changes { database, commits, feed, query, streams: Vec::new(), turn: 0 };
+        let copies = begin.into_iter().map(|(copy, _)| copy).collect();
+        let mut changes = Changes {
+            database,
+            commits,
+            feed,
+            query,
+            copies,
+            failed: 0,
+            streams: Vec::new(),
+            turn: 0,
+        };
         changes.begin_round()?;
         Ok(changes)
     }
@@ -96,30 +120,37 @@ impl Changes {
     /// Waits until there may be something after what was given: a commit since then makes it
     /// return at once. [`Error::DatabaseMissing`] when the database is deleted. Cancel safe.
     pub async fn wait(&mut self) -> Result<(), Error> {
-        self.commits.changed().await.map_err(|_| Error::DatabaseMissing)?;
+        if self.copies.iter().all(|copy| matches!(copy, ShardCopy::Local(_))) {
+            self.commits.changed().await.map_err(|_| Error::DatabaseMissing)?;
+            return self.begin_round();
+        }
+        // Of commits on other nodes nobody tells.
+        if let Ok(changed) = timeout(POLL, self.commits.changed()).await {
+            changed.map_err(|_| Error::DatabaseMissing)?;
+        }
         self.begin_round()
     }
 
     /// Begins to scan every shard that may have something new.
     fn begin_round(&mut self) -> Result<(), Error> {
+        self.database.live()?;
         // What is committed from here on makes the next wait return.
         self.commits.borrow_and_update();
-        let first = self.most().min(FIRST);
-        let mut streams = Vec::with_capacity(self.database.ring().ranges().len());
-        for (shard, copy) in self.database.nearest_of_all()?.into_iter().enumerate() {
-            let since = self.feed.at(shard);
-            if !self.query.descending && copy.ends_at(since) {
-                self.feed.settle(shard);
-                streams.push(None);
-                continue;
-            }
-            let ChangesQuery { descending, style, filter, include_docs, conflicts, .. } =
-                self.query.clone();
-            let scan = ChangeScan { since, descending, style, filter, include_docs, conflicts };
-            streams.push(Some(copy.changes(scan, first)));
-        }
-        self.streams = streams;
+        self.streams = (0..self.copies.len()).map(|shard| self.scan(shard)).collect();
         Ok(())
+    }
+
+    /// Begins to scan a shard, if it may have something new.
+    fn scan(&mut self, shard: usize) -> Option<ChangeStream> {
+        let (copy, since) = (self.copies.get(shard)?, self.feed.at(shard));
+        if !self.query.descending && copy.ends_at(since) {
+            self.feed.settle(shard);
+            return None;
+        }
+        let ChangesQuery { descending, style, filter, include_docs, conflicts, .. } =
+            self.query.clone();
+        let scan = ChangeScan { since, descending, style, filter, include_docs, conflicts };
+        Some(copy.changes(scan, self.most().min(FIRST)))
     }
 
     /// The next shard in turn that is not at its end.
@@ -129,15 +160,50 @@ impl Changes {
         in_turn.into_iter().find(|shard| self.streams.get(*shard).is_some_and(Option::is_some))
     }
 
+    /// A step of a shard, from another copy if the one that is followed fails.
     async fn step_of(&mut self, shard: usize) -> Result<Option<ShardStep>, Error> {
-        let most = self.most();
-        match self.streams.get_mut(shard) {
-            Some(Some(stream)) => {
-                stream.go_on(most);
-                stream.result().await
+        loop {
+            let most = self.most();
+            let step = match self.streams.get_mut(shard) {
+                Some(Some(stream)) => {
+                    stream.go_on(most);
+                    stream.result().await
+                }
+                _ => Ok(None),
+            };
+            match step {
+                Err(error) if is_silence(&error) => self.change_copy(shard, error)?,
+                step => {
+                    self.failed = 0;
+                    return step;
+                }
             }
-            _ => Ok(None),
         }
+    }
+
+    /// Follows another copy of a shard, from its beginning: what was given comes again, but nothing
+    /// is lost. Backwards that would be of no use.
+    fn change_copy(&mut self, shard: usize, error: Error) -> Result<(), Error> {
+        self.database.live()?;
+        let Some(failed) = self.copies.get(shard).cloned() else { return Err(error) };
+        look_after(&self.database, &failed, &error);
+        self.failed += 1;
+        let readers = self.database.readers(shard)?;
+        if self.query.descending || self.failed >= readers.len() {
+            return Err(error);
+        }
+        let place = readers.iter().position(|copy| copy.home() == failed.home());
+        let next = place.map_or(0, |place| (place + 1) % readers.len());
+        let Some(copy) = readers.get(next).map(|copy| (*copy).clone()) else { return Err(error) };
+        self.feed.restart(shard, self.database.copy_id(&copy));
+        if let Some(slot) = self.copies.get_mut(shard) {
+            *slot = copy;
+        }
+        let stream = self.scan(shard);
+        if let Some(slot) = self.streams.get_mut(shard) {
+            *slot = stream;
+        }
+        Ok(())
     }
 
     /// Takes what a shard found, and lets it go on if there is use for more.
@@ -175,14 +241,18 @@ impl Changes {
     }
 }
 
-/// Where a sequence stands in each range. A position that another copy gave, or one of another
-/// layout, says nothing here: those ranges begin at their start.
-fn positions_of(database: &Database, seq: &Seq) -> Vec<u64> {
-    let copy = database.copy_id();
-    let at = |range| {
-        let mut known = seq.positions.iter();
-        let known = known.find(|position| position.range == range && position.copy == copy);
-        known.map_or(0, |position| position.seq)
+/// Which copy to follow in each range, and from where on. A position that no copy gave that can be
+/// asked, or one of another layout, says nothing here: those ranges begin at their start.
+fn positions_of(database: &Database, seq: &Seq) -> Result<Vec<(ShardCopy, u64)>, Error> {
+    let begin = |(shard, range): (usize, &HashRange)| {
+        let readers = database.readers(shard)?;
+        let known = seq.position(*range).and_then(|position| {
+            let gave =
+                |copy: &&&ShardCopy| copy.is_live() && database.copy_id(copy) == position.copy;
+            Some(((*readers.iter().find(gave)?).clone(), position.seq))
+        });
+        let nearest = || Some(((*readers.first()?).clone(), 0));
+        known.or_else(nearest).ok_or(Error::Timeout)
     };
-    database.ring().ranges().iter().map(|range| at(*range)).collect()
+    database.ring().ranges().iter().enumerate().map(begin).collect()
 }

@@ -4,7 +4,9 @@ use settee_model::doc::StoredDoc;
 use settee_model::docid::DocId;
 use settee_model::rev::Rev;
 
+use super::{agree, reads};
 use crate::Error;
+use crate::copy::ShardCopy;
 use crate::database::Database;
 use crate::docs::{BulkGet, IdRevs, OpenOptions, OpenedDoc, RevResult, Revs, RevsDiff};
 use crate::join::try_join_all;
@@ -16,7 +18,7 @@ pub(crate) async fn open(
     id: &DocId,
     options: OpenOptions,
 ) -> Result<OpenedDoc, Error> {
-    let mut opened = database.nearest_to(id)?.open(id.clone(), options).await?;
+    let mut opened = agree::open(database, id, options).await?;
     forget(database, &mut opened.doc);
     Ok(opened)
 }
@@ -45,8 +47,7 @@ pub(crate) async fn open_revs(
     asked: Revs,
     latest: bool,
 ) -> Result<Vec<RevResult>, Error> {
-    let copy = database.nearest_to(id)?;
-    let mut results = copy.revisions(id.clone(), asked, latest).await?;
+    let mut results = agree::revisions(database, id, asked, latest).await?;
     forget_all(database, &mut results);
     results.sort_by_cached_key(|result| (matches!(result, RevResult::Missing(_)), rev_of(result)));
     results.dedup_by_key(|result| (matches!(result, RevResult::Missing(_)), rev_of(result)));
@@ -68,13 +69,17 @@ pub(crate) async fn open_many(
 ) -> Result<Vec<Result<Vec<RevResult>, Error>>, Error> {
     let parts = database.ring().split(lines, |line| &line.id);
     let ask = |part: ring::Part<BulkGet>| async move {
-        let copy = database.nearest(part.shard)?;
         let count = part.items.len();
-        let answers = match copy.revisions_of_many(part.items, latest).await {
+        let ask = |copy: ShardCopy| {
+            let lines = part.items.clone();
+            async move { copy.revisions_of_many(lines, latest).await }
+        };
+        let answers = match reads::any(database, part.shard, ask).await {
             Ok(mut answers) => {
                 answers.iter_mut().for_each(|results| forget_all(database, results));
                 answers.into_iter().map(Ok).collect()
             }
+            Err(error @ Error::DatabaseMissing) => return Err(error),
             // One shard that cannot be read does not spoil the answers of the others.
             Err(error) => vec![Err(error); count],
         };
@@ -90,7 +95,11 @@ pub(crate) async fn revs_diff(
 ) -> Result<Vec<RevsDiff>, Error> {
     let parts = database.ring().split(asked, |line| &line.id);
     let ask = |part: ring::Part<IdRevs>| async move {
-        let answers = database.nearest(part.shard)?.revs_diff(part.items).await?;
+        let ask = |copy: ShardCopy| {
+            let asked = part.items.clone();
+            async move { copy.revs_diff(asked).await }
+        };
+        let answers = reads::any(database, part.shard, ask).await?;
         Ok::<_, Error>((part.places, answers))
     };
     Ok(ring::join(try_join_all(parts.into_iter().map(ask)).await?))
@@ -98,7 +107,6 @@ pub(crate) async fn revs_diff(
 
 /// The purges that all shards remember.
 pub(crate) async fn purged(database: &Database) -> Result<Vec<IdRevs>, Error> {
-    let owners = database.nearest_of_all()?;
-    let lists = try_join_all(owners.into_iter().map(|copy| copy.purged())).await?;
+    let lists = reads::of_all(database, |copy| async move { copy.purged().await }).await?;
     Ok(lists.into_iter().flatten().collect())
 }

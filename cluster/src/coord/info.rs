@@ -3,10 +3,11 @@
 use settee_model::range::HashRange;
 use settee_model::seq::{Position, Seq};
 
+use super::reads;
 use crate::Error;
+use crate::copy::ShardCopy;
 use crate::database::Database;
 use crate::info::{DbInfo, PartitionInfo, Sizes};
-use crate::join::try_join_all;
 use crate::quorum::acks::majority;
 use crate::shard::state::ShardState;
 
@@ -15,8 +16,8 @@ const DISK_FORMAT: u32 = 8;
 
 /// Counts, sizes and sequences of a database.
 pub(crate) async fn info(database: &Database) -> Result<DbInfo, Error> {
-    let owners = database.nearest_of_all()?;
-    let states = try_join_all(owners.into_iter().map(|copy| copy.state())).await?;
+    let ask = |copy: ShardCopy| async move { copy.state().await };
+    let states = reads::of_all_named(database, ask).await?;
     let quorum = majority(usize::try_from(database.meta().n).unwrap_or(1));
     let quorum = u32::try_from(quorum).unwrap_or(u32::MAX);
     let mut info = DbInfo {
@@ -27,7 +28,7 @@ pub(crate) async fn info(database: &Database) -> Result<DbInfo, Error> {
         r: quorum,
         ..DbInfo::default()
     };
-    for state in &states {
+    for (_, state) in &states {
         info.doc_count += state.doc_count;
         info.doc_del_count += state.del_count;
         info.compact_running |= state.compacting;
@@ -39,11 +40,15 @@ pub(crate) async fn info(database: &Database) -> Result<DbInfo, Error> {
     Ok(info)
 }
 
-fn seq(database: &Database, states: &[ShardState], of: impl Fn(&ShardState) -> u64) -> String {
+fn seq(
+    database: &Database,
+    states: &[(u64, ShardState)],
+    of: impl Fn(&ShardState) -> u64,
+) -> String {
     let ranges = database.ring().ranges().iter();
-    let position = |(range, state): (&HashRange, &ShardState)| Position {
+    let position = |(range, (copy, state)): (&HashRange, &(u64, ShardState))| Position {
         range: *range,
-        copy: database.copy_id(),
+        copy: *copy,
         seq: of(state),
     };
     Seq { positions: ranges.zip(states).map(position).collect() }.to_string()
@@ -54,7 +59,8 @@ pub(crate) async fn partition(
     database: &Database,
     partition: &str,
 ) -> Result<PartitionInfo, Error> {
-    let copy = database.nearest(database.ring().shard_of_partition(partition))?;
-    let ShardState { doc_count, del_count, sizes, .. } = copy.partition(partition.into()).await?;
+    let shard = database.ring().shard_of_partition(partition);
+    let ask = |copy: ShardCopy| async move { copy.partition(partition.into()).await };
+    let ShardState { doc_count, del_count, sizes, .. } = reads::any(database, shard, ask).await?;
     Ok(PartitionInfo { doc_count, doc_del_count: del_count, sizes })
 }

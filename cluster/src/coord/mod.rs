@@ -1,10 +1,13 @@
 //! How a request travels: which copies are asked, in which order replies are waited for, and when
 //! it is enough. Thin: what replies mean is decided in `quorum`, what a copy does is in `shard`.
 
+mod agree;
 pub(crate) mod changes;
 pub(crate) mod docs;
 pub(crate) mod info;
+mod reads;
 pub(crate) mod rows;
+mod scan;
 pub(crate) mod shards;
 mod spread;
 #[cfg(test)]

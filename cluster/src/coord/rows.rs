@@ -11,13 +11,15 @@ use settee_model::docid::DocId;
 use settee_model::range::HashRange;
 use settee_model::seq::{Position, Seq};
 
+use super::reads;
+use super::scan::Scan;
+use crate::copy::ShardCopy;
 use crate::database::Database;
 use crate::join::try_join_all;
 use crate::quorum::merge::Merge;
 use crate::rows::{AllDocsQuery, DocRow, Key, Namespace, Row, RowsHead, Select};
 use crate::shard::rows::{RowBatch, RowScan, design_range};
 use crate::shard::state::range_of_partition;
-use crate::streams::RowStream;
 use crate::{Error, ring};
 
 /// Keys that are looked up at once.
@@ -69,7 +71,7 @@ impl Rows {
 /// Rows of several shards on their way into one stream.
 struct Merged {
     merge: Merge<DocRow>,
-    streams: Vec<RowStream>,
+    streams: Vec<Scan>,
     skip: u64,
     left: u64,
 }
@@ -88,12 +90,12 @@ impl Merged {
             }
             for number in &hungry {
                 if let Some(stream) = self.streams.get_mut(*number) {
-                    stream.begin();
+                    stream.begin_next();
                 }
             }
             for number in hungry {
                 if let Some(stream) = self.streams.get_mut(number) {
-                    let RowBatch { rows, ended } = stream.next().await?;
+                    let RowBatch { rows, ended } = stream.next(FIRST).await?;
                     self.merge.feed(number, rows, ended);
                 }
             }
@@ -113,7 +115,7 @@ impl Merged {
 }
 
 async fn of_range(
-    database: &Database,
+    database: &Arc<Database>,
     query: &AllDocsQuery,
     range: IdRange,
 ) -> Result<Rows, Error> {
@@ -151,7 +153,7 @@ async fn of_range(
 
 /// Begins to scan all shards that the query concerns.
 async fn open(
-    database: &Database,
+    database: &Arc<Database>,
     query: &AllDocsQuery,
     scan: &RowScan,
     skip: u64,
@@ -160,11 +162,7 @@ async fn open(
     let shards = shards_of(database, query);
     let most = usize::try_from(skip.saturating_add(left)).unwrap_or(usize::MAX);
     let first = if most == usize::MAX { FIRST } else { most / shards.len().max(1) + shards.len() };
-    let begin = |shard: &usize| {
-        let copy = database.nearest(*shard);
-        let scan = squeeze(scan);
-        async move { copy?.rows(scan, first).await }
-    };
+    let begin = |shard: &usize| Scan::begin(database.clone(), *shard, squeeze(scan), first);
     let streams = try_join_all(shards.iter().map(begin)).await?;
     Ok(Merged { merge: Merge::new(streams.len(), scan.descending), streams, skip, left })
 }
@@ -176,23 +174,19 @@ fn shards_of(database: &Database, query: &AllDocsQuery) -> Vec<usize> {
     }
 }
 
-fn head_of(
-    database: &Database,
-    query: &AllDocsQuery,
-    streams: &[RowStream],
-) -> Result<RowsHead, Error> {
+fn head_of(database: &Database, query: &AllDocsQuery, streams: &[Scan]) -> Result<RowsHead, Error> {
     if query.namespace == Namespace::Local {
         let update_seq = query.update_seq.then_some(None);
         return Ok(RowsHead { total_rows: None, offset: None, update_seq });
     }
-    let total: u64 = streams.iter().map(|stream| stream.head.total).sum();
-    let before: u64 = streams.iter().map(|stream| stream.head.offset).sum();
+    let total: u64 = streams.iter().map(|stream| stream.head().total).sum();
+    let before: u64 = streams.iter().map(|stream| stream.head().offset).sum();
     let shards = shards_of(database, query);
     let ranges = shards.iter().filter_map(|shard| database.ring().ranges().get(*shard));
-    let position = |(range, stream): (&HashRange, &RowStream)| Position {
+    let position = |(range, stream): (&HashRange, &Scan)| Position {
         range: *range,
-        copy: database.copy_id(),
-        seq: stream.head.update_seq,
+        copy: stream.copy_id(),
+        seq: stream.head().update_seq,
     };
     let seq = || Seq { positions: ranges.zip(streams).map(position).collect() }.to_string();
     Ok(RowsHead {
@@ -288,8 +282,8 @@ async fn of_keys(
     let totals = match query.namespace {
         Namespace::Local => Vec::new(),
         namespace => {
-            let owners = database.nearest_of_all()?;
-            try_join_all(owners.into_iter().map(|copy| copy.total(namespace))).await?
+            let ask = |copy: ShardCopy| async move { copy.total(namespace).await };
+            reads::of_all(&database, ask).await?
         }
     };
     let head = RowsHead {
@@ -333,8 +327,11 @@ impl Keys {
         let parts = self.database.ring().split(ids.collect(), |(_, id)| id);
         let ask = |part: ring::Part<(usize, DocId)>| async move {
             let (places, ids): (Vec<usize>, Vec<DocId>) = part.items.into_iter().unzip();
-            let copy = self.database.nearest(part.shard)?;
-            let rows = copy.rows_of(ids, self.include_docs, self.conflicts).await?;
+            let ask = |copy: ShardCopy| {
+                let (ids, docs, conflicts) = (ids.clone(), self.include_docs, self.conflicts);
+                async move { copy.rows_of(ids, docs, conflicts).await }
+            };
+            let rows = reads::any(&self.database, part.shard, ask).await?;
             Ok::<_, Error>(places.into_iter().zip(rows).collect::<Vec<_>>())
         };
         let mut rows: Vec<Row> = keys.into_iter().map(Row::Missing).collect();

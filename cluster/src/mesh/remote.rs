@@ -13,6 +13,7 @@ use super::wire::{self, all, each, malformed};
 use crate::Error;
 use crate::docs::{BulkGet, IdRevs, OpenOptions, OpenedDoc, RevResult, Revs, RevsDiff};
 use crate::durable::Durable;
+use crate::raft::NodeId;
 use crate::rows::{DocRow, Namespace};
 use crate::shard::changes::ChangeScan;
 use crate::shard::rows::RowScan;
@@ -25,6 +26,7 @@ use crate::sync::ask::{Answer, Ask};
 pub(crate) struct RemoteCopy {
     pub(super) peer: Peer,
     id: ShardId,
+    node: NodeId,
 }
 
 /// Calls a method of the shards' service with a message.
@@ -36,11 +38,16 @@ macro_rules! call {
 }
 
 impl RemoteCopy {
-    pub(crate) fn new(peer: Peer, id: ShardId) -> RemoteCopy {
-        RemoteCopy { peer, id }
+    pub(crate) fn new(peer: Peer, node: NodeId, id: ShardId) -> RemoteCopy {
+        RemoteCopy { peer, id, node }
     }
 
     /// The node that has it.
+    pub(crate) fn node(&self) -> NodeId {
+        self.node
+    }
+
+    /// The way to that node.
     pub(crate) fn peer(&self) -> &Peer {
         &self.peer
     }

@@ -40,6 +40,14 @@ impl Feed {
         self.shards.get(shard).map_or(0, |shard| shard.at)
     }
 
+    /// Another copy of a shard is read from now on, from its beginning: where in its own order it
+    /// has what was given, nobody knows.
+    pub(crate) fn restart(&mut self, shard: usize, copy: u64) {
+        if let Some(shard) = self.shards.get_mut(shard) {
+            (shard.copy, shard.at, shard.pending) = (copy, 0, None);
+        }
+    }
+
     /// A shard has nothing after the feed's position.
     pub(crate) fn settle(&mut self, shard: usize) {
         if let Some(shard) = self.shards.get_mut(shard) {

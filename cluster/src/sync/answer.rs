@@ -26,6 +26,7 @@ pub(crate) fn answer(snapshot: &Snapshot, ask: &Ask) -> Result<Answer, Fault> {
         Ask::Head => Answer::Head(head(snapshot)?),
         Ask::Since(seq) => Answer::Leaves(since(snapshot, *seq)?),
         Ask::Within(span) => Answer::Leaves(within(snapshot, span)?),
+        Ask::Ends(ids) => Answer::Leaves(ends_of(snapshot, ids)?),
         Ask::Purges(since) => {
             Answer::Purges(snapshot.purges(*since).take(MOST).collect::<Result<_, _>>()?)
         }
@@ -79,6 +80,15 @@ fn within(snapshot: &Snapshot, span: &Span) -> Result<Leaves, Fault> {
             .push(IdRevs { revs: ends.into_iter().map(|(rev, _)| rev).collect(), id: info.id });
     }
     Ok(leaves)
+}
+
+fn ends_of(snapshot: &Snapshot, ids: &[DocId]) -> Result<Leaves, Fault> {
+    let line = |(id, info): (&DocId, Option<DocInfo>)| {
+        let ends = info.iter().flat_map(ends).map(|(rev, _)| rev).collect();
+        IdRevs { id: id.clone(), revs: ends }
+    };
+    let docs = ids.iter().zip(snapshot.docs_of(ids)?).map(line).collect();
+    Ok(Leaves { docs, ..Leaves::default() })
 }
 
 /// The ends of a document's branches in an order that is the same on all copies.

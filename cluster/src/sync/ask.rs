@@ -29,6 +29,8 @@ pub(crate) enum Ask {
     Since(u64),
     /// The documents of a span.
     Within(Span),
+    /// These documents, in this order; without revisions where there is none.
+    Ends(Vec<DocId>),
     /// The purges after a number, oldest first.
     Purges(u64),
     /// Revisions with history and body.

@@ -60,6 +60,9 @@ impl Default for Timing {
     }
 }
 
+/// From hearing that something lacks to a look, in milliseconds.
+const HEARD: u64 = 200;
+
 const LIMITS: Limits = Limits { jobs: 8, jobs_of_source: 4, retry_first: 500, retry_most: 60_000 };
 
 /// See the module.
@@ -86,7 +89,7 @@ struct Inner {
 /// Why a job is wanted.
 #[derive(Clone, Copy)]
 enum Reason {
-    Now,
+    Heard,
     Rejoined,
 }
 
@@ -124,9 +127,10 @@ impl Scheduler {
         self.inner.want_where(|_, source| source == node, Reason::Rejoined);
     }
 
-    /// This node's copy of a shard lacks something, or may be damaged.
+    /// This node's copy of a shard lacks something, or may be damaged. It is looked at a moment
+    /// later, for where one write was missed others are.
     pub(crate) fn behind(&self, shard: &ShardId) {
-        self.inner.want_where(|other, _| other == shard, Reason::Now);
+        self.inner.want_where(|other, _| other == shard, Reason::Heard);
     }
 
     /// Stops; work under way ends in the middle, which is as good as its end.
@@ -179,7 +183,8 @@ impl Inner {
         let now = self.now();
         let pairs: Vec<_> = self.known.lock().iter().cloned().collect();
         for (shard, source) in pairs.into_iter().filter(|(shard, source)| fits(shard, *source)) {
-            self.want(shard.clone(), source, Kind::Pull, now);
+            let due = if matches!(reason, Reason::Heard) { now + HEARD } else { now };
+            self.want(shard.clone(), source, Kind::Pull, due);
             if matches!(reason, Reason::Rejoined) {
                 let due = now + millis(self.timing.compare_after);
                 self.want(shard, source, Kind::Compare, due);

@@ -2,6 +2,8 @@
 //! coordinator.
 
 mod gate;
+mod reads;
+mod scans;
 mod uploads;
 mod writes;
 
@@ -18,7 +20,8 @@ use super::write::update;
 use crate::copy::ShardCopy;
 use crate::database::Database;
 use crate::docs::{EditMode, EditResult, OpenOptions, Revs, UpdateOptions};
-use crate::mesh::tests::{Far, remote, settings};
+use crate::mesh::RemoteCopy;
+use crate::mesh::tests::{Far, settings, shard};
 use crate::tests::id;
 use crate::{DbMeta, Error};
 
@@ -51,11 +54,15 @@ impl Nodes {
         let mut own = settings("coordinator@host", 10 + at as u8, "monster");
         own.timing.call = CALL;
         let copy = |(number, node): (usize, &Far)| {
-            if number == at { node.local() } else { remote(node.peer_of(own.clone())) }
+            if number == at {
+                return node.local();
+            }
+            let peer = node.peer_of(own.clone());
+            ShardCopy::Remote(RemoteCopy::new(peer, number as u64 + 1, shard()))
         };
         let copies = self.all.iter().enumerate().map(copy).collect();
         let meta = DbMeta::new(DbName::trusted("db"), 1, false, vec![vec![1, 2, 3]]);
-        Database::new(Arc::new(meta), vec![copies], 1)
+        Database::new(Arc::new(meta), vec![copies], at as u64 + 1)
     }
 
     fn copy(&self, at: usize) -> ShardCopy {

@@ -210,7 +210,7 @@ async fn raft_is_carried_and_peers_know_each_other() {
 #[tokio::test]
 async fn shards_of_the_node_itself_are_not_shown() {
     let far = Far::new();
-    let copy = RemoteCopy::new(far.peer(), ShardId::parse("_meta").unwrap());
+    let copy = RemoteCopy::new(far.peer(), 2, ShardId::parse("_meta").unwrap());
     assert!(matches!(copy.create().await, Err(Error::BadRequest(_))));
     assert!(matches!(copy.state().await, Err(Error::BadRequest(_))));
 }

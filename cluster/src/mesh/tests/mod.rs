@@ -149,12 +149,12 @@ fn listen(settings: MeshSettings, engine: &Engine) -> (Runtime, SocketAddr) {
     (runtime, address)
 }
 
-fn shard() -> ShardId {
+pub(crate) fn shard() -> ShardId {
     ShardId::parse(SHARD).unwrap()
 }
 
-pub(crate) fn remote(peer: Peer) -> ShardCopy {
-    ShardCopy::Remote(RemoteCopy::new(peer, shard()))
+fn remote(peer: Peer) -> ShardCopy {
+    ShardCopy::Remote(RemoteCopy::new(peer, 2, shard()))
 }
 
 async fn begin(copy: &ShardCopy, options: UploadOptions) -> Upload {

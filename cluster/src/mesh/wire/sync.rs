@@ -16,6 +16,10 @@ impl wire::SyncAsk {
             Ask::Head => Kind::Head(wire::Nothing {}),
             Ask::Since(seq) => Kind::Since(*seq),
             Ask::Within(span) => Kind::Within(span.into()),
+            Ask::Ends(ids) => {
+                let ids = ids.iter().map(|id| id.as_str().into()).collect();
+                Kind::Ends(wire::DocIds { ids })
+            }
             Ask::Purges(since) => Kind::Purges(*since),
             Ask::Docs(docs) => Kind::Docs(wire::DocRevs { docs: wire::each(docs) }),
             Ask::Digest(family, span, parts) => {
@@ -33,6 +37,9 @@ impl wire::SyncAsk {
             Kind::Head(_) => Ask::Head,
             Kind::Since(seq) => Ask::Since(seq),
             Kind::Within(span) => Ask::Within(span.into()),
+            Kind::Ends(wire::DocIds { ids }) => {
+                Ask::Ends(ids.iter().map(|id| DocId::trusted(id)).collect())
+            }
             Kind::Purges(since) => Ask::Purges(since),
             Kind::Docs(wire::DocRevs { docs }) => Ask::Docs(wire::all(docs)?),
             Kind::Digest(wire::DigestAsk { locals, span, parts }) => {

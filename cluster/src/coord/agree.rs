@@ -1,0 +1,295 @@
+//! Reads that several copies must agree on. One copy opens the document, the others say with which
+//! revisions it ends there. If they differ the answer comes from all of them together, and those
+//! that lack something are told to look at the others.
+
+use std::future::Future;
+use std::time::Duration;
+
+use settee_model::doc::StoredDoc;
+use settee_model::docid::DocId;
+use settee_model::rev::Rev;
+use settee_model::revtree::{RevTree, Tombstone};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::reads::{first, is_silence, look_after};
+use crate::Error;
+use crate::copy::ShardCopy;
+use crate::database::Database;
+use crate::docs::{Facts, OpenOptions, OpenedDoc, RevResult, RevStatus, Revs};
+use crate::join::join_all;
+use crate::quorum::acks::majority;
+use crate::sync::ask::{Answer, Ask};
+
+/// After so long without an answer another copy is asked, too.
+const HEDGE: Duration = Duration::from_millis(100);
+
+/// How many copies are to agree.
+fn wanted(database: &Database, shard: usize, r: Option<u32>) -> Result<usize, Error> {
+    let copies = database.copies(shard)?.len();
+    let r = r.map_or(majority(copies), |r| usize::try_from(r).unwrap_or(usize::MAX));
+    Ok(r.clamp(1, copies.max(1)))
+}
+
+/// A document as so many copies have it.
+pub(super) async fn open(
+    database: &Database,
+    id: &DocId,
+    options: OpenOptions,
+) -> Result<OpenedDoc, Error> {
+    let shard = database.ring().shard_of(id);
+    let r = wanted(database, shard, options.r)?;
+    let ask = |copy: ShardCopy| {
+        let (id, options) = (id.clone(), options.clone());
+        async move { copy.open(id, options).await }
+    };
+    if r == 1 {
+        return first(database, shard, ask).await?.1;
+    }
+    if id.is_local() || options.rev.is_some() {
+        let (near, opened) = first(database, shard, ask).await?;
+        if options.rev.is_some() && opened.is_ok() {
+            return opened;
+        }
+        let others = others(database, shard, near, r - 1, ask).await?;
+        return best(opened, others.into_iter().map(|(_, opened)| opened));
+    }
+    let (near, opened) = first(database, shard, ask).await?;
+    let copies = ends(database, shard, id, near, r).await?;
+    if copies.windows(2).all(|two| matches!(two, [one, other] if one.1 == other.1)) {
+        return opened;
+    }
+    together(&options, opened, merged(database, id, copies).await)
+}
+
+/// All leaves of a document as so many copies have them, or given revisions as any of them has.
+pub(super) async fn revisions(
+    database: &Database,
+    id: &DocId,
+    asked: Revs,
+    latest: bool,
+) -> Result<Vec<RevResult>, Error> {
+    let shard = database.ring().shard_of(id);
+    let r = wanted(database, shard, None)?;
+    let ask = |copy: ShardCopy| {
+        let (id, asked) = (id.clone(), asked.clone());
+        async move { copy.revisions(id, asked, latest).await }
+    };
+    let (near, found) = first(database, shard, ask).await?;
+    let found = found?;
+    if r == 1 || id.is_local() {
+        return Ok(found);
+    }
+    let lacks = |result: &RevResult| matches!(result, RevResult::Missing(_));
+    let mut all = found;
+    if asked == Revs::All {
+        let copies = ends(database, shard, id, near, r).await?;
+        if copies.windows(2).all(|two| matches!(two, [one, other] if one.1 == other.1)) {
+            return Ok(all);
+        }
+        all = leaves_of(merged(database, id, copies).await);
+    } else if all.iter().any(lacks) {
+        for (_, other) in others(database, shard, near, r - 1, ask).await? {
+            all.extend(other.into_iter().flatten());
+        }
+        let found: Vec<Rev> = all.iter().filter_map(found_rev).collect();
+        all.retain(|result| match result {
+            RevResult::Missing(rev) => !found.contains(rev),
+            RevResult::Found(_) => true,
+        });
+    }
+    Ok(all)
+}
+
+fn found_rev(result: &RevResult) -> Option<Rev> {
+    match result {
+        RevResult::Found(doc) => doc.rev(),
+        RevResult::Missing(_) => None,
+    }
+}
+
+/// The newest of several answers about a `_local/` document, or the first that found a revision.
+fn best(
+    near: Result<OpenedDoc, Error>,
+    others: impl Iterator<Item = Result<OpenedDoc, Error>>,
+) -> Result<OpenedDoc, Error> {
+    let number = |opened: &OpenedDoc| {
+        let rev = opened.doc.rev()?;
+        std::str::from_utf8(rev.id.as_bytes()).ok()?.parse::<u64>().ok()
+    };
+    others.fold(near, |best, other| match (&best, &other) {
+        (Ok(one), Ok(two)) if number(two) > number(one) => other,
+        (Err(_), Ok(_)) => other,
+        _ => best,
+    })
+}
+
+/// Asks so many other copies than the one that was first in turn; fewer if there are not so many
+/// that answer. Whoever is slow is left behind.
+async fn others<R, F>(
+    database: &Database,
+    shard: usize,
+    near: usize,
+    count: usize,
+    ask: impl Fn(ShardCopy) -> F,
+) -> Result<Vec<(ShardCopy, Result<R, Error>)>, Error>
+where
+    R: Send + 'static,
+    F: Future<Output = Result<R, Error>> + Send + 'static,
+{
+    let readers = database.readers(shard)?.into_iter().enumerate();
+    let mut waiting = readers.filter(|(number, copy)| *number != near && copy.is_live());
+    let mut asked = JoinSet::new();
+    let begin = |asked: &mut JoinSet<_>, copy: &ShardCopy| {
+        let (copy, answer) = (copy.clone(), ask(copy.clone()));
+        asked.spawn(async move { (copy, answer.await) });
+    };
+    waiting.by_ref().take(count).for_each(|(_, copy)| begin(&mut asked, copy));
+    let mut answers = Vec::with_capacity(count);
+    while answers.len() < count {
+        match timeout(HEDGE, asked.join_next()).await {
+            Ok(Some(Ok((copy, Err(error))))) if is_silence(&error) => {
+                look_after(database, &copy, &error);
+            }
+            Ok(Some(Ok(answer))) => {
+                answers.push(answer);
+                continue;
+            }
+            Ok(Some(Err(_))) => {}
+            Ok(None) => break,
+            Err(_) if waiting.clone().next().is_none() => {
+                // There is nobody else: what was asked has to answer, or be found dead.
+                match asked.join_next().await {
+                    Some(Ok((copy, Err(error)))) if is_silence(&error) => {
+                        look_after(database, &copy, &error);
+                    }
+                    Some(Ok(answer)) => answers.push(answer),
+                    Some(Err(_)) => {}
+                    None => break,
+                }
+                continue;
+            }
+            Err(_) => {}
+        }
+        waiting.by_ref().take(1).for_each(|(_, copy)| begin(&mut asked, copy));
+    }
+    Ok(answers)
+}
+
+type Ends = (ShardCopy, Vec<Rev>);
+
+/// With which revisions a document ends on the copy that was first in turn and on others.
+async fn ends(
+    database: &Database,
+    shard: usize,
+    id: &DocId,
+    near: usize,
+    r: usize,
+) -> Result<Vec<Ends>, Error> {
+    let ask = |copy: ShardCopy| {
+        let ask = Ask::Ends(vec![id.clone()]);
+        async move { copy.sync(ask).await }
+    };
+    let nearest = database.readers(shard)?.get(near).map(|copy| (*copy).clone());
+    let nearest = nearest.ok_or(Error::Timeout)?;
+    let others = others(database, shard, near, r - 1, ask);
+    let own = ask(nearest.clone());
+    let (own, others) = tokio::join!(own, others);
+    let mut all = Vec::with_capacity(r);
+    for (copy, answer) in std::iter::once((nearest, own)).chain(others?) {
+        if let Ok(Answer::Leaves(leaves)) = answer {
+            all.push((copy, leaves.docs.into_iter().flat_map(|doc| doc.revs).collect()));
+        }
+    }
+    Ok(all)
+}
+
+/// A leaf that some copy has.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Seen {
+    deleted: bool,
+}
+
+impl Tombstone for Seen {
+    fn is_tombstone(&self) -> bool {
+        self.deleted
+    }
+}
+
+/// The tree that the leaves of all copies make together, and those leaves.
+type Merged = (RevTree<Seen>, Vec<StoredDoc>);
+
+/// What copies have that differ. Those that lack a leaf are told to look at the others.
+async fn merged(database: &Database, id: &DocId, copies: Vec<Ends>) -> Merged {
+    let ask = |(copy, _): &Ends| {
+        let copy = copy.clone();
+        async move { copy.revisions(id.clone(), Revs::All, false).await }
+    };
+    let (mut tree, mut docs) = (RevTree::new(), Vec::new());
+    for found in join_all(copies.iter().map(ask)).await.into_iter().flatten().flatten() {
+        if let RevResult::Found(doc) = found {
+            tree.merge(&doc.revs, Seen { deleted: doc.deleted });
+            docs.push(doc);
+        }
+    }
+    let leaves: Vec<Rev> = tree.leaves_unordered().map(|leaf| leaf.rev()).collect();
+    for (copy, ends) in &copies {
+        if leaves.iter().any(|rev| !ends.contains(rev)) {
+            (database.lacking())(copy);
+        }
+    }
+    (tree, docs)
+}
+
+/// The leaves that are leaves still when all are taken together.
+fn leaves_of((tree, docs): Merged) -> Vec<RevResult> {
+    let is_leaf = |doc: &StoredDoc| doc.rev().is_some_and(|rev| tree.leaf(&rev).is_some());
+    docs.into_iter().filter(is_leaf).map(RevResult::Found).collect()
+}
+
+/// What is answered when copies differ.
+fn together(
+    options: &OpenOptions,
+    opened: Result<OpenedDoc, Error>,
+    (tree, docs): Merged,
+) -> Result<OpenedDoc, Error> {
+    let Some(winner) = tree.winner() else { return opened };
+    let rev = winner.rev();
+    if winner.value.deleted && !options.deleted {
+        return Err(Error::NotFound { deleted: true });
+    }
+    let Some(mut doc) = docs.into_iter().find(|doc| doc.rev().as_ref() == Some(&rev)) else {
+        return opened;
+    };
+    if let Some(path) = tree.path_of(&rev) {
+        doc.revs = path;
+    }
+    let known = opened.ok().and_then(|opened| opened.facts);
+    let facts = options.facts.then(|| facts_of(&tree, &rev, known.unwrap_or_default()));
+    Ok(OpenedDoc { doc, facts })
+}
+
+/// What all copies together say beside the winner; `known` is what one of them said.
+fn facts_of(tree: &RevTree<Seen>, winner: &Rev, known: Facts) -> Facts {
+    let losers = |deleted: bool| {
+        let leaves = tree.leaves().into_iter().filter(|leaf| leaf.value.deleted == deleted);
+        leaves.map(|leaf| leaf.rev()).filter(|rev| rev != winner).collect()
+    };
+    let status = |rev: Rev, seen: Option<Seen>| {
+        let told = known.revs_info.iter().find(|(other, _)| *other == rev);
+        let status = match (seen, told) {
+            (Some(seen), _) if seen.deleted => RevStatus::Deleted,
+            (Some(_), _) => RevStatus::Available,
+            (None, Some((_, status))) => *status,
+            (None, None) => RevStatus::Missing,
+        };
+        (rev, status)
+    };
+    let lineage = tree.lineage(winner).map(|node| status(node.rev(), node.value));
+    Facts {
+        revs_info: lineage.collect(),
+        conflicts: losers(false),
+        deleted_conflicts: losers(true),
+        local_seq: known.local_seq,
+    }
+}

@@ -1,0 +1,105 @@
+//! Rows of one range, from one copy as long as it answers, and then from another one: that one goes
+//! on behind the last row that came, so that no row is lost and none comes twice.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use super::reads::{first, is_silence, look_after};
+use crate::Error;
+use crate::copy::{Home, ShardCopy};
+use crate::database::Database;
+use crate::shard::rows::{RowBatch, RowScan, ShardHead};
+use crate::streams::RowStream;
+
+/// See the module.
+pub(super) struct Scan {
+    database: Arc<Database>,
+    shard: usize,
+    /// What is still to come.
+    scan: RowScan,
+    copy: ShardCopy,
+    stream: RowStream,
+    /// Copies that failed since the last row came, and how.
+    failed: Vec<(Home, Error)>,
+    /// What the first copy said.
+    head: ShardHead,
+    copy_id: u64,
+}
+
+impl Scan {
+    /// Begins, with so many rows at first.
+    pub(super) async fn begin(
+        database: Arc<Database>,
+        shard: usize,
+        scan: RowScan,
+        most: usize,
+    ) -> Result<Scan, Error> {
+        let (copy, stream) = open(&database, shard, &scan, most, &[]).await?;
+        let (head, copy_id) = (stream.head, database.copy_id(&copy));
+        let failed = Vec::new();
+        Ok(Scan { database, shard, scan, copy, stream, failed, head, copy_id })
+    }
+
+    /// What was said before the rows.
+    pub(super) fn head(&self) -> &ShardHead {
+        &self.head
+    }
+
+    /// Names the copy that said it.
+    pub(super) fn copy_id(&self) -> u64 {
+        self.copy_id
+    }
+
+    /// Begins to read what [`Scan::next`] will give.
+    pub(super) fn begin_next(&mut self) {
+        self.stream.begin();
+    }
+
+    /// The next rows; from another copy `most` at first. Not to be called after the last. Cancel
+    /// safe.
+    pub(super) async fn next(&mut self, most: usize) -> Result<RowBatch, Error> {
+        loop {
+            match self.stream.next().await {
+                Ok(batch) => {
+                    if let Some(last) = batch.rows.last() {
+                        self.failed.clear();
+                        let RowScan { range, descending, .. } = &mut self.scan;
+                        let start = if *descending { &mut range.1 } else { &mut range.0 };
+                        *start = Bound::Excluded(last.id.clone());
+                    }
+                    return Ok(batch);
+                }
+                Err(error) if is_silence(&error) => {
+                    self.database.live()?;
+                    look_after(&self.database, &self.copy, &error);
+                    self.failed.push((self.copy.home(), error));
+                    let Scan { database, shard, scan, failed, .. } = &*self;
+                    (self.copy, self.stream) = open(database, *shard, scan, most, failed).await?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+async fn open(
+    database: &Database,
+    shard: usize,
+    scan: &RowScan,
+    most: usize,
+    failed: &[(Home, Error)],
+) -> Result<(ShardCopy, RowStream), Error> {
+    let ask = |copy: ShardCopy| {
+        let scan = scan.clone();
+        let home = copy.home();
+        let failed = failed.iter().find(|(other, _)| *other == home);
+        let failed = failed.map(|(_, error)| error.clone());
+        async move {
+            match failed {
+                Some(error) => Err(error),
+                None => Ok((copy.clone(), copy.rows(scan, most).await?)),
+            }
+        }
+    };
+    first(database, shard, ask).await?.1
+}
