@@ -39,9 +39,10 @@ clients: setup setup-clients ## PouchDB, nano and couchbackup against a running 
 	cargo build --workspace --bin settee
 	node --test tests/clients/
 
-chaos: setup ## kill -9 in a loop under load; ROUNDS=n
+chaos: setup ## kill -9 in a loop under load, of one node and of nodes of three; ROUNDS=n, FAULTS=n
 	cargo build --release --bin settee
 	ROUNDS=$${ROUNDS:-100} cargo test --release --test it acknowledged_writes_survive_kill_9
+	FAULTS=$${FAULTS:-300} cargo test --release --test it one_node_of_three -- --nocapture
 
 bench: setup ## side by side: make bench THEIRS=http://admin:pass@127.0.0.1:5985
 	cargo run --release -p settee-bench -- $(OURS) $(THEIRS)

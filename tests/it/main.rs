@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 mod cluster;
+mod cluster_chaos;
 mod cluster_setup;
 mod conformance;
 mod crash;

@@ -37,6 +37,11 @@ impl Detector {
         self.liveness
     }
 
+    /// Whether nothing speaks against the belief.
+    pub(crate) fn is_sure(&self) -> bool {
+        self.against == 0
+    }
+
     /// The peer answered something.
     pub(crate) fn heard(&mut self) {
         self.beat(Liveness::Up, self.limits.up_after);

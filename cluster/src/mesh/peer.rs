@@ -416,7 +416,7 @@ async fn keep_asking(inner: Weak<Inner>) {
         let Some(inner) = inner.upgrade() else { return };
         inner.ping().await;
         let beat = inner.settings.timing.beat;
-        let well = inner.link.lock().session.is_some();
+        let well = inner.link.lock().session.is_some() && inner.detector.lock().is_sure();
         drop(inner);
         sleep(if well { beat } else { beat / 4 }).await;
     }

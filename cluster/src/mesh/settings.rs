@@ -68,8 +68,9 @@ impl Default for Timing {
         Timing {
             call: Duration::from_secs(60),
             connect: Duration::from_secs(2),
-            beat: Duration::from_millis(500),
-            ping: Duration::from_millis(500),
+            // A node that hangs is known to be down after 1.7 seconds at most.
+            beat: Duration::from_millis(300),
+            ping: Duration::from_millis(400),
             down_after: 3,
             up_after: 2,
             backoff_first: Duration::from_millis(50),
