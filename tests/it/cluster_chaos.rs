@@ -66,7 +66,7 @@ fn one_node_of_three_may_be_lost_at_any_time() {
 
 fn lose_one(cluster: &mut Cluster, tally: &Tally, fault: usize) {
     let victim = fault % NODES;
-    let kill = fault / NODES % 2 == 0;
+    let kill = (fault / NODES).is_multiple_of(2);
     let load = Load { lost: AtomicUsize::new(NODES), done: AtomicBool::new(false) };
     let clients = cluster.clients();
     thread::scope(|scope| {
@@ -126,13 +126,16 @@ fn ask(
 ) -> Option<u16> {
     let node = node?;
     let began = Instant::now();
-    let status = clients[node].send(request).ok().map(|answer| answer.status);
+    let answer = clients[node].send(request);
+    let status = answer.as_ref().ok().map(|answer| answer.status);
     if load.lost.load(Ordering::SeqCst) == node {
         return status;
     }
     tally.asked.fetch_add(1, Ordering::Relaxed);
     if !status.is_some_and(|status| (200..300).contains(&status)) {
         tally.failed.fetch_add(1, Ordering::Relaxed);
+        let said = answer.map_or_else(|error| error.to_string(), |answer| answer.text());
+        eprintln!("{} {} after {:?}: {said}", request.method, request.path, began.elapsed());
     }
     let mut slowest = tally.slowest.lock().expect("a lock");
     *slowest = slowest.max(began.elapsed());
