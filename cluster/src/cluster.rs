@@ -213,6 +213,7 @@ async fn create(
     match coord::shards::on_majority(&copies, |copy| async move { copy.ensure().await }).await {
         Ok(written) => {
             node.updates().add(Event::Created, name);
+            node.shown_by_all().await;
             Ok(written)
         }
         Err(error) => {
@@ -230,6 +231,7 @@ async fn delete(node: &Arc<Node>, name: &DbName) -> Result<Written, Error> {
     let meta = node.book().delete(name).await?;
     node.updates().add(Event::Deleted, name);
     let copies = node.copies(&meta)?;
+    node.shown_by_all().await;
     // What cannot be reached now goes when it is there again.
     let gone = coord::shards::on_majority(&copies, |copy| async move { copy.remove().await }).await;
     Ok(gone.unwrap_or(Written::Accepted))

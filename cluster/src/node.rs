@@ -19,8 +19,9 @@ use crate::commits::Commits;
 use crate::copy::ShardCopy;
 use crate::database::Database;
 use crate::heal::{self, Hints};
+use crate::join::join_all;
 use crate::local::LocalCopy;
-use crate::membership::Peers;
+use crate::membership::{Ask, Peers, SHOW, ask};
 use crate::mesh::{RemoteCopy, Secret};
 use crate::raft::{MetaStore, NodeId};
 use crate::rows::Namespace;
@@ -334,6 +335,20 @@ impl Node {
             Some(turn) => Some(turn.lock().await),
             None => None,
         }
+    }
+
+    /// Waits until all nodes that live show what this one does, so that a client finds everywhere
+    /// what it was told here. Nobody waits long for one that does not answer.
+    pub(crate) async fn shown_by_all(&self) {
+        let revision = self.book().store().revision();
+        let others = self.members().into_keys().filter(|id| *id != self.id && self.is_live(*id));
+        let others = others.filter_map(|id| self.peers().known(id));
+        join_all(others.map(|peer| async move {
+            if let Err(error) = ask(&peer, &Ask::Shows { revision }, SHOW).await {
+                tracing::debug!(node = peer.address(), %error, "it may not show everything yet");
+            }
+        }))
+        .await;
     }
 
     /// Lets new requests look anew for a database's copies.

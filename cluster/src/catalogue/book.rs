@@ -81,6 +81,11 @@ impl Book {
         self.shown.send_replace(revision);
     }
 
+    /// Waits for a while until this node shows a revision.
+    pub(crate) async fn show_soon(&self, revision: u64, patience: Duration) -> Result<(), Error> {
+        self.shows(revision, Instant::now() + patience).await
+    }
+
     /// Waits until this node shows a revision.
     async fn shows(&self, revision: u64, deadline: Instant) -> Result<(), Error> {
         let mut shown = self.shown.subscribe();

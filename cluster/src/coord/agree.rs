@@ -51,17 +51,19 @@ pub(super) async fn open(
         if options.rev.is_some() && opened.is_ok() {
             return opened;
         }
-        let others = others(database, shard, near, r - 1, ask).await?;
+        let others = others(database, shard, &near, r - 1, ask).await?;
         return best(opened, others.into_iter().map(|(_, opened)| opened));
     }
-    let (near, opened) = first(database, shard, ask).await?;
-    let copies = ends(database, shard, id, near, r).await?;
-    if let Some((copy, leaves)) = agreed(&copies) {
-        let rev = opened.as_ref().ok().and_then(|opened| opened.doc.rev());
-        // What came to the copy between the two questions is in what all agree on.
-        return if leaves.iter().eq(rev.as_ref()) { opened } else { ask(copy.clone()).await };
+    let (near, (own, opened)) = with_ends(database, shard, id, ask).await?;
+    let copies = ends(database, shard, id, near, own, r).await?;
+    if agree(&copies) {
+        return opened;
     }
     together(&options, opened, merged(database, id, copies).await)
+}
+
+fn agree(copies: &[Ends]) -> bool {
+    copies.windows(2).all(|two| matches!(two, [one, other] if one.1 == other.1))
 }
 
 /// All leaves of a document as so many copies have them, or given revisions as any of them has.
@@ -77,24 +79,21 @@ pub(super) async fn revisions(
         let (id, asked) = (id.clone(), asked.clone());
         async move { copy.revisions(id, asked, latest).await }
     };
-    let (near, found) = first(database, shard, ask).await?;
-    let found = found?;
     if r == 1 || id.is_local() {
-        return Ok(found);
+        return first(database, shard, ask).await?.1;
     }
-    let lacks = |result: &RevResult| matches!(result, RevResult::Missing(_));
-    let mut all = found;
     if asked == Revs::All {
-        let copies = ends(database, shard, id, near, r).await?;
-        if let Some((copy, leaves)) = agreed(&copies) {
-            let seen = all.iter().filter_map(found_rev);
-            let same =
-                all.len() == leaves.len() && seen.into_iter().all(|rev| leaves.contains(&rev));
-            return if same { Ok(all) } else { ask(copy.clone()).await };
+        let (near, (own, found)) = with_ends(database, shard, id, ask).await?;
+        let copies = ends(database, shard, id, near, own, r).await?;
+        if agree(&copies) {
+            return found;
         }
-        all = leaves_of(merged(database, id, copies).await);
-    } else if all.iter().any(lacks) {
-        for (_, other) in others(database, shard, near, r - 1, ask).await? {
+        return Ok(leaves_of(merged(database, id, copies).await));
+    }
+    let (near, found) = first(database, shard, ask).await?;
+    let mut all = found?;
+    if all.iter().any(|result| matches!(result, RevResult::Missing(_))) {
+        for (_, other) in others(database, shard, &near, r - 1, ask).await? {
             all.extend(other.into_iter().flatten());
         }
         let found: Vec<Rev> = all.iter().filter_map(found_rev).collect();
@@ -134,7 +133,7 @@ fn best(
 async fn others<R, F>(
     database: &Database,
     shard: usize,
-    near: usize,
+    near: &ShardCopy,
     count: usize,
     ask: impl Fn(ShardCopy) -> F,
 ) -> Result<Vec<(ShardCopy, Result<R, Error>)>, Error>
@@ -142,14 +141,14 @@ where
     R: Send + 'static,
     F: Future<Output = Result<R, Error>> + Send + 'static,
 {
-    let readers = database.readers(shard)?.into_iter().enumerate();
-    let mut waiting = readers.filter(|(number, copy)| *number != near && copy.is_live());
+    let (near, readers) = (near.home(), database.readers(shard)?.into_iter());
+    let mut waiting = readers.filter(|copy| copy.home() != near && copy.is_live());
     let mut asked = JoinSet::new();
     let begin = |asked: &mut JoinSet<_>, copy: &ShardCopy| {
         let (copy, answer) = (copy.clone(), ask(copy.clone()));
         asked.spawn(async move { (copy, answer.await) });
     };
-    waiting.by_ref().take(count).for_each(|(_, copy)| begin(&mut asked, copy));
+    waiting.by_ref().take(count).for_each(|copy| begin(&mut asked, copy));
     let mut answers = Vec::with_capacity(count);
     while answers.len() < count {
         match timeout(HEDGE, asked.join_next()).await {
@@ -176,43 +175,64 @@ where
             }
             Err(_) => {}
         }
-        waiting.by_ref().take(1).for_each(|(_, copy)| begin(&mut asked, copy));
+        waiting.by_ref().take(1).for_each(|copy| begin(&mut asked, copy));
     }
     Ok(answers)
 }
 
+/// With which revisions a document ends on a copy.
 type Ends = (ShardCopy, Vec<Rev>);
+
+/// What the first copy that answers says of a document, and with which revisions it ended there
+/// before that: what it says is at least as new. Also which copy that was.
+async fn with_ends<R, F: Future<Output = Result<R, Error>>>(
+    database: &Database,
+    shard: usize,
+    id: &DocId,
+    ask: impl Fn(ShardCopy) -> F,
+) -> Result<(ShardCopy, (Vec<Rev>, Result<R, Error>)), Error> {
+    let both = |copy: ShardCopy| {
+        let (answer, leaves) = (ask(copy.clone()), Ask::Ends(vec![id.clone()]));
+        async move {
+            let own = revs_of(copy.sync(leaves).await?);
+            match answer.await {
+                Err(error) if is_silence(&error) => Err(error),
+                answer => Ok((own, answer)),
+            }
+        }
+    };
+    let (near, told) = first(database, shard, both).await?;
+    Ok((near, told?))
+}
+
+fn revs_of(answer: Answer) -> Vec<Rev> {
+    match answer {
+        Answer::Leaves(leaves) => leaves.docs.into_iter().flat_map(|doc| doc.revs).collect(),
+        _ => Vec::new(),
+    }
+}
 
 /// With which revisions a document ends on the copy that was first in turn and on others.
 async fn ends(
     database: &Database,
     shard: usize,
     id: &DocId,
-    near: usize,
+    near: ShardCopy,
+    own: Vec<Rev>,
     r: usize,
 ) -> Result<Vec<Ends>, Error> {
     let ask = |copy: ShardCopy| {
         let ask = Ask::Ends(vec![id.clone()]);
         async move { copy.sync(ask).await }
     };
-    let nearest = database.readers(shard)?.get(near).map(|copy| (*copy).clone());
-    let nearest = nearest.ok_or(Error::Timeout)?;
-    let others = others(database, shard, near, r - 1, ask);
-    let own = ask(nearest.clone());
-    let (own, others) = tokio::join!(own, others);
-    let mut all = Vec::with_capacity(r);
-    for (copy, answer) in std::iter::once((nearest, own)).chain(others?) {
-        if let Ok(Answer::Leaves(leaves)) = answer {
-            all.push((copy, leaves.docs.into_iter().flat_map(|doc| doc.revs).collect()));
+    let others = others(database, shard, &near, r - 1, ask).await?;
+    let mut all = vec![(near, own)];
+    for (copy, answer) in others {
+        if let Ok(answer) = answer {
+            all.push((copy, revs_of(answer)));
         }
     }
     Ok(all)
-}
-
-/// What all copies say, and one of them; none if they differ.
-fn agreed(copies: &[Ends]) -> Option<&Ends> {
-    let (one, others) = copies.split_first()?;
-    others.iter().all(|other| other.1 == one.1).then_some(one)
 }
 
 /// A leaf that some copy has.
@@ -236,8 +256,18 @@ async fn merged(database: &Database, id: &DocId, copies: Vec<Ends>) -> Merged {
         let copy = copy.clone();
         async move { copy.revisions(id.clone(), Revs::All, false).await }
     };
+    let mut found = join_all(copies.iter().map(ask)).await;
+    if found.iter().any(Result::is_err) {
+        // It said that it has something, and is gone: others may have it, too.
+        let shard = database.ring().shard_of(id);
+        let asked = |copy: &&ShardCopy| copies.iter().any(|(other, _)| other.home() == copy.home());
+        let readers = database.readers(shard).unwrap_or_default().into_iter();
+        let rest: Vec<Ends> =
+            readers.filter(|copy| !asked(copy)).map(|copy| (copy.clone(), Vec::new())).collect();
+        found.extend(join_all(rest.iter().map(ask)).await);
+    }
     let (mut tree, mut docs) = (RevTree::new(), Vec::new());
-    for found in join_all(copies.iter().map(ask)).await.into_iter().flatten().flatten() {
+    for found in found.into_iter().flatten().flatten() {
         if let RevResult::Found(doc) = found {
             tree.merge(&doc.revs, Seen { deleted: doc.deleted });
             docs.push(doc);

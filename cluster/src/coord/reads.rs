@@ -27,22 +27,22 @@ pub(super) fn look_after(database: &Database, copy: &ShardCopy, error: &Error) {
     }
 }
 
-/// What the first copy of a range says that answers, and which one that was in the order of
-/// [`Database::readers`]. Fails as the first one did if none answers.
+/// What the first copy of a range says that answers, and which one that is. Fails as the first one
+/// did if none answers.
 pub(super) async fn first<R, F: Future<Output = Result<R, Error>>>(
     database: &Database,
     shard: usize,
     ask: impl Fn(ShardCopy) -> F,
-) -> Result<(usize, Result<R, Error>), Error> {
+) -> Result<(ShardCopy, Result<R, Error>), Error> {
     let mut failed = None;
-    for (number, copy) in database.readers(shard)?.into_iter().enumerate() {
+    for copy in database.readers(shard)? {
         match ask(copy.clone()).await {
             Err(error) if is_silence(&error) => {
                 database.live()?;
                 look_after(database, copy, &error);
                 failed.get_or_insert(error);
             }
-            answer => return Ok((number, answer)),
+            answer => return Ok((copy.clone(), answer)),
         }
     }
     Err(failed.unwrap_or(Error::Timeout))

@@ -11,7 +11,7 @@ mod talk;
 pub(crate) use door::{Door, Whereabouts};
 pub(crate) use join::{ask, find_group, invite};
 pub(crate) use peers::Peers;
-pub(crate) use port::Port;
+pub(crate) use port::{Port, SHOW};
 pub use seeds::BadSeed;
 pub(crate) use seeds::{Seed, host_of};
 pub(crate) use talk::Ask;

@@ -2,6 +2,7 @@
 //! that it is starting.
 
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -13,6 +14,9 @@ use crate::catalogue::{Book, Member};
 use crate::mesh::{NodeIdentity, RaftAnswer, RaftCall, RaftPieces, RaftPort};
 use crate::node::Node;
 use crate::steps::uninterrupted;
+
+/// How long another node may wait until this one shows what was agreed on.
+pub(crate) const SHOW: Duration = Duration::from_secs(2);
 
 /// See the module.
 #[derive(Default)]
@@ -66,6 +70,10 @@ impl Port {
             }
             Ask::Met { node } => {
                 self.serving()?.scheduler().peer_up(node);
+                Ok(Answer::Done)
+            }
+            Ask::Shows { revision } => {
+                book.show_soon(revision, SHOW).await?;
                 Ok(Answer::Done)
             }
             Ask::Behind { shards } => {

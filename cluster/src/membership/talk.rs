@@ -23,6 +23,8 @@ pub(crate) enum Ask {
     Yield,
     /// This node can reach you again; it may have what you lack.
     Met { node: NodeId },
+    /// Say when you show what was agreed on up to a revision.
+    Shows { revision: u64 },
     /// Your copies of these shards lack something that others have.
     Behind { shards: Vec<String> },
 }

@@ -385,27 +385,33 @@ impl Inner {
         Ok((channel, welcomed))
     }
 
-    /// One ping.
-    async fn ping(&self) {
-        let Timing { ping, .. } = self.settings.timing;
-        let session = match self.session().await {
-            Ok(session) => session,
-            Err(_) => return self.detector.lock().missed(),
+    /// One ping; whether it was answered.
+    async fn ping(&self) -> bool {
+        let (number, answered) = match self.session().await {
+            Ok(session) => (session.number, self.is_answered(session).await),
+            Err(_) => (0, false),
         };
-        let number = session.number;
+        let down = {
+            let mut detector = self.detector.lock();
+            if !answered {
+                detector.missed();
+            }
+            detector.liveness() == Liveness::Down
+        };
+        if down {
+            self.drop_session(number, &Error::Unreachable("it does not answer".into()));
+            self.fell.notify_waiters();
+        }
+        answered
+    }
+
+    async fn is_answered(&self, session: Session) -> bool {
+        let (number, ping) = (session.number, self.settings.timing.ping);
         let line = self.line(session, ping);
         let mut health = line.health();
         match timeout(ping, health.ping(wire::PingAsk {})).await {
-            Ok(answer) => {
-                if self.judge(number, answer).is_err() {
-                    self.detector.lock().missed();
-                }
-            }
-            Err(_) => self.detector.lock().missed(),
-        }
-        if self.detector.lock().liveness() == Liveness::Down {
-            self.drop_session(number, &Error::Unreachable("it does not answer".into()));
-            self.fell.notify_waiters();
+            Ok(answer) => self.judge(number, answer).is_ok(),
+            Err(_) => false,
         }
     }
 }
@@ -414,9 +420,8 @@ impl Inner {
 async fn keep_asking(inner: Weak<Inner>) {
     loop {
         let Some(inner) = inner.upgrade() else { return };
-        inner.ping().await;
+        let well = inner.ping().await && inner.detector.lock().is_sure();
         let beat = inner.settings.timing.beat;
-        let well = inner.link.lock().session.is_some() && inner.detector.lock().is_sure();
         drop(inner);
         sleep(if well { beat } else { beat / 4 }).await;
     }
