@@ -208,9 +208,11 @@ impl Db {
         self.database.live()
     }
 
-    /// Lets copies of its shards compare notes now.
+    /// Has all copies of its shards look at the others soon; returns at once.
     pub async fn sync_shards(&self) -> Result<(), Error> {
-        self.database.live()
+        let copies = self.database.all_copies()?;
+        copies.iter().flatten().for_each(|copy| self.node.lacks(copy));
+        Ok(())
     }
 
     /// The range that a document lies in, and who holds it.
