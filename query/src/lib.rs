@@ -1,0 +1,5 @@
+//! What turns documents into answers: JavaScript functions of design documents, map/reduce indexes,
+//! Mango plans. Synchronous; never sees HTTP, a cluster or another node.
+
+pub mod js;
+pub mod mango;
