@@ -2,7 +2,7 @@
 //! that the same edit has the same revision here and in Apache CouchDB. Never decides which
 //! revision an edit replaces.
 
-mod term;
+pub mod term;
 
 use md5::{Digest, Md5};
 

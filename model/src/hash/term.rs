@@ -22,7 +22,7 @@ const NEW_FLOAT: u8 = 70;
 const LIST_HEAD: [u8; 5] = [LIST, 0, 0, 0, 0];
 
 /// Writes one term, its parts in order.
-pub(super) struct Terms {
+pub struct Terms {
     out: Vec<u8>,
 }
 
@@ -46,43 +46,51 @@ enum Kind {
 }
 
 impl Terms {
-    pub(super) fn new(capacity: usize) -> Self {
+    /// Begins with the format's version; `capacity` in bytes.
+    #[must_use]
+    pub fn new(capacity: usize) -> Self {
         let mut out = Vec::with_capacity(capacity);
         out.push(VERSION);
         Terms { out }
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
+    /// What was written so far.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
         &self.out
     }
 
     /// The head of a list; its elements and [`Terms::nil`] must follow.
-    pub(super) fn list(&mut self, count: usize) {
+    pub fn list(&mut self, count: usize) {
         self.out.push(LIST);
         self.length(count);
     }
 
-    pub(super) fn nil(&mut self) {
+    /// The empty list, and the end of every other.
+    pub fn nil(&mut self) {
         self.out.push(NIL);
     }
 
     /// The head of a tuple; its elements must follow.
-    pub(super) fn tuple(&mut self, arity: u8) {
+    pub fn tuple(&mut self, arity: u8) {
         self.out.extend_from_slice(&[SMALL_TUPLE, arity]);
     }
 
-    pub(super) fn atom(&mut self, name: &str) {
+    /// An atom of at most 255 bytes.
+    pub fn atom(&mut self, name: &str) {
         self.out.extend_from_slice(&[ATOM, 0, name.len() as u8]);
         self.out.extend_from_slice(name.as_bytes());
     }
 
-    pub(super) fn binary(&mut self, bytes: &[u8]) {
+    /// A binary.
+    pub fn binary(&mut self, bytes: &[u8]) {
         self.out.push(BINARY);
         self.length(bytes.len());
         self.out.extend_from_slice(bytes);
     }
 
-    pub(super) fn natural(&mut self, value: u64) {
+    /// An integer that is not negative.
+    pub fn natural(&mut self, value: u64) {
         match i64::try_from(value) {
             Ok(small) => self.integer(small),
             Err(_) => self.big(false, &value.to_le_bytes()),
@@ -119,7 +127,7 @@ impl Terms {
     }
 
     /// A JSON value in stored form: objects are tuples of one list of pairs, strings binaries.
-    pub(super) fn json(&mut self, stored: &[u8]) {
+    pub fn json(&mut self, stored: &[u8]) {
         let mut open: Vec<Open> = Vec::new();
         let mut rest = stored;
         while let Some((byte, after)) = rest.split_first() {

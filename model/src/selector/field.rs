@@ -50,6 +50,15 @@ impl FieldPath {
         &self.0
     }
 
+    /// What stands there in a value in stored form; numbers lead into arrays.
+    #[must_use]
+    pub fn find<'a>(&self, value: Raw<'a>) -> Option<Raw<'a>> {
+        match self.follow(value) {
+            Found::Value(value) => Some(value),
+            Found::Absent | Found::Astray => None,
+        }
+    }
+
     /// Whether it is the field of that name, at the top.
     pub(super) fn is(&self, name: &str) -> bool {
         matches!(self.0.as_slice(), [only] if only == name)

@@ -10,6 +10,7 @@ mod term;
 mod tests;
 
 pub use field::FieldPath;
+pub use term::Term;
 
 use serde_json::Value;
 

@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::Value;
 
 /// Displays a value as `io_lib:format("~w", …)` does its EJSON form.
-pub(super) struct Term<'a>(pub &'a Value);
+pub struct Term<'a>(pub &'a Value);
 
 impl fmt::Display for Term<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
