@@ -82,7 +82,7 @@ impl Bookmark {
 const VERSION: u8 = 131;
 const COMPRESSED: u8 = 80;
 
-/// Compresses a term, if that makes it shorter.
+/// Compresses a term, unless that makes it longer.
 fn pack(term: &[u8]) -> Vec<u8> {
     let body = term.get(1..).unwrap_or_default();
     let mut packed = vec![VERSION, COMPRESSED];
@@ -90,7 +90,7 @@ fn pack(term: &[u8]) -> Vec<u8> {
     let mut encoder = ZlibEncoder::new(packed, Compression::default());
     let done = encoder.write_all(body).and_then(|()| encoder.finish());
     match done {
-        Ok(packed) if packed.len() < term.len() => packed,
+        Ok(packed) if packed.len() <= term.len() => packed,
         _ => term.to_vec(),
     }
 }

@@ -51,30 +51,21 @@ pub(super) struct Choice<'a> {
 }
 
 impl<'a> Choice<'a> {
-    /// Finds out what could answer. `None` if nothing could: an error for `_find`, but not for
-    /// `_explain`.
-    ///
-    /// # Errors
-    /// `invalid_index` if the index that the client names can't, and the client wants no other.
-    pub fn make(find: &'a Find, catalog: &Catalog) -> Result<Choice<'a>, MangoError> {
-        let selector = find.selector.normal_form();
+    /// Finds out what could answer: nothing, possibly.
+    pub fn make(find: &'a Find, catalog: &Catalog) -> Choice<'a> {
         let means = |reference: &Reference| {
-            catalog
-                .get(*reference)
-                .is_some_and(|index| find.use_index.means(index.ddoc(), index.name()))
+            let index = catalog.get(*reference);
+            index.is_some_and(|index| find.use_index.means(index.ddoc(), index.name()))
         };
-        let is_partial =
-            |reference: &Reference| catalog.get(*reference).is_some_and(|index| index.is_partial());
-        let global: BTreeSet<_> =
-            catalog.references().filter(|reference| !is_partial(reference)).collect();
-        let named = catalog.references().filter(|reference| means(reference));
-        let in_scope: BTreeSet<_> = named
-            .chain(global.iter().copied())
-            .filter(|reference| {
-                let partitioned = find.partition.is_some();
-                catalog.get(*reference).is_none_or(|index| index.is_partitioned() == partitioned)
-            })
-            .collect();
+        let complete =
+            |reference: &Reference| catalog.get(*reference).is_none_or(|index| !index.is_partial());
+        let global: BTreeSet<_> = catalog.references().filter(complete).collect();
+        let mut in_scope: BTreeSet<_> = catalog.references().filter(means).collect();
+        in_scope.extend(&global);
+        in_scope.retain(|reference| {
+            let partitioned = find.partition.is_some();
+            catalog.get(*reference).is_none_or(|index| index.is_partitioned() == partitioned)
+        });
         let misfit = |reference: &Reference| {
             let reason = match catalog.get(*reference) {
                 Some(index) => why_not(index, find),
@@ -87,15 +78,26 @@ impl<'a> Choice<'a> {
         usable.retain(|reference| misfits.iter().all(|(misfit, _)| misfit != reference));
         let mut wanted: BTreeSet<_> = usable.iter().copied().filter(means).collect();
         if wanted.is_empty() {
-            let unasked = find.use_index == UseIndex::Any && usable.len() > 1;
-            if !find.allow_fallback && !unasked {
-                return Err(not_suitable(&find.use_index));
-            }
             wanted.clone_from(&usable);
         }
-        let ranges = Ranges::of(selector);
+        let ranges = Ranges::of(find.selector.normal_form());
         let ranked = rank(&wanted, &ranges, catalog);
-        Ok(Choice { ranges, global, in_scope, misfits, usable, wanted, ranked })
+        Choice { ranges, global, in_scope, misfits, usable, wanted, ranked }
+    }
+
+    /// Checks that the best index is one that the client agrees to.
+    ///
+    /// # Errors
+    /// `invalid_index` if the index that the client names can't be used, or there is none but
+    /// all documents, and the client wants no other.
+    pub fn allowed(&self, find: &Find, catalog: &Catalog) -> Result<(), MangoError> {
+        let named = self.wanted.iter().filter_map(|reference| catalog.get(*reference));
+        let mut named = named.filter(|index| find.use_index.means(index.ddoc(), index.name()));
+        let unasked = find.use_index == UseIndex::Any && self.usable.len() > 1;
+        match find.allow_fallback || unasked || named.next().is_some() {
+            true => Ok(()),
+            false => Err(not_suitable(&find.use_index)),
+        }
     }
 
     /// The index to use, if there is one.

@@ -19,7 +19,8 @@ use super::shape;
 /// # Errors
 /// `invalid_index`. That no index gives the order asked for is no error here.
 pub fn explain(find: &Find, catalog: &Catalog, db_name: &str) -> Result<Value, MangoError> {
-    let choice = Choice::make(find, catalog)?;
+    let choice = Choice::make(find, catalog);
+    choice.allowed(find, catalog)?;
     let winner = choice.winner();
     let mut answer = json!({
         "dbname": db_name,

@@ -61,8 +61,9 @@ impl Plan {
     /// # Errors
     /// `no_usable_index`, `invalid_index`.
     pub fn new(find: &Find, catalog: &Catalog) -> Result<Plan, MangoError> {
-        let choice = Choice::make(find, catalog)?;
+        let choice = Choice::make(find, catalog);
         let Some(winner) = choice.winner() else { return Err(no_usable_index(find, catalog)) };
+        choice.allowed(find, catalog)?;
         Ok(Plan::with(find, catalog, &choice, winner))
     }
 

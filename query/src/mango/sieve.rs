@@ -104,6 +104,7 @@ impl Pass<'_> {
                 if self.is_left_out(row.id) {
                     return Sifted::Out;
                 }
+                self.stats.quorum_docs += 1;
                 return Sifted::Ask;
             }
         };

@@ -1,3 +1,5 @@
-//! Mango against recorded answers of CouchDB 3.5.0, and against a full scan.
+//! Mango against recorded answers of CouchDB 3.5.0, and against a look at all documents.
 
+mod indexes;
 mod recorded;
+mod scan;
