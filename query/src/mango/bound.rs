@@ -3,13 +3,14 @@
 
 use std::cmp::Ordering;
 
+use serde::{Deserialize, Serialize};
 use settee_model::json::Elements;
 
 /// How values in stored form compare.
 pub type Order = fn(&[u8], &[u8]) -> Ordering;
 
 /// A place in the order of keys: before or after all those that begin with certain values.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bound {
     /// JSON values in stored form, one for each column from the first on.
     pub values: Vec<Vec<u8>>,
@@ -18,7 +19,7 @@ pub struct Bound {
 }
 
 /// The keys between two places.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Span {
     /// Where it begins.
     pub low: Bound,

@@ -18,6 +18,9 @@ pub struct Cursor {
     last: Option<Bookmark>,
     stats: Stats,
     silent: bool,
+    /// Who asks for costs gets them as CouchDB counts them, which stops only at the first match
+    /// that it has no place for.
+    overrun: bool,
 }
 
 /// What an answer ends with.
@@ -51,6 +54,7 @@ impl Cursor {
             last: None,
             stats: Stats::default(),
             silent,
+            overrun: find.execution_stats,
         })
     }
 
@@ -63,7 +67,7 @@ impl Cursor {
     /// Whether the answer is complete, whatever rows are left.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.silent || self.limit == 0
+        self.silent || (self.limit == 0 && !self.overrun)
     }
 
     /// Counts what shards looked at.
@@ -74,7 +78,8 @@ impl Cursor {
     /// Takes the row of a document that matches, and says whether it is shown. Not to be called
     /// once the answer [is done](Cursor::is_done).
     pub fn take(&mut self, key: &[u8], id: &str) -> bool {
-        if self.is_done() {
+        if self.limit == 0 {
+            self.overrun = false;
             return false;
         }
         let shown = self.skip == 0;

@@ -29,9 +29,9 @@ struct Column {
 }
 
 impl Column {
-    fn new(name: &String) -> Self {
+    fn new(name: &str) -> Self {
         let path = FieldPath::parse(name).ok().filter(|path| !path.names().is_empty());
-        Column { name: name.clone(), path }
+        Column { name: name.to_owned(), path }
     }
 }
 
@@ -65,7 +65,7 @@ impl Index {
         options.filter(|options| options.is_object())?;
         let Value::Object(def) = tree(map?) else { return None };
         let fields = def.get("fields")?.as_object()?;
-        let columns = fields.keys().map(Column::new).collect();
+        let columns = fields.keys().map(|name| Column::new(name)).collect();
         let filter = match partial_filter(&def) {
             None => Filter::All,
             Some(selector) => Filter::Partial(Selector::parse(selector).ok().map(Box::new)),

@@ -3,7 +3,7 @@
 //!
 //! A question goes this way: [`Find::parse`] reads the request; [`Catalog::new`] knows the
 //! indexes; [`Plan::new`] chooses one and the spans of it to look into; where the rows are, a
-//! [`Sieve`] matches documents and cuts out what is shown; where they come together, a
+//! [`Sieve`] made of a [`Task`] matches documents and cuts out what is shown; where they come together, a
 //! [`Cursor`] counts them; [`Response`] writes the answer. [`explain`] shows the plan instead.
 //! [`NewIndex`] and [`take_from`] change design documents, and [`Index::key`] says what a
 //! document's row in an index is.
@@ -48,6 +48,6 @@ pub use index::{Index, id_key};
 pub use plan::{Plan, Scan, Source};
 pub use project::Projection;
 pub use response::Response;
-pub use sieve::{Pass, Row, Sieve, Sifted};
+pub use sieve::{Pass, Row, Sieve, Sifted, Task};
 pub use sort::Sort;
 pub use stats::{SCAN_WARNING_THRESHOLD, Stats};

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use settee_model::collate::{compare, compare_terms};
+use settee_model::json::Raw;
 
+use super::bookmark::Bookmark;
 use super::bound::{Bound, Order, Span};
 use super::catalog::{Catalog, Reference};
 use super::choose::{Choice, no_usable_index};
@@ -65,6 +67,24 @@ impl Plan {
         let Some(winner) = choice.winner() else { return Err(no_usable_index(find, catalog)) };
         choice.allowed(find, catalog)?;
         Ok(Plan::with(find, catalog, &choice, winner))
+    }
+
+    /// What is left to look into after a row: the row's own key too, as more documents may have
+    /// it. All if there is no row.
+    #[must_use]
+    pub fn spans_after(&self, row: Option<&Bookmark>) -> Vec<Span> {
+        let Scan::Spans(spans) = &self.scan else { return Vec::new() };
+        let Some(row) = row else { return spans.clone() };
+        let values = match Raw(&row.key).elements() {
+            Some(elements) => elements.map(|element| element.to_vec()).collect(),
+            None => vec![row.key.clone()],
+        };
+        let at = |after| Bound { values: values.clone(), after };
+        let rest = match self.descending {
+            false => Span { low: at(false), high: Bound::end() },
+            true => Span { low: Bound::start(), high: at(true) },
+        };
+        intersection(spans, &[rest], self.source.order())
     }
 
     pub(super) fn with(

@@ -2,6 +2,8 @@
 //! document matches, and what is shown of it. Never merges shards, never counts to a limit (see
 //! `cursor`).
 
+use serde::{Deserialize, Serialize};
+use settee_model::json::value;
 use settee_model::selector::Selector;
 
 use super::error::MangoError;
@@ -10,6 +12,35 @@ use super::index::id_key;
 use super::plan::{Plan, Source};
 use super::project::Projection;
 use super::stats::Stats;
+
+/// What whoever has the rows needs to know of a question. Goes from node to node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task {
+    /// JSON text.
+    selector: String,
+    fields: Option<Vec<String>>,
+    columns: Option<Vec<String>>,
+    all_docs: bool,
+}
+
+impl Task {
+    /// What a plan leaves to be done with rows.
+    #[must_use]
+    pub fn new(find: &Find, plan: &Plan) -> Task {
+        let columns = match &plan.source {
+            Source::Index(index) if plan.covering => {
+                Some(index.columns().map(str::to_owned).collect())
+            }
+            _ => None,
+        };
+        Task {
+            selector: find.selector.normal_form().to_string(),
+            fields: find.fields.clone(),
+            columns,
+            all_docs: matches!(plan.source, Source::AllDocs),
+        }
+    }
+}
 
 /// What documents must match, and what is shown of them.
 #[derive(Clone, Debug)]
@@ -53,23 +84,17 @@ pub struct Pass<'a> {
 }
 
 impl Sieve {
-    /// Makes ready what a plan needs.
+    /// Makes a task ready.
     ///
     /// # Errors
     /// `invalid_field_name` if a field to be shown has a name that is no path.
-    pub fn new(find: &Find, plan: &Plan) -> Result<Sieve, MangoError> {
-        let columns = match &plan.source {
-            Source::Index(index) if plan.covering => {
-                let columns: Vec<String> = index.columns().map(str::to_owned).collect();
-                Some(Projection::new(&columns)?)
-            }
-            _ => None,
-        };
+    pub fn new(task: &Task) -> Result<Sieve, MangoError> {
+        let selector = value(task.selector.as_bytes()).unwrap_or_default();
         Ok(Sieve {
-            selector: find.selector.clone(),
-            fields: find.fields.as_deref().map(Projection::new).transpose()?,
-            columns,
-            all_docs: matches!(plan.source, Source::AllDocs),
+            selector: Selector::parse(&selector)?,
+            fields: task.fields.as_deref().map(Projection::new).transpose()?,
+            columns: task.columns.as_deref().map(Projection::new).transpose()?,
+            all_docs: task.all_docs,
         })
     }
 

@@ -2,12 +2,14 @@
 
 use std::ops::AddAssign;
 
+use serde::{Deserialize, Serialize};
+
 use super::choose::shown;
 use super::find::{Find, UseIndex};
 use super::plan::Source;
 
 /// Counts of what was looked at. Add up those of shards.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stats {
     /// Rows of the index.
     pub keys: u64,

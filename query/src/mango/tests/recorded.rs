@@ -41,7 +41,7 @@ impl Database {
     fn find(&self, find: &Find) -> Result<String, MangoError> {
         let plan = Plan::new(find, &self.catalog)?;
         let mut cursor = Cursor::new(find, &plan)?;
-        let sieve = Sieve::new(find, &plan)?;
+        let sieve = Sieve::new(&Task::new(find, &plan))?;
         let mut pass = sieve.pass();
         let (mut out, mut response) = (Vec::new(), Response::default());
         response.begin(&mut out);
@@ -53,13 +53,14 @@ impl Database {
             rows.iter().position(|(key, at)| *key == start.key && self.docs[*at].0 == start.id)
         });
         let start = start.map_or(0, |at| at.unwrap() + 1);
+        let spans = plan.spans_after(cursor.start_after());
         for (key, at) in rows.drain(..).skip(start) {
             let (id, document) = &self.docs[at];
             if cursor.is_done() {
                 break;
             }
             let inside = |prefix: &String| id.starts_with(&format!("{prefix}:"));
-            if !wanted(&plan, &key) || !find.partition.iter().all(inside) {
+            if !wanted(&plan, &spans, &key) || !find.partition.iter().all(inside) {
                 continue;
             }
             let document = document.as_slice();
@@ -97,8 +98,7 @@ impl Database {
     }
 }
 
-fn wanted(plan: &Plan, key: &[u8]) -> bool {
-    let Scan::Spans(spans) = &plan.scan else { return false };
+fn wanted(plan: &Plan, spans: &[Span], key: &[u8]) -> bool {
     match plan.source {
         Source::Index(_) => spans.iter().any(|span| span.holds(key, plan.source.order())),
         Source::AllDocs => {
