@@ -1,8 +1,8 @@
 //! A selector made ready to be asked many times. Follows CouchDB in all corners: what an empty
 //! list means, what compares by bytes, which mistakes come to light only inside arrays.
 
-use regex::bytes::{Regex, RegexBuilder};
 use serde_json::Value;
+use unicode_segmentation::UnicodeSegmentation;
 
 use crate::collate::{compare, compare_terms, same};
 use crate::json::Raw;
@@ -11,6 +11,7 @@ use crate::json::number::{Number, value};
 use super::SelectorError;
 use super::field::{FieldPath, Found};
 use super::normal::single;
+use super::pattern::Pattern;
 
 /// Part of a selector.
 #[derive(Clone, Debug)]
@@ -45,7 +46,7 @@ pub(super) enum Test {
         divisor: i64,
         rest: i64,
     },
-    Regex(Regex),
+    Regex(Pattern),
     BeginsWith(String),
     Size(u64),
     SomeElement(Box<Condition>),
@@ -57,13 +58,6 @@ pub(super) enum Test {
 
 /// The mistake of [`Condition::Broken`].
 pub(super) struct Mistake;
-
-/// A pattern as `$regex` takes it: on bytes, as PCRE without its Unicode mode, if the pattern can
-/// be read so.
-pub(super) fn regex(pattern: &str) -> Option<Regex> {
-    let build = |unicode| RegexBuilder::new(pattern).unicode(unicode).build();
-    build(false).or_else(|_| build(true)).ok()
-}
 
 impl Condition {
     /// Reads a selector in normal form.
@@ -145,8 +139,8 @@ impl Test {
                 },
                 _ => return Condition::Broken,
             },
-            "$regex" => match regex(&word()) {
-                Some(regex) => Test::Regex(regex),
+            "$regex" => match Pattern::new(&word()) {
+                Some(pattern) => Test::Regex(pattern),
                 None => return Condition::Broken,
             },
             "$beginsWith" => Test::BeginsWith(word()),
@@ -177,12 +171,8 @@ impl Test {
             Test::Exists(should) => *should,
             Test::Type(name) => type_of(value) == name,
             Test::Remainder { divisor, rest } => remainder(value, *divisor) == Some(*rest),
-            Test::Regex(regex) => {
-                value.as_str().is_some_and(|text| regex.is_match(text.as_bytes()))
-            }
-            Test::BeginsWith(prefix) => {
-                value.as_str().is_some_and(|text| text.starts_with(prefix.as_str()))
-            }
+            Test::Regex(pattern) => value.as_str().is_some_and(|text| pattern.is_in(&text)),
+            Test::BeginsWith(prefix) => value.as_str().is_some_and(|text| begins(&text, prefix)),
             Test::Size(size) => {
                 value.elements().is_some_and(|elements| elements.count() as u64 == *size)
             }
@@ -214,6 +204,14 @@ fn has_key(value: Raw<'_>, condition: &Condition, by_bytes: bool) -> bool {
     let found =
         members.find_map(|(name, _)| decisive(condition, Raw(key(&name).as_bytes()), by_bytes));
     found == Some(true)
+}
+
+/// Whether a text begins with another, of which the last character must not become part of a
+/// larger one: as Erlang has it, é made of two code points does not begin with e.
+fn begins(text: &str, prefix: &str) -> bool {
+    let Some((at, last)) = prefix.char_indices().next_back() else { return true };
+    let first_seen = || text.get(at..).and_then(|tail| tail.graphemes(true).next());
+    text.starts_with(prefix) && first_seen().is_some_and(|seen| seen.len() == last.len_utf8())
 }
 
 /// An array is in the list if one of its elements is.

@@ -3,8 +3,11 @@
 //! stored form, of which it parses only what the selector names. Never looks for an index.
 
 mod field;
+mod latin1;
 mod matcher;
 mod normal;
+mod pattern;
+mod pcre;
 mod term;
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@
 use serde_json::{Map, Value};
 
 use super::SelectorError;
+use super::pattern::Pattern;
 use super::term::Term;
 
 type Result<T> = std::result::Result<T, SelectorError>;
@@ -89,7 +90,7 @@ fn check_terminal(operator: &str, argument: &Value) -> Result<()> {
         "$size" => argument.is_u64(),
         // CouchDB does not know these two operators if what they get is no string.
         "$regex" if argument.is_string() => {
-            argument.as_str().is_some_and(|pattern| super::matcher::regex(pattern).is_some())
+            argument.as_str().is_some_and(|pattern| Pattern::new(pattern).is_some())
         }
         "$beginsWith" if argument.is_string() => true,
         "$where" | "$geoWithin" | "$geoIntersects" | "$near" | "$nearSphere" => {

@@ -32,6 +32,29 @@ fn does_what_couchdb_did() {
 }
 
 #[test]
+fn matches_what_couchdb_found() {
+    let mut documents: Vec<(&str, String)> = Vec::new();
+    for line in include_str!("matches.jsonl").lines() {
+        let parsed: Value = serde_json::from_str(line).unwrap();
+        let Some(text) = parsed.get("selector") else {
+            documents.push((line, parsed["_id"].as_str().unwrap().to_owned()));
+            continue;
+        };
+        match Selector::parse(text) {
+            Ok(selector) => {
+                let found = documents.iter().filter(|(text, _)| selector.matches(text.as_bytes()));
+                let found: Value = found.map(|(_, id)| Value::from(id.as_str())).collect();
+                assert_eq!(found, parsed["ids"], "{text}");
+            }
+            Err(error) => {
+                assert_eq!(parsed["error"], error.name(), "{text}");
+                assert_eq!(parsed["reason"], error.to_string(), "{text}");
+            }
+        }
+    }
+}
+
+#[test]
 fn an_empty_selector_takes_everything() {
     assert!(matches(json!({}), json!({"a": 1})));
     assert!(matches(json!({"$and": []}), json!({})));
