@@ -1,6 +1,8 @@
 //! A selector made ready to be asked many times. Follows CouchDB in all corners: what an empty
 //! list means, what compares by bytes, which mistakes come to light only inside arrays.
 
+use std::cmp::Ordering;
+
 use serde_json::Value;
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -37,7 +39,9 @@ pub(super) enum Test {
     NotEqual(Vec<u8>),
     GreaterOrEqual(Vec<u8>),
     Greater(Vec<u8>),
+    /// Sorted in the order by which they are compared.
     In(Vec<Vec<u8>>),
+    /// Sorted likewise.
     NotIn(Vec<Vec<u8>>),
     HasAll(Vec<Vec<u8>>),
     Exists(bool),
@@ -56,32 +60,42 @@ pub(super) enum Test {
     Text,
 }
 
+/// How values compare.
+type Order = fn(&[u8], &[u8]) -> Ordering;
+
+fn order(by_bytes: bool) -> Order {
+    if by_bytes { compare_terms } else { compare }
+}
+
 /// The mistake of [`Condition::Broken`].
 pub(super) struct Mistake;
 
 impl Condition {
-    /// Reads a selector in normal form.
-    pub fn compile(normal: &Value) -> Result<Condition, SelectorError> {
+    /// Reads a selector in normal form. `by_bytes` as it will be matched.
+    pub fn compile(normal: &Value, by_bytes: bool) -> Result<Condition, SelectorError> {
         let Some((name, argument)) = single(normal) else {
             return Ok(Condition::All(Vec::new()));
         };
         let parts = || argument.as_array().map_or(&[][..], Vec::as_slice);
-        let conditions = || parts().iter().map(Condition::compile).collect::<Result<Vec<_>, _>>();
+        let one = |part| Condition::compile(part, by_bytes);
+        let conditions = || parts().iter().map(one).collect::<Result<Vec<_>, _>>();
         Ok(match name {
             "$and" => Condition::All(conditions()?),
             "$or" => Condition::Any(conditions()?),
-            "$not" => Condition::Not(Box::new(Condition::compile(argument)?)),
-            _ if name.starts_with('$') => Test::compile(name, argument, parts()),
+            "$not" => Condition::Not(Box::new(one(argument)?)),
+            _ if name.starts_with('$') => Test::compile(name, argument, parts(), by_bytes),
             _ => {
                 let path = FieldPath::parse(name)?;
-                Condition::Field { path, test: Box::new(Condition::compile(argument)?) }
+                let by_bytes = by_bytes || path.is("_id");
+                let test = Box::new(Condition::compile(argument, by_bytes)?);
+                Condition::Field { path, test }
             }
         })
     }
 
     /// Reads the argument of an array operator, where mistakes count only when they are met.
-    fn compile_inner(normal: &Value) -> Box<Condition> {
-        Box::new(Condition::compile(normal).unwrap_or(Condition::Broken))
+    fn compile_inner(normal: &Value, by_bytes: bool) -> Box<Condition> {
+        Box::new(Condition::compile(normal, by_bytes).unwrap_or(Condition::Broken))
     }
 
     /// Whether a value passes. `by_bytes`: strings compare by their bytes, as those of `_id` do.
@@ -116,9 +130,14 @@ impl Condition {
 }
 
 impl Test {
-    fn compile(operator: &str, argument: &Value, list: &[Value]) -> Condition {
+    fn compile(operator: &str, argument: &Value, list: &[Value], by_bytes: bool) -> Condition {
         let text = |value: &Value| value.to_string().into_bytes();
-        let texts = || list.iter().map(text).collect();
+        let texts = || list.iter().map(text).collect::<Vec<_>>();
+        let sorted = || {
+            let mut texts = texts();
+            texts.sort_by(|a, b| order(by_bytes)(a, b));
+            texts
+        };
         let word = || argument.as_str().unwrap_or_default().to_owned();
         let test = match operator {
             "$lt" => Test::Less(text(argument)),
@@ -127,8 +146,8 @@ impl Test {
             "$ne" => Test::NotEqual(text(argument)),
             "$gte" => Test::GreaterOrEqual(text(argument)),
             "$gt" => Test::Greater(text(argument)),
-            "$in" => Test::In(texts()),
-            "$nin" => Test::NotIn(texts()),
+            "$in" => Test::In(sorted()),
+            "$nin" => Test::NotIn(sorted()),
             "$all" => Test::HasAll(texts()),
             "$exists" => Test::Exists(argument.as_bool().unwrap_or_default()),
             "$type" => Test::Type(word()),
@@ -145,9 +164,9 @@ impl Test {
             },
             "$beginsWith" => Test::BeginsWith(word()),
             "$size" => Test::Size(argument.as_u64().unwrap_or_default()),
-            "$elemMatch" => Test::SomeElement(Condition::compile_inner(argument)),
-            "$allMatch" => Test::EveryElement(Condition::compile_inner(argument)),
-            "$keyMapMatch" => Test::SomeKey(Condition::compile_inner(argument)),
+            "$elemMatch" => Test::SomeElement(Condition::compile_inner(argument, by_bytes)),
+            "$allMatch" => Test::EveryElement(Condition::compile_inner(argument, by_bytes)),
+            "$keyMapMatch" => Test::SomeKey(Condition::compile_inner(argument, by_bytes)),
             "$default" => Test::Text,
             // Nothing else comes through normalisation, but for `$nor` in an array operator.
             _ => return Condition::Broken,
@@ -156,7 +175,7 @@ impl Test {
     }
 
     fn passes(&self, value: Raw<'_>, by_bytes: bool) -> bool {
-        let order = if by_bytes { compare_terms } else { compare };
+        let order = order(by_bytes);
         let equal = |value: Raw<'_>, text: &Vec<u8>| order(&value, text).is_eq();
         match self {
             Test::Less(than) => order(&value, than).is_lt(),
@@ -165,8 +184,8 @@ impl Test {
             Test::NotEqual(to) => !equal(value, to),
             Test::GreaterOrEqual(to) => order(&value, to).is_ge(),
             Test::Greater(than) => order(&value, than).is_gt(),
-            Test::In(list) => is_in(value, list, equal),
-            Test::NotIn(list) => !is_in(value, list, equal),
+            Test::In(list) => is_in(value, list, order),
+            Test::NotIn(list) => !is_in(value, list, order),
             Test::HasAll(list) => has_all(value, list),
             Test::Exists(should) => *should,
             Test::Type(name) => type_of(value) == name,
@@ -214,11 +233,12 @@ fn begins(text: &str, prefix: &str) -> bool {
     text.starts_with(prefix) && first_seen().is_some_and(|seen| seen.len() == last.len_utf8())
 }
 
-/// An array is in the list if one of its elements is.
-fn is_in(value: Raw<'_>, list: &[Vec<u8>], equal: impl Fn(Raw<'_>, &Vec<u8>) -> bool) -> bool {
+/// An array is in the list if one of its elements is. The list is sorted.
+fn is_in(value: Raw<'_>, list: &[Vec<u8>], order: Order) -> bool {
+    let one = |value: Raw<'_>| list.binary_search_by(|text| order(text, &value)).is_ok();
     match value.elements() {
-        Some(mut elements) => elements.any(|element| list.iter().any(|text| equal(element, text))),
-        None => list.iter().any(|text| equal(value, text)),
+        Some(mut elements) => elements.any(one),
+        None => one(value),
     }
 }
 

@@ -34,7 +34,7 @@ impl Selector {
     /// [`SelectorError`] with CouchDB's words.
     pub fn parse(selector: &Value) -> Result<Selector, SelectorError> {
         let normal = normal::normalise(selector)?;
-        let condition = Condition::compile(&normal)?;
+        let condition = Condition::compile(&normal, false)?;
         Ok(Selector { normal, condition })
     }
 

@@ -52,6 +52,7 @@ fn latin1(text: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::{Value, json};
 
     use super::*;
@@ -82,6 +83,18 @@ mod tests {
         }
         for repeated in ["(", "(?=", "[", "(?:a|", "a{2}", "\\Q", "[["] {
             let _ = Pattern::new(&repeated.repeat(20_000));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_pattern_does_harm(
+            pattern in r"([a-c(){}\[\]?*+|^$\\:<>=!,0-9dwQEKx\n-]|\(\?|\[:alpha:\]|é){0,12}",
+            text in "[a-cé\n]{0,5}",
+        ) {
+            if let Some(pattern) = Pattern::new(&pattern) {
+                pattern.is_in(&text);
+            }
         }
     }
 

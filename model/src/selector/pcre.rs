@@ -13,11 +13,20 @@ pub(super) struct Rewritten {
     pub backtracks: bool,
 }
 
+/// Bytes of a pattern at most; PCRE in Erlang has about the same limit.
+const LENGTH: usize = 1 << 16;
+/// Bytes of `:xdigit:]` and the like at most.
+const NAME: usize = 16;
+/// Bytes of `65535,65535}` and the like at most.
+const COUNT: usize = 16;
 /// The end of the text, or the line feed that it ends with.
 const END: &str = r"(?:\n?\z)";
 
 /// Rewrites a pattern; `None` if PCRE refuses it, or if nobody here understands it.
 pub(super) fn rewrite(pattern: &str) -> Option<Rewritten> {
+    if pattern.len() > LENGTH {
+        return None;
+    }
     let mut writer = Writer {
         rest: pattern.as_bytes(),
         out: String::with_capacity(2 * pattern.len()),
@@ -204,7 +213,8 @@ impl Writer<'_> {
 
     /// `[:alpha:]` and the like, after their bracket.
     fn named_class(&mut self) -> Option<()> {
-        let Some(end) = self.rest.windows(2).position(|window| window == b":]") else {
+        let near = self.rest.get(..NAME.min(self.rest.len()))?;
+        let Some(end) = near.windows(2).position(|window| window == b":]") else {
             self.literal(b'[');
             return Some(());
         };
@@ -317,7 +327,7 @@ impl Writer<'_> {
 
 /// The length of `2}`, `2,}` or `2,3}`, if that is what comes.
 fn counted(text: &[u8]) -> Option<usize> {
-    let end = text.iter().position(|byte| *byte == b'}')?;
+    let end = text.iter().take(COUNT).position(|byte| *byte == b'}')?;
     let (least, most) = match text.get(..end)?.split(|byte| *byte == b',').collect::<Vec<_>>()[..] {
         [least] => (least, least),
         [least, most] => (least, most),

@@ -6,6 +6,7 @@ use settee_model::json::{Raw, escape_into};
 use settee_model::selector::{FieldPath, Selector};
 
 use super::members::tree;
+use super::shape;
 
 /// A JSON index: a view of a design document whose language is `query`.
 #[derive(Clone, Debug)]
@@ -136,6 +137,17 @@ impl Index {
         }
         key.push(b']');
         Some(key)
+    }
+
+    /// Whether rows depend on `_id`, `_rev` and the like. If not, [`Index::key`] may be given
+    /// the document's body alone.
+    #[must_use]
+    pub fn reads_meta(&self) -> bool {
+        let asked = match &self.filter {
+            Filter::All | Filter::Partial(None) => Vec::new(),
+            Filter::Partial(Some(selector)) => shape::fields(selector.normal_form()),
+        };
+        shape::reads_meta(self.columns().chain(asked))
     }
 
     /// As `_index` and `_explain` show it.

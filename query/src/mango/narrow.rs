@@ -11,6 +11,12 @@ use super::shape::single;
 /// Spans beyond which further columns are not looked at.
 const MANY: usize = 10_000;
 
+/// Spans that alternatives may have together, before they are left to the matcher.
+const TOO_MANY: usize = 50_000;
+
+/// Lists of spans of which what they have in common is computed.
+const LISTS: usize = 8;
+
 /// Disjoint spans of one column's values, in order.
 type Set = Vec<Span>;
 
@@ -44,12 +50,16 @@ fn constraint(selector: &Value, column: Column<'_>) -> Option<Set> {
     match (name, argument) {
         ("$and", Value::Array(parts)) => {
             let sets = parts.iter().filter_map(|part| constraint(part, column));
+            let (lists, spans): (Vec<Set>, Vec<Set>) = sets.partition(|set| set.len() > 1);
+            // The more lists, the less a further one can leave out; their cost goes on.
+            let sets = spans.into_iter().chain(lists.into_iter().take(LISTS));
             sets.reduce(|a, b| intersection(&a, &b, column.order))
         }
         ("$or", Value::Array(parts)) if !parts.is_empty() => {
             let sets: Option<Vec<Set>> =
                 parts.iter().map(|part| constraint(part, column)).collect();
-            Some(union(sets?.into_iter().flatten().collect(), column.order))
+            let spans: Vec<Span> = sets?.into_iter().flatten().collect();
+            (spans.len() <= TOO_MANY).then(|| union(spans, column.order))
         }
         _ if name == column.name => {
             let (operator, argument) = single(argument)?;

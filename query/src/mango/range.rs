@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 use serde_json::Value;
 use settee_model::collate::compare;
 
-use super::shape::{each_condition, indexable_fields};
+use super::shape::{each_condition, is_indexable};
 
 /// An end of a range; `None` where there is no end.
 type Edge = Option<(Value, Inclusive)>;
@@ -41,10 +41,24 @@ enum Place {
 
 impl<'a> Ranges<'a> {
     pub fn of(selector: &'a Value) -> Self {
+        let mut conditions = Vec::new();
+        each_condition(selector, &mut |field, operator, argument| {
+            conditions.push((field, operator, argument));
+        });
+        // Conditions on one field stay in the order in which they are written.
+        conditions.sort_by_key(|(field, _, _)| *field);
         let mut ranges = Vec::new();
-        for field in indexable_fields(selector) {
-            match Range::of(selector, field) {
-                Some(range) => ranges.push((field, range)),
+        for group in conditions.chunk_by(|a, b| a.0 == b.0) {
+            let Some((field, _, _)) = group.first() else { continue };
+            if !group.iter().any(|(_, operator, _)| is_indexable(operator)) {
+                continue;
+            }
+            let mut conditions = group.iter();
+            let range = conditions.try_fold(Range::default(), |range, (_, operator, argument)| {
+                range.narrow(operator, argument)
+            });
+            match range {
+                Some(range) => ranges.push((*field, range)),
                 None => return Ranges::Empty(field),
             }
         }
@@ -61,20 +75,19 @@ impl<'a> Ranges<'a> {
 
     /// For how many of an index's columns, from the first on, there is a range.
     pub fn prefix<'c>(&self, columns: impl Iterator<Item = &'c str>) -> usize {
-        match self {
-            Ranges::Of(ranges) => {
-                columns.take_while(|column| ranges.iter().any(|(field, _)| field == column)).count()
-            }
-            Ranges::Empty(field) => columns.take_while(|column| column == field).take(1).count(),
-        }
+        let most = match self {
+            Ranges::Of(ranges) => ranges.len(),
+            Ranges::Empty(_) => 1,
+        };
+        columns.take(most).take_while(|column| self.get(column).is_some()).count()
     }
 
     /// The range of a field; `Some(None)` if it is empty.
     pub fn get(&self, field: &str) -> Option<Option<&Range>> {
         match self {
             Ranges::Of(ranges) => {
-                let found = ranges.iter().find(|(name, _)| *name == field);
-                found.map(|(_, range)| Some(range))
+                let at = ranges.binary_search_by_key(&field, |(name, _)| name).ok()?;
+                ranges.get(at).map(|(_, range)| Some(range))
             }
             Ranges::Empty(name) => (*name == field).then_some(None),
         }
@@ -83,14 +96,6 @@ impl<'a> Ranges<'a> {
 
 impl Range {
     /// `None` if no value is left.
-    fn of(selector: &Value, field: &str) -> Option<Range> {
-        let mut range = Some(Range::default());
-        each_condition(selector, field, &mut |operator, argument| {
-            range = range.take().and_then(|range| range.narrow(operator, argument));
-        });
-        range
-    }
-
     fn narrow(self, operator: &str, argument: &Value) -> Option<Range> {
         use Place::{After, AtHigh, AtLow, Before, Inside};
         let edge = |inclusive| Some((argument.clone(), inclusive));
@@ -162,7 +167,8 @@ mod tests {
         let parts: Vec<Value> =
             condition.as_array().unwrap().iter().map(|condition| json!({"a": condition})).collect();
         let selector = json!({"$and": parts});
-        let range = Range::of(&selector, "a")?;
+        let ranges = Ranges::of(&selector);
+        let range = ranges.get("a")??;
         Some((range.low().cloned(), range.high().cloned()))
     }
 

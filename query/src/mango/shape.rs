@@ -62,30 +62,22 @@ pub(super) fn is_constant(selector: &Value, field: &str) -> bool {
     }
 }
 
+/// Whether an index could give a range for the operator.
+pub(super) fn is_indexable(operator: &str) -> bool {
+    matches!(operator, "$lt" | "$lte" | "$eq" | "$gte" | "$gt" | "$beginsWith" | "$exists")
+}
+
 /// The fields of which an index could give a range, in order, each once.
 pub(super) fn indexable_fields(selector: &Value) -> Vec<&str> {
     let mut fields = Vec::new();
-    collect_indexable(selector, &mut fields);
+    each_condition(selector, &mut |field, operator, _| {
+        if is_indexable(operator) {
+            fields.push(field);
+        }
+    });
     fields.sort_unstable();
     fields.dedup();
     fields
-}
-
-fn collect_indexable<'a>(selector: &'a Value, fields: &mut Vec<&'a str>) {
-    match single(selector) {
-        Some(("$and", argument)) => {
-            parts(argument).iter().for_each(|part| collect_indexable(part, fields));
-        }
-        Some((name, condition)) if !is_operator(name) => {
-            let operator = single(condition).map(|(operator, _)| operator);
-            if let Some("$lt" | "$lte" | "$eq" | "$gte" | "$gt" | "$beginsWith" | "$exists") =
-                operator
-            {
-                fields.push(name);
-            }
-        }
-        _ => {}
-    }
 }
 
 /// All fields that conditions are about.
@@ -99,21 +91,26 @@ pub(super) fn fields(selector: &Value) -> Vec<&str> {
     }
 }
 
-/// Calls with every condition on a field that all matching documents meet: operator and argument.
+/// Calls with every condition on a field that all matching documents meet: the field, the operator
+/// and its argument.
 pub(super) fn each_condition<'a>(
     selector: &'a Value,
-    field: &str,
-    visit: &mut impl FnMut(&'a str, &'a Value),
+    visit: &mut impl FnMut(&'a str, &'a str, &'a Value),
 ) {
     match single(selector) {
         Some(("$and", argument)) => {
-            parts(argument).iter().for_each(|part| each_condition(part, field, visit));
+            parts(argument).iter().for_each(|part| each_condition(part, visit));
         }
-        Some((name, condition)) if name == field => {
+        Some((field, condition)) if !is_operator(field) => {
             if let Some((operator, argument)) = single(condition) {
-                visit(operator, argument);
+                visit(field, operator, argument);
             }
         }
         _ => {}
     }
+}
+
+/// Whether a question about these fields asks for what a document has besides its body.
+pub(super) fn reads_meta<'f>(mut fields: impl Iterator<Item = &'f str>) -> bool {
+    fields.any(|field| field.is_empty() || field.starts_with(['_', '\\', '.']))
 }

@@ -11,6 +11,7 @@ use super::find::Find;
 use super::index::id_key;
 use super::plan::{Plan, Source};
 use super::project::Projection;
+use super::shape;
 use super::stats::Stats;
 
 /// What whoever has the rows needs to know of a question. Goes from node to node.
@@ -51,6 +52,7 @@ pub struct Sieve {
     columns: Option<Projection>,
     /// Whether rows of design documents come by, which are never in an answer.
     all_docs: bool,
+    reads_meta: bool,
 }
 
 /// A row of an index and, if there is one, its document.
@@ -89,9 +91,15 @@ impl Sieve {
     /// # Errors
     /// `invalid_field_name` if a field to be shown has a name that is no path.
     pub fn new(task: &Task) -> Result<Sieve, MangoError> {
-        let selector = value(task.selector.as_bytes()).unwrap_or_default();
+        let selector = Selector::parse(&value(task.selector.as_bytes()).unwrap_or_default())?;
+        let asked = shape::fields(selector.normal_form()).into_iter();
+        let reads_meta = match &task.fields {
+            None => true,
+            Some(shown) => shape::reads_meta(asked.chain(shown.iter().map(String::as_str))),
+        };
         Ok(Sieve {
-            selector: Selector::parse(&selector)?,
+            selector,
+            reads_meta,
             fields: task.fields.as_deref().map(Projection::new).transpose()?,
             columns: task.columns.as_deref().map(Projection::new).transpose()?,
             all_docs: task.all_docs,
@@ -106,6 +114,13 @@ impl Sieve {
             None => document.to_vec(),
         };
         self.selector.matches(document).then(shown)
+    }
+
+    /// Whether it looks at `_id`, `_rev` and the like. If not, it may be given the document's body
+    /// alone.
+    #[must_use]
+    pub fn reads_meta(&self) -> bool {
+        self.reads_meta
     }
 
     /// Begins a pass over rows.
