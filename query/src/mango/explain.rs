@@ -52,7 +52,7 @@ fn describe(
     let outline = plan.source.outline(find, &choice.ranges);
     let (low, high) = match &outline {
         None => (Value::Null, Value::Null),
-        Some(outline) => ends(&plan.source, outline),
+        Some(outline) => ends(&plan.source, outline, choice.ranges.get("_id").is_some()),
     };
     let (start, end) = if plan.descending { (high, low) } else { (low, high) };
     let args = json!({
@@ -78,14 +78,15 @@ fn describe(
 
 const MAX: &str = "<MAX>";
 
-fn ends(source: &Source, outline: &Outline) -> (Value, Value) {
+fn ends(source: &Source, outline: &Outline, about_ids: bool) -> (Value, Value) {
     match source {
         Source::Index(_) => {
             let end = outline.end.iter().cloned().chain([MAX.into()]).collect();
             (outline.start.clone().into(), end)
         }
         Source::AllDocs => {
-            let start = outline.start.first().cloned().unwrap_or(Value::Null);
+            let first = || if about_ids { "".into() } else { Value::Null };
+            let start = outline.start.first().cloned().unwrap_or_else(first);
             let end = outline.end.first().cloned().unwrap_or_else(|| MAX.into());
             (start, end)
         }
