@@ -80,8 +80,8 @@ impl Condition {
         let one = |part| Condition::compile(part, by_bytes);
         let conditions = || parts().iter().map(one).collect::<Result<Vec<_>, _>>();
         Ok(match name {
-            "$and" => Condition::All(conditions()?),
-            "$or" => Condition::Any(conditions()?),
+            "$and" => Condition::All(grouped(conditions()?, Condition::All)),
+            "$or" => Condition::Any(grouped(conditions()?, Condition::Any)),
             "$not" => Condition::Not(Box::new(one(argument)?)),
             _ if name.starts_with('$') => Test::compile(name, argument, parts(), by_bytes),
             _ => {
@@ -120,13 +120,42 @@ impl Condition {
             Condition::Not(part) => Ok(!part.matches(value, by_bytes)?),
             Condition::Field { path, test } => match path.follow(value) {
                 Found::Value(found) => test.matches(found, by_bytes || path.is("_id")),
-                Found::Absent => Ok(matches!(**test, Condition::Test(Test::Exists(false)))),
+                Found::Absent => Ok(is_absence(test)),
                 Found::Astray => Ok(false),
             },
             Condition::Test(test) => Ok(test.passes(value, by_bytes)),
             Condition::Broken => Err(Mistake),
         }
     }
+}
+
+/// Whether it is what documents without the field pass.
+fn is_absence(test: &Condition) -> bool {
+    matches!(test, Condition::Test(Test::Exists(false)))
+}
+
+/// Follows a path once for neighbours that are about the same field.
+fn grouped(parts: Vec<Condition>, join: fn(Vec<Condition>) -> Condition) -> Vec<Condition> {
+    let mut groups: Vec<(Option<FieldPath>, Vec<Condition>)> = Vec::new();
+    for part in parts {
+        let (path, part) = match part {
+            // Only by itself does this one pass where there is no field.
+            Condition::Field { path, test } if !is_absence(&test) => (Some(path), *test),
+            other => (None, other),
+        };
+        match groups.last_mut() {
+            Some((last, group)) if path.is_some() && *last == path => group.push(part),
+            _ => groups.push((path, vec![part])),
+        }
+    }
+    let ungroup = |(path, mut group): (Option<FieldPath>, Vec<Condition>)| {
+        let test = if group.len() > 1 { join(group) } else { group.pop()? };
+        Some(match path {
+            Some(path) => Condition::Field { path, test: Box::new(test) },
+            None => test,
+        })
+    };
+    groups.into_iter().filter_map(ungroup).collect()
 }
 
 impl Test {
