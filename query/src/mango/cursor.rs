@@ -64,7 +64,7 @@ impl Cursor {
         self.from.as_ref()
     }
 
-    /// Whether the answer is complete, whatever rows are left.
+    /// Whether the answer is complete, whatever rows are left. To be asked before each row.
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.silent || (self.limit == 0 && !self.overrun)

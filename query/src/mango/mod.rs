@@ -3,10 +3,10 @@
 //!
 //! A question goes this way: [`Find::parse`] reads the request; [`Catalog::new`] knows the
 //! indexes; [`Plan::new`] chooses one and the spans of it to look into; where the rows are, a
-//! [`Sieve`] made of a [`Task`] matches documents and cuts out what is shown; where they come together, a
-//! [`Cursor`] counts them; [`Response`] writes the answer. [`explain`] shows the plan instead.
-//! [`NewIndex`] and [`take_from`] change design documents, and [`Index::key`] says what a
-//! document's row in an index is.
+//! [`Sieve`], made of a [`Task`], matches documents and cuts out what is shown; where they come
+//! together, by key and then by id, a [`Cursor`] counts them; [`Response`] writes the answer.
+//! [`explain`] shows the plan instead. [`NewIndex`] and [`take_from`] change design documents,
+//! and [`Index::key`] says what a document's row in an index is.
 
 mod bookmark;
 mod bound;

@@ -25,7 +25,7 @@ pub struct Plan {
     pub source: Source,
     /// What to look at there.
     pub scan: Scan,
-    /// From the last key to the first.
+    /// From the last key to the first, and of documents with the same key from the last id.
     pub descending: bool,
     /// Whether rows of the index say all that is needed of a document.
     pub covering: bool,
