@@ -1,1 +1,55 @@
-//! JavaScript of design documents, run in process within limits. Never sees the host.
+//! JavaScript of design documents, run in process on QuickJS within limits of memory, time and
+//! depth. Never sees the host: no files, no network, no clock but `Date`, no other design document.
+//!
+//! A [`Views`] holds what an index of one signature runs (maps and reduces), a [`Design`] the other
+//! functions of one design document of one database. Each has an engine of its own, made when it
+//! is first needed, thrown away when a call reached a limit, and made anew by the next call. Both
+//! may move between threads and are used by one at a time; for more cores make more of them.
+//!
+//! A thread that calls them needs [`Limits::stack`] and a quarter of a megabyte of stack left.
+//!
+//! As in CouchDB 3.5, each function is compiled in a realm of its own, so globals that one sets
+//! are unknown to others, and documents come from yet another realm (`doc instanceof Object` is
+//! false). What differs: a document whose rows can't be written as JSON, or a view that throws
+//! `null`, is skipped and logged for that view, where CouchDB fails the whole index; a module that
+//! fails to load fails each time, not only the first; searching megabytes of text in megabytes of
+//! text is refused.
+
+mod design;
+mod engine;
+mod error;
+mod render;
+#[cfg(test)]
+mod tests;
+mod text;
+mod views;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use design::Design;
+pub use error::Error;
+pub use render::{Gone, ListPeer, Piece, Updated};
+pub use views::{Reduced, Rows, ViewFunction, Views, ViewsSource, check_view};
+
+/// What a call may take. Values of settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes that one engine may hold: code, globals, the document and the rows at work.
+    pub memory: usize,
+    /// Time for one document, one batch of rows to reduce, or one other call
+    /// (`couchdb/os_process_timeout`).
+    pub time: Duration,
+    /// Bytes of stack that recursion may use, 16 MiB at most.
+    pub stack: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { memory: 64 << 20, time: Duration::from_secs(5), stack: 1 << 20 }
+    }
+}
+
+/// Where the lines go that functions `log`, and the reasons why documents were skipped. Called on
+/// the thread that runs the function; must not block.
+pub type Log = Arc<dyn Fn(&str) + Send + Sync>;

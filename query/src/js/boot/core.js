@@ -1,0 +1,223 @@
+// Primitives taken before any stranger's code runs, and what all functions of a design document
+// need: rules for errors, compilation, CommonJS modules. This realm is ours: functions of design
+// documents run in realms of their own, and see of this one only what `furnish` hands them.
+
+const { stringify, parse } = JSON;
+const { freeze, isFrozen } = Object;
+const isList = Array.isArray;
+const wellFormed = Function.prototype.call.bind(String.prototype.toWellFormed);
+const text = (value) => wellFormed(String(value));
+
+// An answer that CouchDB gives by name: the shape in which functions throw it too.
+const answer = (error, reason) => ["error", error, reason];
+
+const isMemory = (e) => e.name === "InternalError" && e.message === "out of memory";
+const isDepth = (e) => e.name === "RangeError" && e.message === "Maximum call stack size exceeded";
+
+// What the engine raises when a limit is reached is nobody's to swallow.
+function passLimits(e) {
+  if (typeof e === "object" && e !== null && (isMemory(e) || isDepth(e))) throw e;
+}
+
+// How an exception reads in logs and reasons.
+function said(e) {
+  passLimits(e);
+  return text(e);
+}
+
+// Exceptions have nothing enumerable to show, so they are shown by name and message.
+function plain(value) {
+  if (typeof value === "object" && value !== null
+      && "stack" in value && "name" in value && "message" in value) {
+    return { error: value.name, message: value.message };
+  }
+  return value;
+}
+
+function log(message) {
+  host.log(typeof message === "string" ? wellFormed(message) : text(stringify(plain(message))));
+}
+
+function sum(values) {
+  let total = 0;
+  if (isList(values)) {
+    for (let i = 0; i < values.length; i++) if (i in values) total += values[i];
+  } else {
+    for (const name in values) total += values[name];
+  }
+  return total;
+}
+
+function isArray(value) {
+  return isList(value);
+}
+
+// A kind, what CouchDB says in `error`, and the value of `reason`, as JSON.
+function verdict(kind, error, reason) {
+  let last;
+  try { last = stringify(reason); } catch (e) { passLimits(e); }
+  return stringify([kind, text(error)]).slice(0, -1) + "," + (last === undefined ? "null" : last) + "]";
+}
+
+// Names an exception that ended a call.
+function describe(e) {
+  if (e === null || e === undefined) return verdict("thrown", "internal_error", null);
+  if (typeof e === "object") {
+    if (isMemory(e)) return verdict("memory", "", null);
+    if (isDepth(e)) return verdict("deep", "", null);
+  }
+  if (e[0] == "error" || e[0] == "fatal") return verdict("thrown", e[1], e[2]);
+  if (e.name == "InternalError") return verdict("thrown", e.name, e.message);
+  if (e.error && e.reason) return verdict("thrown", e.error, e.reason);
+  if (e.name) return verdict("thrown", e.name, typeof e === "object" ? e : null);
+  return verdict("thrown", "unnamed_error", e.stack);
+}
+
+// Frozen all through. A list of what is left, not recursion: documents may nest deep.
+function freezeAll(root) {
+  const left = [root];
+  for (let at = 0; at < left.length; at++) {
+    const value = left[at];
+    freeze(value);
+    for (const name in value) {
+      const member = value[name];
+      if (typeof member === "object" && member !== null) left[left.length] = member;
+    }
+  }
+}
+
+// CouchDB's engine takes a function without a name where a statement may begin, as engines once
+// did. Ours calls that an error; an operator before it makes it the expression that is meant.
+const beginsNameless = /^(?:\s|\/\/[^\n]*\n|\/\*[^]*?\*\/)*function(?:\s|\/\*[^]*?\*\/)*\(/;
+
+function offsetOf(source, line, column) {
+  let at = 0;
+  for (; line > 1; line--) {
+    at = source.indexOf("\n", at) + 1;
+    if (at === 0) return -1;
+  }
+  return at + column - 1;
+}
+
+// Where the nameless function begins that a syntax error is about; -1 if it is about another thing.
+function namelessAt(e, source) {
+  if (e.name !== "SyntaxError" || e.message !== "function name expected") return -1;
+  const place = /:(\d+):(\d+)/.exec(e.stack);
+  if (place === null) return -1;
+  const near = offsetOf(source, +place[1], +place[2]);
+  const at = source.lastIndexOf("function", near);
+  return at >= 0 && /^function(?:\s|\/\*[^]*?\*\/)*\(/.test(source.slice(at)) ? at : -1;
+}
+
+function evaluate(run, source) {
+  if (beginsNameless.test(source)) source = "0," + source;
+  for (let tries = 0; ; tries++) {
+    try {
+      return run(source);
+    } catch (e) {
+      passLimits(e);
+      const at = tries < 16 ? namelessAt(e, source) : -1;
+      if (at < 0) throw e;
+      source = source.slice(0, at) + ";0," + source.slice(at);
+    }
+  }
+}
+
+// Compiles a function's source in a realm, and gives the function.
+function compile(source, run) {
+  if (!source) throw answer("not_found", "missing function");
+  source = String(source);
+  let made;
+  try {
+    made = evaluate(run, source);
+  } catch (e) {
+    throw answer("compilation_error", said(e) + " (" + source + ")");
+  }
+  if (typeof made === "function") return made;
+  throw answer("compilation_error", "Expression does not eval to a function. (" + source + ")");
+}
+
+const badPath = (words) => answer("invalid_require_path", words);
+
+// From a place in a design document along a path, to a module's source. A place knows its value,
+// the place that holds it, and its path from the root.
+function locate(path, place, root) {
+  const steps = path.split("/");
+  for (let i = 0; i < steps.length; i++) {
+    const step = steps[i];
+    if (step === "." || step === "..") {
+      const base = step === "." ? place : place.parent;
+      if (!place.parent || !base.parent) {
+        throw badPath("Object has no parent " + stringify(place.current));
+      }
+      place = step === "."
+        ? { current: place.current, parent: place.parent, id: place.id }
+        : { current: base.current, parent: base.parent, id: place.id.slice(0, place.id.lastIndexOf("/")) };
+    } else {
+      if (i === 0) place = { current: root };
+      const inner = place.current[step];
+      if (inner === undefined) {
+        throw badPath('Object has no property "' + step + '". ' + stringify(place.current));
+      }
+      place = { current: inner, parent: place, id: place.id ? place.id + "/" + step : step };
+    }
+  }
+  if (typeof place.current !== "string") {
+    throw badPath("Must require a JavaScript string, not: " + typeof place.current);
+  }
+  return { current: place.current, parent: place.parent, id: place.id, exports: {} };
+}
+
+// The `require` of functions that live in `root`. Modules are evaluated in the realm of the
+// function that asks first. A module that is asked for while it loads is an empty object.
+function requirer(root, run) {
+  const modules = root._module_cache || (root._module_cache = {});
+  const load = (path, from) => {
+    const module = locate(path, from, root);
+    if (Object.hasOwn(modules, module.id)) return modules[module.id];
+    modules[module.id] = {};
+    try {
+      const body = run("(function (module, exports, require) {" + module.current + "\n})");
+      body.call(undefined, module, module.exports, (inner) => load(inner, module.parent));
+    } catch (e) {
+      delete modules[module.id];
+      throw answer("compilation_error", "Module require('" + path + "') raised error " + said(e));
+    }
+    return (modules[module.id] = module.exports);
+  };
+  return (path) => load(path, undefined);
+}
+
+// Native code that works through a long input without ever asking whether time is up. In a realm
+// of strangers it is replaced by what refuses work of that size, or taken away where CouchDB's
+// engine has none of it.
+const searches = ["indexOf", "lastIndexOf", "includes", "split", "replace", "replaceAll"];
+const searchMax = 1e9;
+
+function tame(global) {
+  const strings = global.String.prototype;
+  for (const name of searches) {
+    const native = strings[name];
+    const bounded = {
+      [name](what, more) {
+        if (typeof what === "string" && what.length > 64 && this != null) {
+          const length = typeof this === "string" ? this.length : String(this).length;
+          if (length * what.length > searchMax) throw new RangeError("string search is too long");
+        }
+        return arguments.length < 2 ? call(native, this, what) : call(native, this, what, more);
+      },
+    }[name];
+    Object.defineProperty(strings, name, { value: bounded, writable: true, configurable: true });
+  }
+}
+
+const call = Function.prototype.call.bind(Function.prototype.call);
+
+// Puts into a realm what functions find in it.
+function furnish(global, names) {
+  tame(global);
+  const common = { sum, log, isArray, toJSON: global.JSON.stringify, emit, provides, registerType, start, send, getRow };
+  for (const name in common) global[name] = common[name];
+  for (const name in names) global[name] = names[name];
+}
+api.describe = describe;

@@ -1,0 +1,190 @@
+//! Attacks: each ends in an error for its own call, in time, and the next call works.
+
+use std::time::Instant;
+
+use serde_json::json;
+
+use super::*;
+
+/// Runs a body as a map under tight limits; a good document has to work afterwards.
+fn attack(body: &str) -> Result<Value, Error> {
+    let lines = Lines::default();
+    let source = format!("function(doc){{ if (doc.good) return emit('good'); {body} }}");
+    let mut views = views_with(&[&source], None, tight(), &lines);
+    let start = Instant::now();
+    let outcome = rows(&mut views, &json!({}));
+    assert!(start.elapsed() < Duration::from_secs(8), "{body} took {:?}", start.elapsed());
+    let good = rows(&mut views, &json!({"good": true}));
+    assert_eq!(good, Ok(json!([[["good", null]]])), "after {body}");
+    outcome
+}
+
+#[test]
+fn endless_work_is_stopped() {
+    for body in [
+        "while(1){}",
+        "for(;;){ try { while(1){} } catch(e) {} finally { continue } }",
+        "while(1) { try { throw 1 } catch(e) {} }",
+        "/(a+)+b/.test('a'.repeat(40))",
+        "/^(([a-z])+.)+[A-Z]([a-z])+$/.test('a'.repeat(60))",
+        "'a'.repeat(60).replace(/(a*)*b/g, '')",
+        "var o={get toString(){while(1){}}}; ''+o",
+        "emit({toJSON:function(){while(1){}}})",
+        "throw {get name(){while(1){}}}",
+        "throw {toString:function(){while(1){}}}",
+        "[3,2,1].sort(function(){while(1){}})",
+        "eval('while(1){}')",
+        "Function('while(1){}')()",
+        "(function*(){while(1) yield 1})().next(); for (var x of (function*(){while(1) yield 1})()) {}",
+        "while(1) log('x')",
+        "while(1) eval('1')",
+        "while(1) /x/.test('y')",
+        "while(1) JSON.parse('{}')",
+    ] {
+        assert_eq!(attack(body), Err(Error::Timeout), "{body}");
+    }
+}
+
+#[test]
+fn hoarded_memory_is_refused() {
+    for body in [
+        "var a=[]; while(1) a.push({a:1})",
+        "var a='x'; while(1) a+=a+'y'",
+        "var a=[]; while(1) a.push('x'.repeat(1000)+a.length)",
+        "var a=[1]; while(1) a=[a,a,JSON.stringify(a)]",
+        "while(1) emit(1,doc)",
+        "new Array(1e8).fill(1)",
+        "var m=new Map(); for(var i=0;;i++) m.set(i,{})",
+        "var s=''; for(;;) { s+='xxxxxxxxxxxxxxxx'; s.charCodeAt(0) }",
+        "var a=[]; while(1) a.push(function(){return a})",
+        "var a=[]; while(1) a.push(/x+/)",
+        "var a=[]; a[4e9]=1; while(1) a[Object.keys(a).length]={}",
+    ] {
+        let outcome = attack(body);
+        assert!(
+            matches!(outcome, Err(Error::Memory | Error::Timeout)) || outcome == Ok(json!([[]])),
+            "{body}: {outcome:?}"
+        );
+    }
+    assert_eq!(attack("var a=[]; while(1) a.push({a:1})"), Err(Error::Memory));
+}
+
+#[test]
+fn depth_is_refused() {
+    for body in [
+        "function f(){f()} f()",
+        "function f(){return [1].map(f)} f()",
+        "var o={get a(){return o.a}}; o.a",
+        "var a=[]; for(var i=0;i<1e5;i++) a=[a]; emit(a)",
+        "JSON.parse('['.repeat(1e5))",
+        "eval('('.repeat(1e5))",
+        "new RegExp('('.repeat(1e5))",
+        "var f=function(){}; for(var i=0;i<1e5;i++) f=f.bind(); f()",
+        "var o={toJSON:function(){return JSON.stringify(o)}}; JSON.stringify(o)",
+        "var o={toString:function(){return ''+o}}; throw o",
+    ] {
+        let outcome = attack(body);
+        assert!(
+            matches!(outcome, Err(Error::Depth | Error::Memory | Error::Timeout))
+                || outcome == Ok(json!([[]])),
+            "{body}: {outcome:?}"
+        );
+    }
+    assert_eq!(attack("function f(){f()} f()"), Err(Error::Depth));
+    assert_eq!(attack("try { (function f(){f()})() } catch(e) { emit(e.name) }"), Ok(json!([[["RangeError", null]]])));
+}
+
+/// Native code that could run long without asking whether time is up.
+#[test]
+fn native_code_ends_in_time() {
+    for body in [
+        "'a'.repeat(7e6).indexOf('a'.repeat(3e6)+'b')",
+        "'a'.repeat(7e6).lastIndexOf('b'+'a'.repeat(3e6))",
+        "'a'.repeat(7e6).includes('a'.repeat(3e6)+'b')",
+        "'a'.repeat(7e6).split('a'.repeat(3e6)+'b')",
+        "'a'.repeat(7e6).replace('a'.repeat(3e6)+'b','')",
+        "'a'.repeat(7e6).replaceAll('a'.repeat(3e6)+'b','')",
+        "('\\u0315\\u0300'.repeat(1e6)).normalize()",
+        "('\\u0315\\u0300'.repeat(1e6)).localeCompare('\\u0315\\u0300'.repeat(1e6))",
+        "new Array(4294967295).join('')",
+        "new Array(4294967295).indexOf(1)",
+        "new Array(4294967295).reverse()",
+        "new Array(4294967295).sort()",
+        "Array.prototype.concat.call(new Array(4294967295), new Array(4294967295))",
+        "Array.prototype.includes.call({length:Math.pow(2,53)-1}, 1)",
+        "Array.prototype.lastIndexOf.call({length:Math.pow(2,53)-1}, 1)",
+        "Array.prototype.fill.call({length:Math.pow(2,53)-1}, 1, 1e9)",
+        "Array.prototype.copyWithin.call({length:Math.pow(2,53)-1}, 0, 5)",
+        "Array.prototype.splice.call({length:Math.pow(2,53)-1}, 0, 5)",
+        "Array.prototype.slice.call({length:4294967295})",
+        "Array.prototype.shift.call({length:Math.pow(2,53)-1})",
+        "Array.prototype.unshift.call({length:Math.pow(2,53)-2}, 1)",
+        "Array.prototype.every.call({length:Math.pow(2,53)-1}, Boolean)",
+        "Array.prototype.flat.call({length:Math.pow(2,53)-1})",
+        "Array.prototype.at.call({length:Math.pow(2,53)-1}, -1)",
+        "Array.prototype.findLast.call({length:Math.pow(2,53)-1}, Boolean)",
+        "Array.prototype.reduce.call({length:Math.pow(2,53)-1}, Boolean)",
+        "Array.prototype.reduceRight.call({length:Math.pow(2,53)-1}, Boolean)",
+        "Array.prototype.join.call({length:Math.pow(2,53)-1}, '')",
+        "Array.prototype.toReversed.call({length:4294967295})",
+        "Array.prototype.with.call({length:4294967295}, 1, 1)",
+        "new Set(Array.prototype.values.call({length:Math.pow(2,53)-1}))",
+        "new Map(Array.prototype.entries.call({length:Math.pow(2,53)-1}))",
+        "Array.from({length:Math.pow(2,53)-1})",
+        "Math.max.apply(null, {length:4294967295})",
+        "String.raw({raw:{length:Math.pow(2,53)-1}})",
+        "Object.fromEntries(Array.prototype.entries.call({length:Math.pow(2,53)-1}))",
+        "Object.groupBy(Array.prototype.values.call({length:Math.pow(2,53)-1}), Boolean)",
+        "new Set([1]).union({size:1,has:Boolean,keys:function(){return Array.prototype.values.call({length:Math.pow(2,53)-1})}})",
+        "new Set([1]).isSupersetOf({size:1,has:Boolean,keys:function(){return {next:function(){return {value:1}}}}})",
+        "var it=[].values().__proto__.__proto__; if (it.drop) it.drop.call(Array.prototype.values.call({length:Math.pow(2,53)-1}),1e15).next()",
+        "var it=[].values().__proto__.__proto__; if (it.some) it.some.call(Array.prototype.values.call({length:Math.pow(2,53)-1}),Boolean)",
+        "var it=[].values().__proto__.__proto__; if (it.filter) it.filter.call(Array.prototype.values.call({length:Math.pow(2,53)-1}),Boolean).next()",
+        "var [a,...b]=Array.prototype.values.call({length:Math.pow(2,53)-1})",
+        "2n**1000000n",
+        "var a=2n**1000000n-1n; a*a",
+        "(2n**1000000n-1n).toString()",
+        "(10n**300000n)/(10n**150000n+1n)",
+        "BigInt('9'.repeat(5e6))",
+        "BigInt('9'.repeat(3e5))",
+        "Number('9'.repeat(5e6))",
+        "parseFloat('0.'+'9'.repeat(5e6))",
+        "parseInt('z'.repeat(5e6),36)",
+        "JSON.parse('9'.repeat(5e6))",
+        "(1e300).toFixed(100)",
+        "new RegExp('(?:a|b)'.repeat(1e5))",
+        "new RegExp('a{1,1000}'.repeat(1e3))",
+        "new RegExp('(?:(?:a{1,1000}){1,1000}){1,1000}').test('a'.repeat(1e5))",
+        "new RegExp('['+'a-z'.repeat(1e6)+']')",
+        "/[^]*x/u.test('a'.repeat(1e6))",
+        "/(?=(a+))\\1b/.test('a'.repeat(1e5))",
+        "'a'.repeat(1e5).replace(/a/g, 'a'.repeat(1000))",
+        "'a'.repeat(1e6).split('').sort()",
+        "'a,'.repeat(1e5).split(',').join('b').toUpperCase().trim()",
+        "var s='a'; for(var i=0;i<1e6;i++) s='b'+s+'c'; s.length; s.indexOf('x')",
+        "escape('é'.repeat(1e6)); encodeURIComponent('é'.repeat(5e5))",
+        "decodeURIComponent('%41'.repeat(2e6))",
+        "Date.parse('1'.repeat(5e6))",
+        "var o={}; for(var i=0;i<1e5;i++) o['k'+i]=i; for(var k in o) delete o[k]",
+        "var a=[]; a.length=4294967295; a.length=0; a[4294967294]=1; a.length=0",
+        "var a=new Array(4294967295); for (var x in a); JSON.stringify(Object.keys(a))",
+        "JSON.stringify(new Array(4294967295))",
+        "new Array(4294967295).toString()",
+        "Error.stackTraceLimit=1e9; (function f(n){ if(n) f(n-1); else new Error().stack })(300)",
+        "Error.prepareStackTrace=function(){while(1){}}; null.x",
+        "for(var i=0;i<1e4;i++) new Error()",
+        "sum(new Array(4294967295))",
+        "sum({length:4294967295})",
+        "log(new Array(4294967295))",
+        "isArray(new Array(4294967295))",
+        "registerType.apply(null, new Array(60000)); registerType('x','a'.repeat(5e6))",
+        "require('a/'.repeat(1e6))",
+        "require('views/'+'../'.repeat(1e6))",
+    ] {
+        let outcome = attack(body);
+        assert!(
+            matches!(outcome, Ok(_) | Err(Error::Timeout | Error::Memory | Error::Depth)),
+            "{body}: {outcome:?}"
+        );
+    }
+}
