@@ -6,21 +6,23 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rquickjs::context::intrinsic::{Date, Eval, Json, MapSet, RegExp, RegExpCompiler};
+use rquickjs::context::intrinsic::{Date, Eval, Json, MapSet, Promise, RegExp, RegExpCompiler};
 use rquickjs::{CatchResultExt, CaughtError, Context, Ctx, FromJs, Function, IntoJs, Object};
-use rquickjs::{Persistent, Runtime, Value, function::IntoArgs};
+use rquickjs::{Persistent, Runtime, Type, Value, function::IntoArgs};
 
 use super::render::{ListPeer, Piece};
 use super::text::mend;
 use super::{Error, Limits, Log};
 
-/// What CouchDB's engine has: no promises, proxies, typed arrays, nothing that waits or shares.
-type Builtins = (Date, Eval, RegExpCompiler, RegExp, Json, MapSet);
+/// What CouchDB's engine has: no proxies, typed arrays, nothing that waits or shares. Promises
+/// belong to the language's syntax (`async`) and have to be there; nothing runs what waits for them.
+type Builtins = (Date, Eval, RegExpCompiler, RegExp, Json, MapSet, Promise);
 
 /// Our side of the engine, in the language of the engine.
 const BOOT: &str = concat!(
     "(function (host, api) { 'use strict';\n",
     include_str!("boot/core.js"),
+    include_str!("boot/tame.js"),
     include_str!("boot/views.js"),
     include_str!("boot/design.js"),
     include_str!("boot/mime.js"),
@@ -155,6 +157,8 @@ impl Engine {
         let watch = Arc::clone(&self.watch);
         let row = move || watch.ask(|peer| peer.next_row()).flatten();
         host.set("row", Function::new(ctx.clone(), row)?)?;
+        let watch = Arc::clone(&self.watch);
+        host.set("late", Function::new(ctx.clone(), move || watch.is_over())?)?;
         let api = Object::new(ctx.clone())?;
         ctx.eval::<Function<'js>, _>(BOOT)?.call::<_, ()>((host, api.clone()))?;
         ctx.globals().set(API, api)
@@ -195,6 +199,10 @@ impl Engine {
     fn explain<'js>(&self, ctx: &Ctx<'js>, caught: CaughtError<'js>) -> Error {
         let thrown = match caught {
             CaughtError::Exception(exception) => exception.into_value(),
+            // When there is no memory for an exception, nothing is thrown.
+            CaughtError::Value(value) if matches!(value.type_of(), Type::Null | Type::Uninitialized) => {
+                return Error::Memory;
+            }
             CaughtError::Value(value) => value,
             CaughtError::Error(rquickjs::Error::Allocation) => return Error::Memory,
             CaughtError::Error(other) => return Error::Engine(other.to_string()),

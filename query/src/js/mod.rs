@@ -10,10 +10,15 @@
 //!
 //! As in CouchDB 3.5, each function is compiled in a realm of its own, so globals that one sets
 //! are unknown to others, and documents come from yet another realm (`doc instanceof Object` is
-//! false). What differs: a document whose rows can't be written as JSON, or a view that throws
-//! `null`, is skipped and logged for that view, where CouchDB fails the whole index; a module that
-//! fails to load fails each time, not only the first; searching megabytes of text in megabytes of
-//! text is refused.
+//! false). What differs: a view whose rows for a document can't be written as JSON is skipped and
+//! logged for that document, where CouchDB fails the whole index; a module that fails to load fails
+//! each time, not only the first; who throws `null` is told that memory ran out, as the engine does
+//! so then; native functions refuse arrays of more than ten million places, and megabytes of text
+//! to be searched in megabytes of text.
+//!
+//! The engine looks at the clock once in ten thousand steps of a program. Native functions that
+//! work through much look for themselves (`boot/tame.js`); what is left are operators of the
+//! language on huge values, which can stretch a call's time many times.
 
 mod design;
 mod engine;

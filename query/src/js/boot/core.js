@@ -11,12 +11,13 @@ const text = (value) => wellFormed(String(value));
 // An answer that CouchDB gives by name: the shape in which functions throw it too.
 const answer = (error, reason) => ["error", error, reason];
 
-const isMemory = (e) => e.name === "InternalError" && e.message === "out of memory";
+const isMemory = (e) => e.name === "InternalError" && String(e.message).startsWith("out of memory");
 const isDepth = (e) => e.name === "RangeError" && e.message === "Maximum call stack size exceeded";
 
-// What the engine raises when a limit is reached is nobody's to swallow.
+// What the engine raises when a limit is reached is nobody's to swallow. It raises null when there
+// is no memory for an exception.
 function passLimits(e) {
-  if (typeof e === "object" && e !== null && (isMemory(e) || isDepth(e))) throw e;
+  if (e === null || (typeof e === "object" && (isMemory(e) || isDepth(e)))) throw e;
 }
 
 // How an exception reads in logs and reasons.
@@ -35,6 +36,7 @@ function plain(value) {
 }
 
 function log(message) {
+  weigh(typeof message === "string" ? message.length : 1e5);
   host.log(typeof message === "string" ? wellFormed(message) : text(stringify(plain(message))));
 }
 
@@ -106,7 +108,8 @@ function namelessAt(e, source) {
   if (place === null) return -1;
   const near = offsetOf(source, +place[1], +place[2]);
   const at = source.lastIndexOf("function", near);
-  return at >= 0 && /^function(?:\s|\/\*[^]*?\*\/)*\(/.test(source.slice(at)) ? at : -1;
+  const nameless = at >= 0 && /^function(?:\s|\/\*[^]*?\*\/)*\(/.test(source.slice(at));
+  return nameless && !/\basync\s*$/.test(source.slice(0, at)) ? at : -1;
 }
 
 function evaluate(run, source) {
@@ -187,31 +190,6 @@ function requirer(root, run) {
   };
   return (path) => load(path, undefined);
 }
-
-// Native code that works through a long input without ever asking whether time is up. In a realm
-// of strangers it is replaced by what refuses work of that size, or taken away where CouchDB's
-// engine has none of it.
-const searches = ["indexOf", "lastIndexOf", "includes", "split", "replace", "replaceAll"];
-const searchMax = 1e9;
-
-function tame(global) {
-  const strings = global.String.prototype;
-  for (const name of searches) {
-    const native = strings[name];
-    const bounded = {
-      [name](what, more) {
-        if (typeof what === "string" && what.length > 64 && this != null) {
-          const length = typeof this === "string" ? this.length : String(this).length;
-          if (length * what.length > searchMax) throw new RangeError("string search is too long");
-        }
-        return arguments.length < 2 ? call(native, this, what) : call(native, this, what, more);
-      },
-    }[name];
-    Object.defineProperty(strings, name, { value: bounded, writable: true, configurable: true });
-  }
-}
-
-const call = Function.prototype.call.bind(Function.prototype.call);
 
 // Puts into a realm what functions find in it.
 function furnish(global, names) {

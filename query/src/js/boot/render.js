@@ -68,7 +68,7 @@ function checked(response, kind) {
 // Answers by name go out as they are, anything else as an error of the function.
 function renderError(e, error) {
   passLimits(e);
-  if (e === null || e === undefined) e = String(e);
+  if (e === undefined) e = "undefined";
   if ((e.error && e.reason) || e[0] == "error" || e[0] == "fatal") return e;
   const words = "function raised error: " + said(e) + " \nstacktrace: " + text(e.stack);
   host.log(words);

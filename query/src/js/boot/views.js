@@ -28,7 +28,7 @@ api.addReduce = (source, run, global) => {
 function passFatal(e) {
   passLimits(e);
   if (e == "fatal_error") throw answer("map_runtime_error", "function raised 'fatal_error'");
-  if (e === null || e === undefined) return;
+  if (e === undefined) return;
   if (e[0] == "fatal") throw e;
   if (e.name == "InternalError") throw answer(e.name, e.message);
 }

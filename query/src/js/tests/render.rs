@@ -128,7 +128,7 @@ fn updates_give_a_document_and_a_response() {
     for source in ["return 'x'", "return [null,5]", "return [null,null]", "return [null]"] {
         assert_eq!(update(source), Err(undefined.clone()), "{source}");
     }
-    for source in ["return", "throw {forbidden:'f'}", "throw null", "nothing.here"] {
+    for source in ["return", "throw {forbidden:'f'}", "throw undefined", "nothing.here"] {
         assert_eq!(update(source).unwrap_err().error(), "render_error", "{source}");
     }
     assert_eq!(update("throw ['fatal','kk','rr']"), Err(thrown("kk", json!("rr"))));

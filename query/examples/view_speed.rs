@@ -1,0 +1,64 @@
+//! How many documents a second one core maps: parse, two maps, and the rows of a document of 460
+//! bytes. Prints; asserts nothing.
+#![allow(clippy::print_stdout)]
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use settee_query::js::{Error, Limits, Views, ViewsSource};
+
+const MAPS: [&str; 2] = [
+    "function(doc) { if (doc.type === 'order') emit([doc.customer, doc.date], doc.total); }",
+    "function(doc) { doc.lines.forEach(function(line) { emit(line.sku, line.count); }); }",
+];
+
+fn document(n: usize) -> String {
+    format!(
+        concat!(
+            r#"{{"_id":"order-{n:08}","_rev":"1-967a00dff5e02add41819138abb3284d","type":"order","#,
+            r#""customer":"customer-{c}","date":"2026-11-{d:02}T12:00:00Z","total":{n}.25,"#,
+            r#""address":{{"street":"Some Street {c}","city":"Zürich","zip":"80{d:02}","#,
+            r#""country":"CH"}},"lines":[{{"sku":"sku-{a}","count":2,"price":12.5}},"#,
+            r#"{{"sku":"sku-{b}","count":1,"price":99}}],"tags":["new","paid","web"],"#,
+            r#""note":"Please leave the parcel at the door; ring twice if nobody opens."}}"#
+        ),
+        n = n,
+        c = n % 1000,
+        d = n % 28 + 1,
+        a = n % 77,
+        b = n % 91
+    )
+}
+
+fn measure(name: &str, maps: &[&str], docs: &[String]) -> Result<(), Error> {
+    let source = ViewsSource {
+        maps: maps.iter().map(|&map| map.to_owned()).collect(),
+        ..ViewsSource::default()
+    };
+    let mut views = Views::new(source, Limits::default(), Arc::new(|_: &str| {}));
+    let start = Instant::now();
+    views.prepare()?;
+    let prepared = start.elapsed();
+    let (start, mut done, mut rows, mut bytes) = (Instant::now(), 0, 0, 0);
+    while start.elapsed() < Duration::from_secs(2) {
+        views.map(docs.iter().map(String::as_bytes), |found| {
+            for (key, value) in found.views().flatten() {
+                rows += 1;
+                bytes += key.len() + value.len();
+            }
+        })?;
+        done += docs.len();
+    }
+    let rate = done as f64 / start.elapsed().as_secs_f64();
+    println!("{name:>16}: {rate:>9.0} documents/s, {rows} rows of {bytes} bytes, ready in {prepared:?}");
+    Ok(())
+}
+
+fn main() -> Result<(), Error> {
+    let docs: Vec<String> = (0..1000).map(document).collect();
+    let size: usize = docs.iter().map(String::len).sum();
+    println!("{} bytes a document", size / docs.len());
+    measure("no views", &[], &docs)?;
+    measure("nothing emitted", &["function(doc){}"], &docs)?;
+    measure("two maps", &MAPS, &docs)
+}
