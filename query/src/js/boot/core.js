@@ -3,7 +3,7 @@
 // documents run in realms of their own, and see of this one only what `furnish` hands them.
 
 const { stringify, parse } = JSON;
-const { freeze, isFrozen } = Object;
+const { freeze, values: valuesOf } = Object;
 const isList = Array.isArray;
 const wellFormed = Function.prototype.call.bind(String.prototype.toWellFormed);
 const text = (value) => wellFormed(String(value));
@@ -78,15 +78,30 @@ function describe(e) {
 // Frozen all through. A list of what is left, not recursion: documents may nest deep.
 function freezeAll(root) {
   const left = [root];
-  for (let at = 0; at < left.length; at++) {
-    const value = left[at];
+  while (left.length > 0) {
+    const value = left.pop();
     freeze(value);
-    for (const name in value) {
-      const member = value[name];
+    const members = valuesOf(value);
+    for (let i = 0; i < members.length; i++) {
+      const member = members[i];
       if (typeof member === "object" && member !== null) left[left.length] = member;
     }
   }
 }
+
+// Whether a function might write to what it is given. Freezing a document takes longer than to
+// parse it, so it is only done for functions of which a look at the source doesn't say that they
+// can't: no assignment to a member, no function that changes its object or may be any function.
+const writes = new RegExp([
+  "[.]\\s*[\\w$\\u0080-\\uffff]+\\s*(?:[-+*/%&|^<>?]*=(?![=>])|[+]{2}|--)",
+  "[\\]})]\\s*(?:[-+*/%&|^<>?]*=(?![=>])|[+]{2}|--)",
+  "(?:[+]{2}|--)\\s*(?:[(]|[\\w$\\u0080-\\uffff]+\\s*[.?[])",
+  "[\\])]\\s*(?:[?][.]\\s*)?[(`]",
+  "for\\s*[(]\\s*(?:[[({]|[\\w$\\u0080-\\uffff]+\\s*[.[])",
+  "//|/[*]|\\\\u|__",
+  "\\b(?:push|pop|shift|unshift|splice|sort|reverse|fill|copyWithin|delete|with|eval|require)\\b",
+  "\\b(?:call|apply|bind|constructor|Function|Object|Reflect|prototype|globalThis|this|super)\\b",
+].join("|"));
 
 // CouchDB's engine takes a function without a name where a statement may begin, as engines once
 // did. Ours calls that an error; an operator before it makes it the expression that is meant.

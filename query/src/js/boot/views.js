@@ -1,6 +1,7 @@
 // Views: maps over one document at a time, reduces over rows, and a map as a filter of changes.
 
 const maps = [];
+let mapsWrite = false;
 const reduces = [];
 let rows = [];
 let emitted = false;
@@ -17,6 +18,7 @@ function noteEmit() {
 api.addMap = (source, run, global, lib) => {
   furnish(global, { require: requirer({ views: { lib: lib === undefined ? null : lib } }, run) });
   maps[maps.length] = compile(source, run);
+  if (writes.test(source)) mapsWrite = true;
 };
 
 api.addReduce = (source, run, global) => {
@@ -40,7 +42,7 @@ function skip(e, where) {
 
 // One list of [key, value] for each view, as JSON.
 api.map = (doc) => {
-  freezeAll(doc);
+  if (mapsWrite) freezeAll(doc);
   const all = [];
   for (let i = 0; i < maps.length; i++) {
     rows = [];

@@ -214,3 +214,30 @@ fn native_code_ends_in_time() {
         );
     }
 }
+
+/// Wherever memory runs out, while the engine starts, compiles, runs or cleans up: it is an error.
+#[test]
+fn memory_may_run_out_anywhere() {
+    let source = "function(doc){ var a = [], r = /(b+)c/g; \
+        function* g(n) { while (n--) yield {n: n} } \
+        for (var x of g(50)) a.push(x, String(x.n) + 'é', [x.n / 3], new Date(x.n), new Map([[x, x]])); \
+        try { a.map(function(v) { return JSON.stringify(v).replace(r, '$1') }).sort() } catch(e) { a = e } \
+        var {length, ...rest} = a; class C { constructor() { this.rest = rest } }; \
+        emit(new C(), eval('[1,2,`${length}`]')); (async function() { await 1 })(); a.self = a; \
+        while (doc.more) a.push(new Array(10).fill(a.length + '')) }";
+    let lib = json!({"m": "exports.x = 1"});
+    let (mut fine, mut short) = (0, 0);
+    for memory in (100_000..900_000).step_by(2711) {
+        let limits = Limits { memory, ..Limits::default() };
+        let lines = Lines::default();
+        let mut views = views_with(&[source, "function(d){emit(d)}"], Some(lib.clone()), limits, &lines);
+        for doc in [json!({}), json!({"more": true})] {
+            match rows(&mut views, &doc) {
+                Ok(_) => fine += 1,
+                Err(Error::Memory) => short += 1,
+                Err(other) => panic!("{memory}: {other}"),
+            }
+        }
+    }
+    assert!(fine > 20 && short > 100, "{fine} {short}");
+}

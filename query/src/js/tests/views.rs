@@ -129,10 +129,66 @@ fn a_map_may_ask_for_the_query_to_fail() {
 
 #[test]
 fn documents_are_frozen_all_through() {
-    let source = "function(doc){doc.a=7; doc.b.c.push; doc.b.c[0]=9; delete doc.a; doc.new=1; \
+    let source = "function(doc){doc.a=7; doc.b.c[0]=9; delete doc.a; doc.new=1; \
         emit(doc.a, [doc.b.c[0], doc.new, Object.isFrozen(doc), Object.isFrozen(doc.b.c)])}";
     let doc = json!({"a": 1, "b": {"c": [5]}});
     assert_eq!(map(source, &doc), json!([[1, [5, null, true, true]]]));
+}
+
+#[test]
+fn no_way_of_writing_changes_what_the_next_view_sees() {
+    for write in [
+        "d.a = 2",
+        "d['a'] = 2",
+        "d.a += 1",
+        "d.é = 2",
+        "++d.é",
+        "d.a\n=\n2",
+        "d.a /**/ = 2",
+        "d.a // x\n = 2",
+        "d.a ??= 2; d.a &&= 3",
+        "d.a **= 2; d.n >>>= 1",
+        "d.a++",
+        "++d.a",
+        "--d['a']",
+        "++(d).a",
+        "(d.a)++",
+        "(d.a) = 2",
+        "[d.a] = [2]",
+        "({x: d.a} = {x: 2})",
+        "for (d.a of [2]);",
+        "for (d.a in {x: 1});",
+        "for (d['a'] of [2]);",
+        "for ([d.a] of [[2]]);",
+        "for ({x: d.a} of [{x: 2}]);",
+        "for ((d.a) of [2]);",
+        "d.\\u0061 = 2",
+        "delete d.a",
+        "d.l.push(2)",
+        "d.l['pu' + 'sh'](2)",
+        "d.l?.['pu' + 'sh'](2)",
+        "var f = d.l['pu' + 'sh']; f.call(d.l, 2)",
+        "d.l['so' + 'rt']`x`",
+        "with (d) { a = 2 }",
+        "eval('d.a' + '=2')",
+        "(0, eval)('1'); Object.assign(d, {a: 2})",
+        "emit.constructor; (function(){}).constructor('d', 'd.a=2')(d)",
+        "Reflect.set(d, 'a', 2)",
+        "d.__proto__ = {}",
+        "d.l.length = 0",
+        "var {push} = d.l; push.apply(d.l, [2])",
+        "[1].forEach(d.l.fill, d.l)",
+        "for (var k in d) d[k] = 2",
+        "d.o.p.q = 2",
+        "var o = d.o; o.p = 2",
+        "sum.z = 1; d.l.reverse()",
+    ] {
+        let source = format!("function(d){{ try {{ {write} }} catch(e) {{}} }}");
+        let maps = [source.as_str(), "function(d){emit(d)}"];
+        let doc = json!({"_id": "d", "a": 1, "l": [2, 1], "é": 0, "n": -1, "o": {"p": {"q": 1}}});
+        let found = rows(&mut views_of(&maps), &doc).unwrap();
+        assert_eq!(found, json!([[], [[doc, null]]]), "{write}");
+    }
 }
 
 #[test]
