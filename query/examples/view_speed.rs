@@ -58,7 +58,9 @@ fn measure(name: &str, maps: &[&str], docs: &[String]) -> Result<(), Error> {
     }
     let spent = before.and_then(|before| Some(processor_time()? - before));
     let rate = done as f64 / spent.unwrap_or(start.elapsed().as_secs_f64());
-    println!("{name:>16}: {rate:>9.0} documents/s, {rows} rows of {bytes} bytes, ready in {prepared:?}");
+    println!(
+        "{name:>16}: {rate:>9.0} documents/s, {rows} rows of {bytes} bytes, ready in {prepared:?}"
+    );
     Ok(())
 }
 

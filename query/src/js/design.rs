@@ -35,7 +35,7 @@ impl Design {
         user: &[u8],
         security: &[u8],
     ) -> Result<(), Error> {
-        let refusal: Option<String> = self.call(&["validate_doc_update"], |ctx| {
+        let refusal: Option<String> = self.call(&["validate_doc_update"], |_, ctx| {
             let doc = engine::parse(ctx, doc)?;
             let old = engine::parse_or_null(ctx, old)?;
             let (user, security) = (engine::parse(ctx, user)?, engine::parse(ctx, security)?);
@@ -57,9 +57,9 @@ impl Design {
         req: &[u8],
         docs: impl IntoIterator<Item = &'d [u8]>,
     ) -> Result<Vec<bool>, Error> {
-        self.passing(&["filters", name], docs, |ctx, doc| {
-            // A filter may change the request; the next document is to see it as it came.
-            engine::call(ctx, "filter", (name, doc, engine::parse(ctx, req)?))
+        self.call(&["filters", name], |engine, ctx| {
+            let (filter, req) = (engine::ours(ctx, "filter")?, engine::parse(ctx, req)?);
+            passing(engine, ctx, docs, |doc| filter.call((name, doc, req.clone())))
         })
     }
 
@@ -72,37 +72,14 @@ impl Design {
         name: &str,
         docs: impl IntoIterator<Item = &'d [u8]>,
     ) -> Result<Vec<bool>, Error> {
-        self.passing(&["views", name, "map"], docs, |ctx, doc| {
-            engine::call(ctx, "filterView", (name, doc))
-        })
-    }
-
-    fn passing<'d>(
-        &mut self,
-        path: &[&str],
-        docs: impl IntoIterator<Item = &'d [u8]>,
-        passes: impl for<'js> Fn(&Ctx<'js>, Value<'js>) -> rquickjs::Result<bool>,
-    ) -> Result<Vec<bool>, Error> {
-        self.call_in(path, |engine, ctx| {
-            let mut passed = Vec::new();
-            for doc in docs {
-                engine.rearm();
-                passed.push(passes(ctx, engine::parse(ctx, doc)?)?);
-            }
-            Ok(passed)
+        self.call(&["views", name, "map"], |engine, ctx| {
+            let filter = engine::ours(ctx, "filterView")?;
+            passing(engine, ctx, docs, |doc| filter.call((name, doc)))
         })
     }
 
     /// Makes sure that the function at a path is compiled, then does something with it.
     pub(super) fn call<T>(
-        &mut self,
-        path: &[&str],
-        work: impl for<'js> FnOnce(&Ctx<'js>) -> rquickjs::Result<T>,
-    ) -> Result<T, Error> {
-        self.call_in(path, |_, ctx| work(ctx))
-    }
-
-    pub(super) fn call_in<T>(
         &mut self,
         path: &[&str],
         work: impl for<'js> FnOnce(&Engine, &Ctx<'js>) -> rquickjs::Result<T>,
@@ -126,6 +103,19 @@ impl Design {
         }
         self.engine.as_ref().ok_or(Error::Memory)
     }
+}
+
+fn passing<'js, 'd>(
+    engine: &Engine,
+    ctx: &Ctx<'js>,
+    docs: impl IntoIterator<Item = &'d [u8]>,
+    passes: impl Fn(Value<'js>) -> rquickjs::Result<bool>,
+) -> rquickjs::Result<Vec<bool>> {
+    let passes = |doc| {
+        engine.rearm();
+        passes(engine::parse(ctx, doc)?)
+    };
+    docs.into_iter().map(passes).collect()
 }
 
 fn compiled(engine: &Engine, path: &[&str]) -> Result<(), Error> {

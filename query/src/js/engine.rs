@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rquickjs::context::intrinsic::{Date, Eval, Json, MapSet, Promise, RegExp, RegExpCompiler};
+use rquickjs::context::intrinsic::{Date, Eval, Json, MapSet, Promise, RegExp, RegExpCompiler, TypedArrays};
 use rquickjs::{CatchResultExt, CaughtError, Context, Ctx, FromJs, Function, IntoJs, Object};
 use rquickjs::{Persistent, Runtime, Type, Value, function::IntoArgs};
 
@@ -17,6 +17,9 @@ use super::{Error, Limits, Log};
 /// What CouchDB's engine has: no proxies, typed arrays, nothing that waits or shares. Promises
 /// belong to the language's syntax (`async`) and have to be there; nothing runs what waits for them.
 type Builtins = (Date, Eval, RegExpCompiler, RegExp, Json, MapSet, Promise);
+
+/// What our realm has: buffers too, to ask for memory.
+type OurBuiltins = (Builtins, TypedArrays);
 
 /// Our side of the engine, in the language of the engine.
 const BOOT: &str = concat!(
@@ -33,6 +36,9 @@ const BOOT: &str = concat!(
 
 /// Where our functions are found in our realm.
 const API: &str = "settee";
+
+/// An engine that has less memory than this fails in ways of its own while it starts.
+const MEMORY_MIN: usize = 16 << 20;
 
 /// Lines that one call may log, and bytes of one line; more is dropped.
 const LOG_LINES: usize = 1000;
@@ -83,7 +89,10 @@ impl Watch {
     }
 
     /// Asks the peer of the running list; the time that it takes is not the function's.
-    fn ask<T>(&self, question: impl FnOnce(&mut dyn ListPeer) -> Result<T, super::Gone>) -> Option<T> {
+    fn ask<T>(
+        &self,
+        question: impl FnOnce(&mut dyn ListPeer) -> Result<T, super::Gone>,
+    ) -> Option<T> {
         let mut peer = self.peer.lock().unwrap_or_else(PoisonError::into_inner);
         let answer = question(peer.as_mut()?.as_mut()).ok();
         if answer.is_none() {
@@ -132,11 +141,11 @@ impl Engine {
             peer: Mutex::new(None),
         });
         let runtime = Runtime::new().map_err(|_| Error::Memory)?;
-        runtime.set_memory_limit(limits.memory);
+        runtime.set_memory_limit(limits.memory.max(MEMORY_MIN));
         runtime.set_max_stack_size(limits.stack.clamp(64 << 10, 16 << 20));
         let clock = Arc::clone(&watch);
         runtime.set_interrupt_handler(Some(Box::new(move || clock.is_over())));
-        let ours = Context::custom::<Builtins>(&runtime).map_err(|_| Error::Memory)?;
+        let ours = Context::custom::<OurBuiltins>(&runtime).map_err(|_| Error::Memory)?;
         let engine = Engine { ours, runtime, watch };
         engine.enter(|ctx| engine.boot(ctx))?;
         Ok(engine)
@@ -200,7 +209,9 @@ impl Engine {
         let thrown = match caught {
             CaughtError::Exception(exception) => exception.into_value(),
             // When there is no memory for an exception, nothing is thrown.
-            CaughtError::Value(value) if matches!(value.type_of(), Type::Null | Type::Uninitialized) => {
+            CaughtError::Value(value)
+                if matches!(value.type_of(), Type::Null | Type::Uninitialized) =>
+            {
                 return Error::Memory;
             }
             CaughtError::Value(value) => value,

@@ -13,7 +13,7 @@
 //! false). What differs: a view whose rows for a document can't be written as JSON is skipped and
 //! logged for that document, where CouchDB fails the whole index; a module that fails to load fails
 //! each time, not only the first; who throws `null` is told that memory ran out, as the engine does
-//! so then; native functions refuse arrays of more than ten million places, and megabytes of text
+//! so then; `eval` sees globals only; native functions refuse arrays of more than ten million places, and megabytes of text
 //! to be searched in megabytes of text.
 //!
 //! The engine looks at the clock once in ten thousand steps of a program. Native functions that
@@ -35,12 +35,13 @@ use std::time::Duration;
 pub use design::Design;
 pub use error::Error;
 pub use render::{Gone, ListPeer, Piece, Updated};
-pub use views::{Reduced, Rows, ViewFunction, Views, ViewsSource, check_view};
+pub use views::{Reduced, Rows, ViewFunction, Views, ViewsSource, check_views};
 
 /// What a call may take. Values of settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes that one engine may hold: code, globals, the document and the rows at work.
+    /// Bytes that one engine may hold: code, globals, the document and the rows at work; 16 MiB
+    /// at least.
     pub memory: usize,
     /// Time for one document, one batch of rows to reduce, or one other call
     /// (`couchdb/os_process_timeout`).

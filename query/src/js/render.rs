@@ -53,7 +53,7 @@ impl Design {
     /// # Errors
     /// When there is no such function, it throws, or gives no response.
     pub fn show(&mut self, name: &str, doc: Option<&[u8]>, req: &[u8]) -> Result<String, Error> {
-        let response: String = self.call(&["shows", name], |ctx| {
+        let response: String = self.call(&["shows", name], |_, ctx| {
             let (doc, req) = (engine::parse_or_null(ctx, doc)?, engine::parse(ctx, req)?);
             engine::call(ctx, "show", (name, doc, req))
         })?;
@@ -64,13 +64,8 @@ impl Design {
     ///
     /// # Errors
     /// When there is no such function, it throws, or gives no response.
-    pub fn update(
-        &mut self,
-        name: &str,
-        doc: Option<&[u8]>,
-        req: &[u8],
-    ) -> Result<Updated, Error> {
-        let (doc, response) = self.call(&["updates", name], |ctx| {
+    pub fn update(&mut self, name: &str, doc: Option<&[u8]>, req: &[u8]) -> Result<Updated, Error> {
+        let (doc, response) = self.call(&["updates", name], |_, ctx| {
             let (doc, req) = (engine::parse_or_null(ctx, doc)?, engine::parse(ctx, req)?);
             let made: rquickjs::Array<'_> = engine::call(ctx, "update", (name, doc, req))?;
             Ok((made.get::<Option<String>>(0)?, made.get::<String>(1)?))
@@ -91,7 +86,7 @@ impl Design {
         req: &[u8],
         peer: Box<dyn ListPeer>,
     ) -> Result<(), Error> {
-        self.call_in(&["lists", name], |engine, ctx| {
+        self.call(&["lists", name], |engine, ctx| {
             let (head, req) = (engine::parse(ctx, head)?, engine::parse(ctx, req)?);
             engine.set_peer(Some(peer));
             let done = engine::call(ctx, "list", (name, head, req));
@@ -107,7 +102,7 @@ impl Design {
     /// # Errors
     /// When there is no such function, it throws, or a member is not of its type.
     pub fn rewrite(&mut self, req: &[u8]) -> Result<Option<String>, Error> {
-        let rewrite: Option<String> = self.call(&["rewrites"], |ctx| {
+        let rewrite: Option<String> = self.call(&["rewrites"], |_, ctx| {
             let req = engine::parse(ctx, req)?;
             engine::call(ctx, "rewrite", (req,))
         })?;
@@ -141,7 +136,9 @@ fn check_rewrite(rewrite: Raw<'_>) -> Result<(), Error> {
         for (key, value) in value.members().into_iter().flatten() {
             if value.as_str().is_none() {
                 let value = String::from_utf8_lossy(value.bytes());
-                return Err(bad(&format!("object key/value must be strings <<\"{key}\">>={value}")));
+                return Err(bad(&format!(
+                    "object key/value must be strings <<\"{key}\">>={value}"
+                )));
             }
         }
     }

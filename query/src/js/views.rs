@@ -1,5 +1,7 @@
 //! Maps and reduces of views: documents in, rows out. Never keeps rows, knows no index.
 
+use std::sync::Arc;
+
 use rquickjs::{Ctx, Function, Object};
 use settee_model::json::Raw;
 
@@ -169,7 +171,9 @@ impl Views {
         }
         let source = self.source.reduces.get(index).map_or("", String::as_str);
         let escapes = serde_json::Value::from(source).to_string();
-        let input = r#"["",["#.len() + command.len() + "],]".len()
+        let input = r#"["",["#.len()
+            + command.len()
+            + "],]".len()
             + characters(&escapes).saturating_sub(characters(source))
             + std::str::from_utf8(input).map_or(input.len(), characters);
         if output * 2 <= input {
@@ -229,35 +233,32 @@ fn compile(
     })
 }
 
-/// Whether a view's function may be stored: it compiles, without any library.
+/// Whether functions of views, given with the view's name and the source, may be stored: each
+/// compiles, without any library. Built-in reduces are not for here.
 ///
 /// # Errors
-/// What CouchDB answers with status 400 (`compilation_error`) when the design document is put, or
-/// 404 (`not_found`) for an empty source.
-pub fn check_view(
-    function: ViewFunction,
-    view: &str,
-    source: &str,
+/// Of the first that may not what CouchDB answers with status 400 (`compilation_error`) when the
+/// design document is put, or 404 (`not_found`) for an empty source.
+pub fn check_views<'a>(
+    functions: impl IntoIterator<Item = (ViewFunction, &'a str, &'a str)>,
     limits: &Limits,
 ) -> Result<(), Error> {
-    let mut views = ViewsSource::default();
-    let kind = match function {
-        ViewFunction::Map => {
-            views.maps.push(source.to_owned());
-            "map"
+    let engine = Engine::new(limits, &(Arc::new(|_: &str| {}) as Log))?;
+    for (function, view, source) in functions {
+        let (kind, add) = match function {
+            ViewFunction::Map => ("map", "addMap"),
+            ViewFunction::Reduce => ("reduce", "addReduce"),
+        };
+        let added =
+            compile(&engine, |ctx, run, global| engine::call(ctx, add, (source, run, global)));
+        if let Err(Error::Compilation(words)) = added {
+            return Err(Error::Compilation(format!(
+                "Compilation of the {kind} function in the '{view}' view failed: {words}"
+            )));
         }
-        ViewFunction::Reduce => {
-            views.reduces.push(source.to_owned());
-            "reduce"
-        }
-    };
-    let log: Log = std::sync::Arc::new(|_: &str| {});
-    match Views::new(views, limits.clone(), log).prepare() {
-        Err(Error::Compilation(words)) => Err(Error::Compilation(format!(
-            "Compilation of the {kind} function in the '{view}' view failed: {words}"
-        ))),
-        other => other,
+        added?;
     }
+    Ok(())
 }
 
 fn join<'a>(parts: impl Iterator<Item = Raw<'a>>) -> Vec<u8> {

@@ -11,7 +11,8 @@ const text = (value) => wellFormed(String(value));
 // An answer that CouchDB gives by name: the shape in which functions throw it too.
 const answer = (error, reason) => ["error", error, reason];
 
-const isMemory = (e) => e.name === "InternalError" && String(e.message).startsWith("out of memory");
+// Without any words when there is no memory for them.
+const isMemory = (e) => e.name === "InternalError" && (!e.message || text(e.message).startsWith("out of memory"));
 const isDepth = (e) => e.name === "RangeError" && e.message === "Maximum call stack size exceeded";
 
 // What the engine raises when a limit is reached is nobody's to swallow. It raises null when there

@@ -21,7 +21,8 @@ api.look = (path) => {
   return found ? "source" : "missing";
 };
 
-api.compile = (path, run, global) => {
+api.compile = (path, parser, global) => {
+  const run = careful(parser);
   const source = point(path);
   const names = { require: requirer(design, run) };
   if (path[0] === "views") names.emit = noteEmit;

@@ -15,15 +15,16 @@ function noteEmit() {
 }
 
 // CouchDB gives functions of views no more of the design document than its library.
-api.addMap = (source, run, global, lib) => {
+api.addMap = (source, parser, global, lib) => {
+  const run = careful(parser);
   furnish(global, { require: requirer({ views: { lib: lib === undefined ? null : lib } }, run) });
   maps[maps.length] = compile(source, run);
   if (writes.test(source)) mapsWrite = true;
 };
 
-api.addReduce = (source, run, global) => {
+api.addReduce = (source, parser, global) => {
   furnish(global, {});
-  reduces[reduces.length] = compile(source, run);
+  reduces[reduces.length] = compile(source, careful(parser));
 };
 
 // What a view may throw to make the whole query fail, instead of being skipped.

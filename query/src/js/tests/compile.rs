@@ -3,10 +3,10 @@
 use serde_json::json;
 
 use super::*;
-use crate::js::{ViewFunction, check_view};
+use crate::js::{ViewFunction, check_views};
 
 fn check(source: &str) -> Result<(), Error> {
-    check_view(ViewFunction::Map, "v", source, &Limits::default())
+    check_views([(ViewFunction::Map, "v", source)], &Limits::default())
 }
 
 #[test]
@@ -45,13 +45,19 @@ fn sources_that_couchdb_refuses() {
         ("async function(doc){}", "SyntaxError: function name expected"),
         ("function*(doc){emit(1)}", "SyntaxError: function name expected"),
     ] {
-        let words = format!("Compilation of the map function in the 'v' view failed: {words} ({source})");
+        let words =
+            format!("Compilation of the map function in the 'v' view failed: {words} ({source})");
         let error = check(source).unwrap_err();
         assert_eq!(error, Error::Compilation(words));
         assert_eq!(error.error(), "compilation_error");
     }
     assert!(matches!(check("function(doc){"), Err(Error::Compilation(words))
         if words.contains("failed: SyntaxError: ") && words.ends_with(" (function(doc){)")));
+    let views = [(ViewFunction::Map, "a", "d => 1"), (ViewFunction::Reduce, "b", "5")];
+    let words = "Compilation of the reduce function in the 'b' view failed: \
+        Expression does not eval to a function. (5)";
+    let refused = check_views(views, &Limits::default());
+    assert_eq!(refused, Err(Error::Compilation(words.to_owned())));
     let empty = check("").unwrap_err();
     assert_eq!((empty.status(), empty.error()), (404, "not_found"));
     assert_eq!(empty.reason(), "\"missing function\"");
@@ -59,7 +65,7 @@ fn sources_that_couchdb_refuses() {
 
 #[test]
 fn a_source_that_never_ends_is_stopped() {
-    let stopped = check_view(ViewFunction::Reduce, "v", "while(1){}", &tight());
+    let stopped = check_views([(ViewFunction::Reduce, "v", "while(1){}")], &tight());
     assert_eq!(stopped, Err(Error::Timeout));
 }
 
@@ -103,26 +109,36 @@ fn modules_are_found_as_couchdb_finds_them() {
     assert_eq!(required("require('views/lib/circ1')"), json!({"a":1,"o":2}));
     let t = json!({"t":["function","function","string","object"]});
     assert_eq!(required("require('views/lib/ret')"), t);
-    let not_string = json!(["error","invalid_require_path","Must require a JavaScript string, not: object"]);
+    let not_string =
+        json!(["error", "invalid_require_path", "Must require a JavaScript string, not: object"]);
     assert_eq!(required("require('views/lib')"), not_string);
     assert_eq!(required("require('views/lib/c')"), not_string);
     assert_eq!(
         required("require('views/lib/n')")[2],
         "Must require a JavaScript string, not: number"
     );
-    assert!(required("require('lib/a')")[2].as_str().unwrap().starts_with(
-        "Object has no property \"lib\". {\"views\":{\"lib\":{\"a\":\"exports"
-    ));
-    assert!(required("require('views/v/map')")[2].as_str().unwrap().starts_with(
-        "Object has no property \"v\". {\"lib\":"
-    ));
+    assert!(
+        required("require('lib/a')")[2]
+            .as_str()
+            .unwrap()
+            .starts_with("Object has no property \"lib\". {\"views\":{\"lib\":{\"a\":\"exports")
+    );
+    assert!(
+        required("require('views/v/map')")[2]
+            .as_str()
+            .unwrap()
+            .starts_with("Object has no property \"v\". {\"lib\":")
+    );
     assert_eq!(
         required("require('views/lib/thr')")[2],
         "Module require('views/lib/thr') raised error Error: m"
     );
-    assert!(required("require('views/lib/bad')")[2].as_str().unwrap().starts_with(
-        "Module require('views/lib/bad') raised error SyntaxErr"
-    ));
+    assert!(
+        required("require('views/lib/bad')")[2]
+            .as_str()
+            .unwrap()
+            .starts_with("Module require('views/lib/bad') raised error SyntaxErr")
+    );
     for wrong in ["require('./views/lib/a')", "require('../a')", "require(5)"] {
         assert!(required(wrong).as_str().unwrap().starts_with("TypeError: "), "{wrong}");
     }
@@ -136,7 +152,10 @@ fn modules_are_kept_for_one_view_and_fail_each_time() {
     let maps = [counts, counts, fails];
     let mut views = views_with(&maps, Some(library()), Limits::default(), &lines);
     for n in 1..3 {
-        assert_eq!(rows(&mut views, &json!({"_id": "d"})).unwrap(), json!([[[n, null]], [[n, null]], []]));
+        assert_eq!(
+            rows(&mut views, &json!({"_id": "d"})).unwrap(),
+            json!([[[n, null]], [[n, null]], []])
+        );
         assert_eq!(lines.take().len(), 1);
     }
 }

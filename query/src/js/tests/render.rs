@@ -5,7 +5,8 @@ use serde_json::json;
 use super::*;
 use crate::js::{Gone, ListPeer, Piece};
 
-const REQ: &str = r#"{"method":"GET","path":["db","_design","f","_show","s"],"query":{},"headers":{}}"#;
+const REQ: &str =
+    r#"{"method":"GET","path":["db","_design","f","_show","s"],"query":{},"headers":{}}"#;
 
 fn show(body: &str) -> Result<Value, Error> {
     show_to(body, REQ, Some(br#"{"_id":"d1","a":1}"#))
@@ -51,7 +52,10 @@ fn shows_that_throw_are_named() {
     assert!(reason.starts_with("function raised error: ReferenceError: "));
     assert!(reason.contains(" is not defined \nstacktrace:     at "));
     assert_eq!(error_of(show("throw ['error','kk','rr']")), (500, "kk".into(), "rr".into()));
-    assert_eq!(error_of(show("throw {error:'not_found',reason:'r1'}")), (404, "not_found".into(), "r1".into()));
+    assert_eq!(
+        error_of(show("throw {error:'not_found',reason:'r1'}")),
+        (404, "not_found".into(), "r1".into())
+    );
     let gone = (404, "not_found".to_owned(), "document not found".to_owned());
     let long = REQ.replace("\"s\"]", "\"s\",\"nodoc\"]");
     assert_eq!(error_of(show_to("return doc.x", &long, None)), gone);
@@ -91,13 +95,23 @@ fn shows_provide_the_format_that_is_wanted() {
     assert_eq!(provided(Some("text/html"), Some("text")), text());
     assert_eq!(
         error_of(provided(Some("image/png"), None)),
-        (406, "not_acceptable".into(), "Content-Type image/png not supported, try one of: \
-            text/plain; charset=utf-8, txt, application/json, text/x-json, text/html; charset=utf-8".into())
+        (
+            406,
+            "not_acceptable".into(),
+            "Content-Type image/png not supported, try one of: \
+            text/plain; charset=utf-8, txt, application/json, text/x-json, text/html; charset=utf-8"
+                .into()
+        )
     );
     assert_eq!(
         error_of(provided(None, Some("xml"))),
-        (406, "not_acceptable".into(), "Content-Type xml not supported, try one of: \
-            text/html; charset=utf-8, application/json, text/x-json, text/plain; charset=utf-8, txt".into())
+        (
+            406,
+            "not_acceptable".into(),
+            "Content-Type xml not supported, try one of: \
+            text/html; charset=utf-8, application/json, text/x-json, text/plain; charset=utf-8, txt"
+                .into()
+        )
     );
     assert_eq!(error_of(provided(None, Some("foo"))).1, "render_error");
     assert_eq!(error_of(provided(Some("text/html;q=0"), None)).0, 406);
@@ -217,7 +231,10 @@ fn lists_respond_as_couchdbs_do() {
     assert_eq!(list(beyond, None).1, "[null,null]");
     let typed = list("start({code:202,headers:{'Content-Type':'text/x'}}); send('q')", None);
     assert_eq!(typed, (json!({"code": 202, "headers": {"Content-Type": "text/x"}}), "q".into()));
-    assert_eq!(list("send({}); send(5); send([1,2]); send('\\ud800')", None).1, "[object Object]51,2\u{fffd}");
+    assert_eq!(
+        list("send({}); send(5); send([1,2]); send('\\ud800')", None).1,
+        "[object Object]51,2\u{fffd}"
+    );
     let late = "var r; send('h'); while(r=getRow()){start({headers:{'X-Z':'1'}}); send(r.id)}";
     let (_, pieces) = listed(late, None);
     assert_eq!(pieces[1].response.as_deref(), Some(r#"{"headers":{"X-Z":"1"}}"#));

@@ -224,7 +224,8 @@ fn helpers_do_what_couchdbs_do() {
     let found = rows(&mut views, &json!({"l": []})).unwrap();
     let expected = json!(["3x", 0, 3, true, false, "{\"a\":1}", false, true]);
     assert_eq!(found[0][0][0], expected);
-    let logged = ["x", r#"{"a":1}"#, r#"{"error":"Error","message":"zz"}"#, "undefined", "\u{fffd}"];
+    let logged =
+        ["x", r#"{"a":1}"#, r#"{"error":"Error","message":"zz"}"#, "undefined", "\u{fffd}"];
     assert_eq!(lines.take(), logged);
 }
 
