@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rquickjs::context::intrinsic::{Date, Eval, Json, MapSet, Promise, RegExp, RegExpCompiler, TypedArrays};
+use rquickjs::context::intrinsic::{
+    Date, Eval, Json, MapSet, Promise, RegExp, RegExpCompiler, TypedArrays,
+};
 use rquickjs::{CatchResultExt, CaughtError, Context, Ctx, FromJs, Function, IntoJs, Object};
 use rquickjs::{Persistent, Runtime, Type, Value, function::IntoArgs};
 
@@ -84,7 +86,8 @@ impl Watch {
     fn log(&self, line: &str) {
         let spend = |left: usize| left.checked_sub(1);
         if self.lines_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, spend).is_ok() {
-            (self.log)(line.get(..line.floor_char_boundary(LOG_BYTES)).unwrap_or(line));
+            let end = (0..=LOG_BYTES).rev().find(|&at| line.is_char_boundary(at));
+            (self.log)(end.and_then(|end| line.get(..end)).unwrap_or(line));
         }
     }
 

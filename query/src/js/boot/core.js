@@ -21,10 +21,12 @@ function passLimits(e) {
   if (e === null || (typeof e === "object" && (isMemory(e) || isDepth(e)))) throw e;
 }
 
-// How an exception reads in logs and reasons.
+// How an exception reads in logs and reasons, in the words of CouchDB's engine where it is often met.
 function said(e) {
   passLimits(e);
-  return text(e);
+  return text(e)
+    .replace(/^ReferenceError: (\S+) is not defined$/, "ReferenceError: '$1' is not defined")
+    .replace(/^(TypeError: cannot [a-z]+ property) '\d+' of /, "$1 of ");
 }
 
 // Exceptions have nothing enumerable to show, so they are shown by name and message.

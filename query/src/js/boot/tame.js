@@ -24,69 +24,66 @@ function tooLong(what) {
   return new RangeError(what + " is too long");
 }
 
-// Length of what an array's function is applied to. Lengths that change when one looks are no good.
+const isObject = (value) => typeof value === "object" ? value !== null : typeof value === "function";
+
+// Length of a list. One that changes when one looks, or that is inherited, is no good.
 function lengthOf(value) {
-  if (value === null || (typeof value !== "object" && typeof value !== "function")) return 0;
+  if (!isObject(value)) return 0;
   const own = describeOwn(value, "length");
-  if (own === undefined) return 0;
-  const length = own.value;
-  if (typeof length !== "number" || !(length <= lengthMax)) throw tooLong("array");
-  return length;
+  if (own === undefined && !("length" in value)) return 0;
+  if (own === undefined || typeof own.value !== "number" || !(own.value <= lengthMax)) {
+    throw tooLong("array");
+  }
+  return own.value;
 }
 
-// `this` of an array's function. A length that it inherits is as bad as one that changes.
-function weighArray(array) {
-  if (!isList(array) && typeof array === "object" && array !== null
-      && describeOwn(array, "length") === undefined && "length" in array) throw tooLong("array");
-  return lengthOf(array);
-}
+const weighArray = (array) => lengthOf(array);
 
+// Lists that are joined, and objects that want to be taken for such.
 function weighArrays(array, args) {
-  let total = weighArray(array);
-  for (let i = 0; i < args.length; i++) total += lengthOf(args[i]);
-  return total;
-}
-
-// Lists in lists, as far as `flat` may go down.
-function weighNested(array, args) {
-  let total = 0;
-  const left = [[array, args.length > 0 ? +args[0] : 1]];
-  while (left.length > 0) {
-    const [list, depth] = left.pop();
-    const length = weighArray(list);
-    total += length;
-    if (!(depth >= 1)) continue;
-    for (let i = 0; i < length; i++) {
-      const own = describeOwn(list, i);
-      if (own !== undefined && isList(own.value)) left[left.length] = [own.value, depth - 1];
-    }
-    if (total > lengthMax) throw tooLong("array");
+  let total = lengthOf(array);
+  for (let i = 0; i < args.length; i++) {
+    const spreads = isList(args[i]) || (isObject(args[i]) && args[i][Symbol.isConcatSpreadable]);
+    total += spreads ? lengthOf(args[i]) : 1;
   }
   return total;
 }
 
-const weighText = (text) => (typeof text === "string" ? text.length : 1000);
+const weighText = (string) => string.length;
 
-function weighSearch(text, args) {
+// What is searched for is made a string before it is weighed, lest it become another one later.
+function weighSearch(string, args) {
+  if (isObject(args[0])) args[0] = String(args[0]);
   const what = args[0];
-  if (typeof text === "string" && typeof what !== "string") return text.length;
-  const length = weighText(text);
-  if (typeof what === "string" && length * what.length > searchMax) throw tooLong("string search");
-  return length + (what.length > 100 ? length : 0);
+  if (typeof what !== "string") return string.length;
+  if (string.length * what.length > searchMax) throw tooLong("string search");
+  return string.length + (what.length > 100 ? string.length : 0);
+}
+
+// Patterns, and what acts like one, do their own work.
+function weighReplace(string, args) {
+  const what = args[0];
+  const acts = isObject(what) && (what[Symbol.replace] || what[Symbol.split]);
+  return acts ? string.length : weighSearch(string, args);
 }
 
 // Marks that combine are brought into order pair by pair.
 const manyMarks = /\p{M}{5000}/u;
-function weighMarks(text) {
-  const length = weighText(text);
-  if (length > 5000 && manyMarks.test(text)) throw tooLong("run of combining marks");
-  return length * 10;
+function weighMarks(string) {
+  if (string.length > 5000 && manyMarks.test(string)) throw tooLong("run of combining marks");
+  return string.length * 10;
 }
 
-const weighCompare = (text, args) => weighMarks(text) + weighMarks(args[0]);
-const weighRepeat = (text, args) => weighText(text) * (args[0] > 0 ? +args[0] : 1);
-const weighPad = (text, args) => (args[0] > 0 ? +args[0] : 1);
+function weighCompare(string, args) {
+  args[0] = String(args[0]);
+  return weighMarks(string) + weighMarks(args[0]);
+}
+
+const weighRepeat = (string, args) => string.length * (args[0] > 0 ? +args[0] : 1);
+const weighPad = (string, args) => (args[0] > 0 ? +args[0] : 1);
 const weighUnknown = () => 1e5;
+const weighFirst = (self, args) => (typeof args[0] === "string" ? args[0].length : 1000);
+const weighStringify = (json, args) => 1e5 + (isList(args[1]) ? lengthOf(args[1]) : 0);
 
 // The digits of a number cost the square of their count.
 const bigMax = 1n << 65536n;
@@ -94,44 +91,74 @@ function weighDigits(big) {
   if (typeof big === "bigint" && (big > bigMax || -big > bigMax)) throw tooLong("number");
   return 1e5;
 }
-const weighJson = (json, args) => weighText(args[0]);
-
-// What String.raw goes through is as long as its first argument says.
-const weighRaw = (string, args) => lengthOf(args[0] && args[0].raw);
-
-const sizeOfSet = describeOwn(Set.prototype, "size").get;
 
 // Sets only: what merely looks like one may go on for ever.
-function weighSet(set, args) {
-  return call(sizeOfSet, set) + call(sizeOfSet, args[0]);
-}
+const sizeOfSet = describeOwn(Set.prototype, "size").get;
+const weighSets = (set, args) => call(sizeOfSet, set) + call(sizeOfSet, args[0]);
 
 const guards = [
-  ["String.prototype", weighSearch, ["indexOf", "lastIndexOf", "includes", "split", "replace", "replaceAll"]],
-  ["String.prototype", weighText, ["toLowerCase", "toUpperCase", "toLocaleLowerCase", "toLocaleUpperCase"]],
-  ["String.prototype", weighText, ["match", "matchAll", "search"]],
+  ["String.prototype", weighSearch, ["indexOf", "lastIndexOf", "includes"]],
+  ["String.prototype", weighReplace, ["split", "replace", "replaceAll"]],
+  ["String.prototype", weighText, ["match", "matchAll", "search", "toLowerCase", "toUpperCase",
+    "toLocaleLowerCase", "toLocaleUpperCase"]],
   ["String.prototype", weighMarks, ["normalize"]],
   ["String.prototype", weighCompare, ["localeCompare"]],
   ["String.prototype", weighRepeat, ["repeat"]],
   ["String.prototype", weighPad, ["padStart", "padEnd"]],
-  ["String", weighRaw, ["raw"]],
-  ["Array.prototype", weighArray, ["join", "slice", "indexOf", "lastIndexOf", "includes", "reverse", "sort",
-    "splice", "shift", "copyWithin", "fill", "toReversed", "toSorted", "toSpliced", "with", "unshift",
-    "toString", "toLocaleString"]],
+  ["Array.prototype", weighArray, ["join", "slice", "indexOf", "lastIndexOf", "includes", "reverse",
+    "sort", "splice", "shift", "unshift", "copyWithin", "fill", "toReversed", "toSorted",
+    "toSpliced", "with", "toString", "toLocaleString"]],
   ["Array.prototype", weighArrays, ["concat"]],
-  ["Array.prototype", weighNested, ["flat"]],
-  ["Set.prototype", weighSet, ["union", "intersection", "difference", "symmetricDifference",
+  ["Set.prototype", weighSets, ["union", "intersection", "difference", "symmetricDifference",
     "isSubsetOf", "isSupersetOf", "isDisjointFrom"]],
   ["BigInt.prototype", weighDigits, ["toString", "toLocaleString"]],
-  ["Object", weighUnknown, ["keys", "values", "entries", "assign", "getOwnPropertyNames", "freeze", "seal",
-    "getOwnPropertyDescriptors", "getOwnPropertySymbols", "isFrozen", "isSealed", "fromEntries"]],
+  ["Object", weighUnknown, ["keys", "values", "entries", "assign", "fromEntries", "freeze", "seal",
+    "isFrozen", "isSealed", "getOwnPropertyNames", "getOwnPropertySymbols",
+    "getOwnPropertyDescriptors"]],
   ["Reflect", weighUnknown, ["ownKeys"]],
-  ["JSON", weighUnknown, ["stringify"]],
-  ["JSON", weighJson, ["parse"]],
-  ["Date", weighJson, ["parse"]],
-  ["", weighJson, ["escape", "unescape", "encodeURI", "encodeURIComponent", "decodeURI",
+  ["JSON", weighStringify, ["stringify"]],
+  ["JSON", weighFirst, ["parse"]],
+  ["Date", weighFirst, ["parse"]],
+  ["globalThis", weighFirst, ["escape", "unescape", "encodeURI", "encodeURIComponent", "decodeURI",
     "decodeURIComponent", "parseInt", "parseFloat"]],
 ];
+
+// Functions that go into lists in lists are made anew: there is nothing to weigh beforehand.
+function nestedLists(global) {
+  const flatten = (list, depth, into) => {
+    const length = lengthOf(list);
+    weigh(length);
+    for (let i = 0; i < length; i++) {
+      if (!(i in list)) continue;
+      const member = list[i];
+      if (depth >= 1 && isList(member)) flatten(member, depth - 1, into);
+      else into[into.length] = member;
+    }
+    return into;
+  };
+  return {
+    flat(depth = 1) {
+      return flatten(this, +depth, new global.Array());
+    },
+    flatMap(make, self) {
+      const length = lengthOf(this);
+      const made = new global.Array();
+      for (let i = 0; i < length; i++) if (i in this) made[made.length] = call(make, self, this[i], i, this);
+      return flatten(made, 1, new global.Array());
+    },
+  };
+}
+
+// String.raw, over the list that it was shown.
+const { raw } = {
+  raw(strings, ...values) {
+    const list = strings.raw;
+    const length = lengthOf(list);
+    let made = "";
+    for (let i = 0; i < length; i++) made += list[i] + (i + 1 < length && i < values.length ? values[i] : "");
+    return made;
+  },
+};
 
 // The engine's parser doesn't stand running out of memory. So nothing is parsed without so much room
 // as it can need: functions in functions take much, but no more of them than the stack has room for.
@@ -167,11 +194,12 @@ function tameParsers(global) {
   }
 }
 
-function guarded(native, name, weight) {
+function guarded(native, name, weight, ofStrings) {
   return {
     [name](...args) {
-      weigh(weight(this, args));
-      return apply(native, this, args);
+      const self = ofStrings && isObject(this) ? String(this) : this;
+      if (!ofStrings || typeof self === "string") weigh(weight(self, args));
+      return apply(native, self, args);
     },
   }[name];
 }
@@ -182,14 +210,19 @@ function tame(global) {
   const iterators = Object.getPrototypeOf(Object.getPrototypeOf(global.Array.prototype.values()));
   for (const name of Object.getOwnPropertyNames(iterators)) delete iterators[name];
   for (const name of ["Promise", "queueMicrotask", "Iterator"]) delete global[name];
+  const put = (owner, name, value) => {
+    defineOwn(owner, name, { value, writable: true, enumerable: false, configurable: true });
+  };
   for (const [path, weight, names] of guards) {
     let owner = global;
-    for (const step of path === "" ? [] : path.split(".")) owner = owner[step];
+    for (const step of path.split(".")) owner = owner[step];
     for (const name of names) {
-      const native = owner[name];
-      if (typeof native !== "function") continue;
-      const value = guarded(native, name, weight);
-      defineOwn(owner, name, { value, writable: true, enumerable: false, configurable: true });
+      if (typeof owner[name] !== "function") continue;
+      put(owner, name, guarded(owner[name], name, weight, path === "String.prototype"));
     }
   }
+  const { flat, flatMap } = nestedLists(global);
+  put(global.Array.prototype, "flat", flat);
+  put(global.Array.prototype, "flatMap", flatMap);
+  put(global.String, "raw", raw);
 }

@@ -49,8 +49,9 @@ fn shows_that_throw_are_named() {
     assert_eq!(error_of(show("throw 'x'")), (500, "render_error".into(), words.into()));
     let (status, error, reason) = error_of(show("nothing.here"));
     assert_eq!((status, error.as_str()), (500, "render_error"));
-    assert!(reason.starts_with("function raised error: ReferenceError: "));
-    assert!(reason.contains(" is not defined \nstacktrace:     at "));
+    let words = "function raised error: ReferenceError: 'nothing' is not defined \n\
+        stacktrace:     at ";
+    assert!(reason.starts_with(words), "{reason}");
     assert_eq!(error_of(show("throw ['error','kk','rr']")), (500, "kk".into(), "rr".into()));
     assert_eq!(
         error_of(show("throw {error:'not_found',reason:'r1'}")),

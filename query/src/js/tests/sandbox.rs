@@ -169,6 +169,27 @@ fn native_code_ends_in_time() {
         "var it=[].values().__proto__.__proto__; if (it.drop) it.drop.call(Array.prototype.values.call({length:Math.pow(2,53)-1}),1e15).next()",
         "var it=[].values().__proto__.__proto__; if (it.some) it.some.call(Array.prototype.values.call({length:Math.pow(2,53)-1}),Boolean)",
         "var it=[].values().__proto__.__proto__; if (it.filter) it.filter.call(Array.prototype.values.call({length:Math.pow(2,53)-1}),Boolean).next()",
+        "var w='a'.repeat(3e6)+'b'; 'a'.repeat(7e6).indexOf({toString:function(){return w}})",
+        "var w='a'.repeat(3e6)+'b'; 'a'.repeat(7e6).split({toString:function(){return w}})",
+        "var t='a'.repeat(7e6); ''.indexOf.call({toString:function(){return t}}, 'a'.repeat(3e6)+'b')",
+        "var t='\\u0315\\u0300'.repeat(1e6); 'a'.localeCompare({toString:function(){return t}})",
+        "var n=0; [].join.call({get length(){return n++?Math.pow(2,53)-1:1}})",
+        "[].join.call(Object.create({length:Math.pow(2,53)-1}))",
+        "var n=0; String.raw({get raw(){return n++?{length:Math.pow(2,53)-1}:[]}})",
+        "var o={length:Math.pow(2,53)-1}; o[Symbol.isConcatSpreadable]=true; [].concat(Object.create(o))",
+        "[new Array(4294967295)].flat()",
+        "[[new Array(4294967295)]].flat(Infinity)",
+        "var a=[0]; Object.defineProperty(a,0,{get:function(){return new Array(4294967295)}}); a.flat()",
+        "[1].flatMap(function(){return new Array(4294967295)})",
+        "[new Array(4294967295)].join()",
+        "''+[new Array(4294967295)]",
+        "JSON.stringify({}, new Array(4294967295))",
+        "[].map.call({length:4294967295}, Boolean)",
+        "[].filter.call({length:4294967295}, Boolean)",
+        "[].forEach.call({length:Math.pow(2,53)-1}, Boolean)",
+        "[].findIndex.call({length:Math.pow(2,53)-1}, Boolean)",
+        "(async function(){})().constructor.all([].values.call({length:Math.pow(2,53)-1}))",
+        "for (var k in new Array(4294967295));",
         "var [a,...b]=Array.prototype.values.call({length:Math.pow(2,53)-1})",
         "2n**1000000n",
         "var a=2n**1000000n-1n; a*a",
@@ -237,7 +258,8 @@ fn memory_may_run_out_anywhere() {
     let (mut fine, mut short) = (0, 0);
     let large = (8 << 20) + 40_000;
     for spare in (0..30_000).step_by(997).chain((large..large + 40_000).step_by(997)) {
-        let mut views = views_with(&[&source], None, tight(), &Lines::default());
+        let limits = Limits { memory: 16 << 20, ..Limits::default() };
+        let mut views = views_with(&[&source], None, limits, &Lines::default());
         match rows(&mut views, &json!({ "spare": spare })) {
             Ok(_) => fine += 1,
             Err(Error::Memory) => short += 1,
@@ -292,6 +314,62 @@ impl crate::js::ListPeer for NoRows {
 
     fn next_row(&mut self) -> Result<Option<String>, crate::js::Gone> {
         Ok(None)
+    }
+}
+
+#[test]
+fn guards_change_no_results() {
+    for (expression, expected) in [
+        ("[1,[2,[3,[4]]],,5].flat()", json!([1, 2, [3, [4]], 5])),
+        ("[1,[2,[3,[4]]]].flat(Infinity)", json!([1, 2, 3, 4])),
+        ("[1,2].flatMap(function(n,i,a){return [n,[i],a.length]})", json!([1, [0], 2, 2, [1], 2])),
+        ("String.raw`a${1}\\n${2}b`", json!("a1\\n2b")),
+        ("'a-b-c'.split('-')", json!(["a", "b", "c"])),
+        ("'a1b2'.split(/\\d/)", json!(["a", "b", ""])),
+        ("'abc'.split()", json!(["abc"])),
+        ("'abc'.indexOf('c', 1) + 'abc'.indexOf()", json!(1)),
+        ("'null'.indexOf(null)", json!(0)),
+        ("'a[object Object]'.indexOf({})", json!(1)),
+        ("'aXbX'.replace('X', function(m, at){return m+at})", json!("aX1bX")),
+        ("'aXbX'.replaceAll('X', '$&$&')", json!("aXXbXX")),
+        ("'aXbX'.replace(/x/gi, '-')", json!("a-b-")),
+        ("[3,1,2].sort().concat([4],5,'x',[[6]])", json!([1, 2, 3, 4, 5, "x", [6]])),
+        ("[3,1,2].sort(function(a,b){return b-a}).join('')", json!("321")),
+        (
+            "var a=[1,2,3,4]; [a.splice(1,2), a, a.splice(1), a.splice()]",
+            json!([[2, 3], [1], [4], []]),
+        ),
+        ("[1,2,3].slice(-2).reverse()", json!([3, 2])),
+        ("[].slice.call('abc', 1)", json!(["b", "c"])),
+        ("(function(){return [].slice.call(arguments, 1)})(1,2,3)", json!([2, 3])),
+        ("'Ä'.normalize('NFD').length + 'a'.localeCompare('b')", json!(1)),
+        (
+            "'ab'.repeat(2) + 'x'.padStart(3) + 'x'.padEnd(2,'-') + 'É'.toLowerCase()",
+            json!("abab  xx-é"),
+        ),
+        ("JSON.parse('[1]', function(k,v){return k ? v+1 : v})", json!([2])),
+        ("JSON.stringify({a:1,b:2}, ['b'])", json!("{\"b\":2}")),
+        ("parseInt('ff', 16) + parseFloat('1.5')", json!(256.5)),
+        ("Object.keys({a:1}).concat(Object.values({b:2}))", json!(["a", 2])),
+        ("(255n).toString(16)", json!("ff")),
+        ("Array.from(new Set([1,2]).union(new Set([3])))", json!([1, 2, 3])),
+        ("String([1,[2,3]]) + [4]", json!("1,2,34")),
+        ("new Function('a', 'b', 'return a+b')(1, 2)", json!(3)),
+        (
+            "(function(){}) instanceof Function && Function('return 1') instanceof Function",
+            json!(true),
+        ),
+        ("eval('1+1') + eval(2)", json!(4)),
+        (
+            "typeof new Date('2020-01-01T00:00:00Z').getTime() + Date.parse('1970-01-01')",
+            json!("number0"),
+        ),
+        ("decodeURIComponent(encodeURIComponent('é&'))", json!("é&")),
+        ("'a,b'.match(/(.),(.)/).slice(1)", json!(["a", "b"])),
+    ] {
+        let (setup, value) = expression.rsplit_once("; ").unwrap_or(("", expression));
+        let source = format!("function(doc){{ {setup}; emit([{value}]) }}");
+        assert_eq!(map(&source, &json!({}))[0][0][0], expected, "{expression}");
     }
 }
 
