@@ -64,11 +64,35 @@ fn measure(name: &str, maps: &[&str], docs: &[String]) -> Result<(), Error> {
     Ok(())
 }
 
+/// Bytes of memory that the process has.
+fn resident() -> Option<usize> {
+    let stat = std::fs::read_to_string("/proc/self/statm").ok()?;
+    Some(stat.split(' ').nth(1)?.parse::<usize>().ok()? * 4096)
+}
+
+fn measure_memory() -> Result<(), Error> {
+    let before = resident();
+    let mut kept = Vec::new();
+    for _ in 0..100 {
+        let maps = MAPS.iter().map(|&map| map.to_owned()).collect();
+        let source = ViewsSource { maps, ..ViewsSource::default() };
+        let mut views = Views::new(source, Limits::default(), Arc::new(|_: &str| {}));
+        views.prepare()?;
+        kept.push(views);
+    }
+    if let (Some(before), Some(after)) = (before, resident()) {
+        println!("{} bytes for each engine with two maps", (after - before) / kept.len());
+    }
+    Ok(())
+}
+
 fn main() -> Result<(), Error> {
     let docs: Vec<String> = (0..1000).map(document).collect();
     let size: usize = docs.iter().map(String::len).sum();
     println!("{} bytes a document", size / docs.len());
     measure("no views", &[], &docs)?;
     measure("nothing emitted", &["function(doc){}"], &docs)?;
-    measure("two maps", &MAPS, &docs)
+    measure("two maps", &MAPS, &docs)?;
+    measure("maps that write", &["function(doc) { doc.x = 1; emit(doc.date, 1); }"], &docs)?;
+    measure_memory()
 }

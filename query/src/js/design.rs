@@ -23,11 +23,11 @@ impl Design {
     }
 
     /// Asks `validate_doc_update` whether a document may be stored. All are JSON objects: the new
-    /// document with `_revisions`, the stored one if there is one, `{"db":…,"name":…,"roles":…}`,
-    /// and the database's security object.
+    /// document with `_revisions`, the stored one if there is one, `{"db":…,"name":…,"roles":…}`
+    /// of the user, and the database's security object.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] and [`Error::Unauthorized`] if the function says no, others if it fails.
+    /// [`Error::Forbidden`] or [`Error::Unauthorized`] if the function says no, others if it fails.
     pub fn validate(
         &mut self,
         doc: &[u8],

@@ -17,7 +17,7 @@ use super::text::mend;
 use super::{Error, Limits, Log};
 
 /// What CouchDB's engine has: no proxies, typed arrays, nothing that waits or shares. Promises
-/// belong to the language's syntax (`async`) and have to be there; nothing runs what waits for them.
+/// belong to the language's syntax (`async`) and have to be there; what waits for them never runs.
 type Builtins = (Date, Eval, RegExpCompiler, RegExp, Json, MapSet, Promise);
 
 /// What our realm has: buffers too, to ask for memory.

@@ -13,8 +13,8 @@
 //! false). What differs: a view whose rows for a document can't be written as JSON is skipped and
 //! logged for that document, where CouchDB fails the whole index; a module that fails to load fails
 //! each time, not only the first; who throws `null` is told that memory ran out, as the engine does
-//! so then; `eval` sees globals only; native functions refuse arrays of more than ten million places, and megabytes of text
-//! to be searched in megabytes of text.
+//! so then; `eval` sees globals only; native functions refuse arrays of more than ten million
+//! places, and megabytes of text to be searched in megabytes of text.
 //!
 //! The engine looks at the clock once in ten thousand steps of a program. Native functions that
 //! work through much look for themselves (`boot/tame.js`); what is left are operators of the

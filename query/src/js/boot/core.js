@@ -12,7 +12,8 @@ const text = (value) => wellFormed(String(value));
 const answer = (error, reason) => ["error", error, reason];
 
 // Without any words when there is no memory for them.
-const isMemory = (e) => e.name === "InternalError" && (!e.message || text(e.message).startsWith("out of memory"));
+const isMemory = (e) =>
+  e.name === "InternalError" && (!e.message || text(e.message).startsWith("out of memory"));
 const isDepth = (e) => e.name === "RangeError" && e.message === "Maximum call stack size exceeded";
 
 // What the engine raises when a limit is reached is nobody's to swallow. It raises null when there
@@ -21,7 +22,7 @@ function passLimits(e) {
   if (e === null || (typeof e === "object" && (isMemory(e) || isDepth(e)))) throw e;
 }
 
-// How an exception reads in logs and reasons, in the words of CouchDB's engine where it is often met.
+// How an exception reads in logs and reasons. What is met often, in the words of CouchDB's engine.
 function said(e) {
   passLimits(e);
   return text(e)
@@ -61,7 +62,8 @@ function isArray(value) {
 function verdict(kind, error, reason) {
   let last;
   try { last = stringify(reason); } catch (e) { passLimits(e); }
-  return stringify([kind, text(error)]).slice(0, -1) + "," + (last === undefined ? "null" : last) + "]";
+  const names = stringify([kind, text(error)]);
+  return names.slice(0, -1) + "," + (last === undefined ? "null" : last) + "]";
 }
 
 // Names an exception that ended a call.
@@ -95,9 +97,10 @@ function freezeAll(root) {
 // Whether a function might write to what it is given. Freezing a document takes longer than to
 // parse it, so it is only done for functions of which a look at the source doesn't say that they
 // can't: no assignment to a member, no function that changes its object or may be any function.
+const assignment = "(?:[-+*/%&|^]|[*]{2}|&&|[|]{2}|[?]{2}|<<|>>>?)?=(?![=>])";
 const writes = new RegExp([
-  "[.]\\s*[\\w$\\u0080-\\uffff]+\\s*(?:[-+*/%&|^<>?]*=(?![=>])|[+]{2}|--)",
-  "[\\]})]\\s*(?:[-+*/%&|^<>?]*=(?![=>])|[+]{2}|--)",
+  "[.]\\s*[\\w$\\u0080-\\uffff]+\\s*(?:" + assignment + "|[+]{2}|--)",
+  "[\\]})]\\s*(?:" + assignment + "|[+]{2}|--)",
   "(?:[+]{2}|--)\\s*(?:[(]|[\\w$\\u0080-\\uffff]+\\s*[.?[])",
   "[\\])]\\s*(?:[?][.]\\s*)?[(`]",
   "for\\s*[(]\\s*(?:[[({]|[\\w$\\u0080-\\uffff]+\\s*[.[])",
@@ -160,6 +163,8 @@ function compile(source, run) {
 
 const badPath = (words) => answer("invalid_require_path", words);
 
+const upwards = (id) => id.slice(0, id.lastIndexOf("/"));
+
 // From a place in a design document along a path, to a module's source. A place knows its value,
 // the place that holds it, and its path from the root.
 function locate(path, place, root) {
@@ -173,7 +178,7 @@ function locate(path, place, root) {
       }
       place = step === "."
         ? { current: place.current, parent: place.parent, id: place.id }
-        : { current: base.current, parent: base.parent, id: place.id.slice(0, place.id.lastIndexOf("/")) };
+        : { current: base.current, parent: base.parent, id: upwards(place.id) };
     } else {
       if (i === 0) place = { current: root };
       const inner = place.current[step];
@@ -212,7 +217,10 @@ function requirer(root, run) {
 // Puts into a realm what functions find in it.
 function furnish(global, names) {
   tame(global);
-  const common = { sum, log, isArray, toJSON: global.JSON.stringify, emit, provides, registerType, start, send, getRow };
+  const common = {
+    emit, sum, log, isArray, provides, registerType, start, send, getRow,
+    toJSON: global.JSON.stringify,
+  };
   for (const name in common) global[name] = common[name];
   for (const name in names) global[name] = names[name];
 }

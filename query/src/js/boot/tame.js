@@ -24,7 +24,8 @@ function tooLong(what) {
   return new RangeError(what + " is too long");
 }
 
-const isObject = (value) => typeof value === "object" ? value !== null : typeof value === "function";
+const isObject = (value) =>
+  (typeof value === "object" && value !== null) || typeof value === "function";
 
 // Length of a list. One that changes when one looks, or that is inherited, is no good.
 function lengthOf(value) {
@@ -143,7 +144,9 @@ function nestedLists(global) {
     flatMap(make, self) {
       const length = lengthOf(this);
       const made = new global.Array();
-      for (let i = 0; i < length; i++) if (i in this) made[made.length] = call(make, self, this[i], i, this);
+      for (let i = 0; i < length; i++) {
+        if (i in this) made[made.length] = call(make, self, this[i], i, this);
+      }
       return flatten(made, 1, new global.Array());
     },
   };
@@ -155,13 +158,16 @@ const { raw } = {
     const list = strings.raw;
     const length = lengthOf(list);
     let made = "";
-    for (let i = 0; i < length; i++) made += list[i] + (i + 1 < length && i < values.length ? values[i] : "");
+    for (let i = 0; i < length; i++) {
+      made += list[i];
+      if (i + 1 < length && i < values.length) made += values[i];
+    }
     return made;
   },
 };
 
-// The engine's parser doesn't stand running out of memory. So nothing is parsed without so much room
-// as it can need: functions in functions take much, but no more of them than the stack has room for.
+// The engine's parser doesn't stand running out of memory. So nothing is parsed without as much
+// room as it can need: functions in functions take much, but the stack has room for few of them.
 const roomForNesting = 8 << 20;
 const roomForCharacter = 100;
 

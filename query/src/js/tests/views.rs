@@ -300,6 +300,9 @@ fn a_reduce_that_does_not_shrink_overflows() {
 
 #[test]
 fn views_move_between_threads() {
+    fn moves<T: Send>() {}
+    moves::<Views>();
+    moves::<Design>();
     let mut views = views_of(&["function(doc){emit(doc.a)}"]);
     assert_eq!(rows(&mut views, &json!({"a": 1})).unwrap(), json!([[[1, null]]]));
     let moved = std::thread::spawn(move || rows(&mut views, &json!({"a": 2})).unwrap());
