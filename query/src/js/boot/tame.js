@@ -40,16 +40,6 @@ function lengthOf(value) {
 
 const weighArray = (array) => lengthOf(array);
 
-// Lists that are joined, and objects that want to be taken for such.
-function weighArrays(array, args) {
-  let total = lengthOf(array);
-  for (let i = 0; i < args.length; i++) {
-    const spreads = isList(args[i]) || (isObject(args[i]) && args[i][Symbol.isConcatSpreadable]);
-    total += spreads ? lengthOf(args[i]) : 1;
-  }
-  return total;
-}
-
 const weighText = (string) => string.length;
 
 // What is searched for is made a string before it is weighed, lest it become another one later.
@@ -59,13 +49,6 @@ function weighSearch(string, args) {
   if (typeof what !== "string") return string.length;
   if (string.length * what.length > searchMax) throw tooLong("string search");
   return string.length + (what.length > 100 ? string.length : 0);
-}
-
-// Patterns, and what acts like one, do their own work.
-function weighReplace(string, args) {
-  const what = args[0];
-  const acts = isObject(what) && (what[Symbol.replace] || what[Symbol.split]);
-  return acts ? string.length : weighSearch(string, args);
 }
 
 // Marks that combine are brought into order pair by pair.
@@ -99,7 +82,6 @@ const weighSets = (set, args) => call(sizeOfSet, set) + call(sizeOfSet, args[0])
 
 const guards = [
   ["String.prototype", weighSearch, ["indexOf", "lastIndexOf", "includes"]],
-  ["String.prototype", weighReplace, ["split", "replace", "replaceAll"]],
   ["String.prototype", weighText, ["match", "matchAll", "search", "toLowerCase", "toUpperCase",
     "toLocaleLowerCase", "toLocaleUpperCase"]],
   ["String.prototype", weighMarks, ["normalize"]],
@@ -109,7 +91,6 @@ const guards = [
   ["Array.prototype", weighArray, ["join", "slice", "indexOf", "lastIndexOf", "includes", "reverse",
     "sort", "splice", "shift", "unshift", "copyWithin", "fill", "toReversed", "toSorted",
     "toSpliced", "with", "toString", "toLocaleString"]],
-  ["Array.prototype", weighArrays, ["concat"]],
   ["Set.prototype", weighSets, ["union", "intersection", "difference", "symmetricDifference",
     "isSubsetOf", "isSupersetOf", "isDisjointFrom"]],
   ["BigInt.prototype", weighDigits, ["toString", "toLocaleString"]],
@@ -124,8 +105,10 @@ const guards = [
     "decodeURIComponent", "parseInt", "parseFloat"]],
 ];
 
-// Functions that go into lists in lists are made anew: there is nothing to weigh beforehand.
-function nestedLists(global) {
+// Functions that take other lists than their own are made anew: what they are given could change
+// between being weighed and being used.
+function listFunctions(global) {
+  const { isConcatSpreadable } = Symbol;
   const flatten = (list, depth, into) => {
     const length = lengthOf(list);
     weigh(length);
@@ -149,7 +132,46 @@ function nestedLists(global) {
       }
       return flatten(made, 1, new global.Array());
     },
+    concat(...others) {
+      const into = new global.Array();
+      let end = 0;
+      for (let at = -1; at < others.length; at++) {
+        const item = at < 0 ? this : others[at];
+        const wish = isObject(item) ? item[isConcatSpreadable] : false;
+        if (!(wish === undefined ? isList(item) : wish)) {
+          into[end++] = item;
+          continue;
+        }
+        const length = lengthOf(item);
+        weigh(length);
+        for (let i = 0; i < length; i++) if (i in item) into[end + i] = item[i];
+        end += length;
+      }
+      into.length = end;
+      return into;
+    },
   };
+}
+
+// Functions that leave the work to a pattern, or to what acts as one; else to the native function,
+// with strings only.
+function searching(native, name, symbol) {
+  return {
+    [name](what, ...args) {
+      if (this === undefined || this === null) return apply(native, this, [what]);
+      const act = isObject(what) ? what[symbol] : undefined;
+      if (act !== undefined && act !== null) {
+        if (name === "replaceAll" && "flags" in what && !text(what.flags).includes("g")) {
+          throw new TypeError("regexp must have the 'g' flag");
+        }
+        return call(act, what, this, args[0]);
+      }
+      const string = String(this);
+      const searched = [what, ...args];
+      weigh(weighSearch(string, searched));
+      return apply(native, string, searched);
+    },
+  }[name];
 }
 
 // String.raw, over the list that it was shown.
@@ -227,8 +249,11 @@ function tame(global) {
       put(owner, name, guarded(owner[name], name, weight, path === "String.prototype"));
     }
   }
-  const { flat, flatMap } = nestedLists(global);
-  put(global.Array.prototype, "flat", flat);
-  put(global.Array.prototype, "flatMap", flatMap);
+  const lists = listFunctions(global);
+  for (const name in lists) put(global.Array.prototype, name, lists[name]);
+  const strings = global.String.prototype;
+  put(strings, "split", searching(strings.split, "split", Symbol.split));
+  put(strings, "replace", searching(strings.replace, "replace", Symbol.replace));
+  put(strings, "replaceAll", searching(strings.replaceAll, "replaceAll", Symbol.replace));
   put(global.String, "raw", raw);
 }

@@ -17,7 +17,7 @@ use super::{Design, Error, Limits, Log, Views, ViewsSource};
 
 /// Limits that an attack reaches soon, and that nothing else reaches on a slow machine.
 fn tight() -> Limits {
-    Limits { memory: 16 << 20, time: Duration::from_millis(300), ..Limits::default() }
+    Limits { memory: 16 << 20, time: Duration::from_millis(400), ..Limits::default() }
 }
 
 /// Lines that were logged.
