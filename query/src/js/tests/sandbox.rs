@@ -453,3 +453,26 @@ fn nothing_of_the_host_is_in_reach() {
         assert_eq!(map(&source, &json!({"l": []})), json!([[[], null]]), "{expression}");
     }
 }
+
+/// Whenever time is up, whatever is under way: it is an error, and nothing is left behind.
+#[test]
+fn time_may_be_up_anywhere() {
+    let body = "while (1) { var a = [], r = /(b+)c/g; \
+        function* g(n) { try { while (n--) yield {n: n} } finally { a.push(1) } } \
+        for (var x of g(20)) { a.push(x, String(x.n) + 'é', [x.n / 3], new Date(x.n), new Map([[x, x]])); \
+          if (x.n % 7 == 3) try { throw new Error(x.n) } catch(e) { a.push(e) } finally { a.pop() } } \
+        a.map(function(v) { return JSON.stringify(v).replace(r, '$1') }).sort(function(p, q) { return p < q }); \
+        var {length, ...rest} = a; class C { constructor() { this.rest = rest } }; \
+        (async function() { await 1; for await (var z of g(3)); })(); a.self = a; \
+        (async function*() { yield* g(3) })().next(); new Set(g(5)); [...g(4)]; new Map([...g(2)].map(Object.entries)); \
+        [1, 2, 3].reduce(function(s, v) { return s + eval('1+1') }); emit(new C(), sum([1, 2])); \
+        Array.from(g(9), function(v) { return `${v.n}` }); JSON.parse('[1,{\"a\":2}]', function(k, v) { return v }) }";
+    let source = format!("function(doc){{ {body} }}");
+    for micros in (1..30_000).step_by(211) {
+        let limits = Limits { time: Duration::from_micros(5000 + micros), ..Limits::default() };
+        let lines = Lines::default();
+        let mut views = views_with(&[&source], None, limits, &lines);
+        let outcome = rows(&mut views, &json!({}));
+        assert!(matches!(outcome, Err(Error::Timeout)), "{micros}: {outcome:?} {:?}", lines.take());
+    }
+}
