@@ -147,6 +147,12 @@ impl Views {
         Ok(self.checked(index, result, results, "rereduce"))
     }
 
+    /// Whether any map looks as if it might write to documents.
+    #[cfg(test)]
+    pub(super) fn writes(&mut self) -> Result<bool, Error> {
+        self.run(|_, ctx| engine::call(ctx, "writes", ()))
+    }
+
     fn run_reduce(
         &mut self,
         index: usize,

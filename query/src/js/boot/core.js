@@ -106,8 +106,17 @@ const writes = new RegExp([
   "for\\s*[(]\\s*(?:[[({]|[\\w$\\u0080-\\uffff]+\\s*[.[])",
   "//|/[*]|\\\\u|__",
   "\\b(?:push|pop|shift|unshift|splice|sort|reverse|fill|copyWithin|delete|with|eval|require)\\b",
-  "\\b(?:call|apply|bind|constructor|Function|Object|Reflect|prototype|globalThis|this|super)\\b",
+  "\\b(?:call|apply|bind|constructor|Function|Reflect|prototype|globalThis|this|super)\\b",
+  "\\bObject\\b(?![.](?:keys|values|entries)[(])",
 ].join("|"));
+
+// A comment at the end of a line that has nothing before it which the comment could be a part of.
+const comment = /^([^'"\/\n\r\u2028\u2029]*)\/\/.*$/gm;
+const spansLines = /`|\/\*|\\[\n\r\u2028\u2029]/;
+
+function mayWrite(source) {
+  return writes.test(spansLines.test(source) ? source : source.replace(comment, "$1"));
+}
 
 // CouchDB's engine takes a function without a name where a statement may begin, as engines once
 // did. Ours calls that an error; an operator before it makes it the expression that is meant.

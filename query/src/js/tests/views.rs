@@ -182,6 +182,16 @@ fn no_way_of_writing_changes_what_the_next_view_sees() {
         "d.o.p.q = 2",
         "var o = d.o; o.p = 2",
         "sum.z = 1; d.l.reverse()",
+        "Object['as' + 'sign'](d, {a: 2})",
+        "Object.keys(d); Object . assign(d, {a: 2})",
+        "var o = Object; o.assign(d, {a: 2})",
+        "'http://x'; d.a = 2",
+        "var s = 'x\\\n // '; d.a = 2",
+        "/* x\n // */ d.a = 2",
+        "`x\n // ${d.a = 2}`",
+        "/[//]/; d.a = 2",
+        "1; // x\r d.a = 2",
+        "1; // x\u{2028} d.a = 2",
     ] {
         let source = format!("function(d){{ try {{ {write} }} catch(e) {{}} }}");
         let maps = [source.as_str(), "function(d){emit(d)}"];
@@ -189,6 +199,26 @@ fn no_way_of_writing_changes_what_the_next_view_sees() {
         let found = rows(&mut views_of(&maps), &doc).unwrap();
         assert_eq!(found, json!([[], [[doc, null]]]), "{write}");
     }
+}
+
+/// Freezing shows in nothing but the time that it takes.
+#[test]
+fn documents_are_not_frozen_for_functions_that_only_read() {
+    let frozen = |source: &str| {
+        let mut views = views_of(&[source]);
+        let doc = json!({"a": 1, "b": {"c": 1}, "l": [{"x": 1}]});
+        rows(&mut views, &doc).unwrap();
+        views.writes().unwrap()
+    };
+    for source in [
+        "function(doc){ if (doc.a >= 1 && doc.b !== 2) emit([doc.a, doc.b.c], {n: doc.a + 1}); } // x",
+        "// All keys.\nfunction(doc){\n  for (var k in doc) emit(k, doc[k]); // each = one row\n}",
+        "(doc) => Object.keys(doc).forEach(k => emit(k))",
+        "function(doc){ var n = 0; for (var i = 0; i < doc.l.length; i++) n += doc.l[i].x; emit(n); }",
+    ] {
+        assert!(!frozen(source), "{source}");
+    }
+    assert!(frozen("d => d.l.pop()"));
 }
 
 #[test]
