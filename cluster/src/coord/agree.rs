@@ -151,7 +151,9 @@ where
     waiting.by_ref().take(count).for_each(|copy| begin(&mut asked, copy));
     let mut answers = Vec::with_capacity(count);
     while answers.len() < count {
-        match timeout(HEDGE, asked.join_next()).await {
+        // If nobody else can be asked, who was asked has to answer, or be found dead.
+        let more = waiting.clone().next().is_some();
+        match timeout(if more { HEDGE } else { Duration::MAX }, asked.join_next()).await {
             Ok(Some(Ok((copy, Err(error))))) if is_silence(&error) => {
                 look_after(database, &copy, &error);
             }
@@ -159,21 +161,8 @@ where
                 answers.push(answer);
                 continue;
             }
-            Ok(Some(Err(_))) => {}
             Ok(None) => break,
-            Err(_) if waiting.clone().next().is_none() => {
-                // There is nobody else: what was asked has to answer, or be found dead.
-                match asked.join_next().await {
-                    Some(Ok((copy, Err(error)))) if is_silence(&error) => {
-                        look_after(database, &copy, &error);
-                    }
-                    Some(Ok(answer)) => answers.push(answer),
-                    Some(Err(_)) => {}
-                    None => break,
-                }
-                continue;
-            }
-            Err(_) => {}
+            Ok(Some(Err(_))) | Err(_) => {}
         }
         waiting.by_ref().take(1).for_each(|copy| begin(&mut asked, copy));
     }
