@@ -29,6 +29,15 @@ pub(crate) fn folder(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
+/// Removes a file, durably, if it is there.
+pub(super) fn remove_file(storage: &dyn Storage, path: &str) -> Result<(), Error> {
+    match storage.remove(path) {
+        Ok(()) => storage.sync_dir(folder(path)),
+        Err(Error::Missing { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 pub(crate) struct Env {
     pub(crate) storage: Arc<dyn Storage>,
     pub(crate) options: Options,

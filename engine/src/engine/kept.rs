@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use super::Env;
-use super::env::folder;
+use super::env::remove_file;
 use super::lives::UNKNOWN;
 use crate::Error;
 use crate::codec::Malformed;
@@ -41,12 +41,7 @@ pub(super) fn write(env: &Env, id: &ShardId, frames: &[Bytes]) -> Result<(), Err
 
 /// Removes it, durably, if it is there.
 pub(super) fn remove(storage: &dyn Storage, id: &ShardId) -> Result<(), Error> {
-    let path = id.kept_file();
-    match storage.remove(&path) {
-        Ok(()) => storage.sync_dir(folder(&path)),
-        Err(Error::Missing { .. }) => Ok(()),
-        Err(error) => Err(error),
-    }
+    remove_file(storage, &id.kept_file())
 }
 
 /// Removes it if it is of a life that has ended.

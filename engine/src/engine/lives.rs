@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc;
 
 use super::backlog::Backlog;
-use super::env::folder;
+use super::env::remove_file;
 use super::registry::{Claim, Registry, Slot};
 use super::replay::save;
 use super::{Env, kept};
@@ -163,11 +163,6 @@ fn append(env: &Env, id: &ShardId, epoch: u64, number: u64, record: &Record) -> 
 
 /// Removes a dropped shard's files, durably, so that the log may forget that it was dropped.
 fn remove_files(env: &Env, id: &ShardId) -> Result<(), Error> {
-    let path = id.file();
-    match env.storage.remove(&path) {
-        Ok(()) => env.storage.sync_dir(folder(&path))?,
-        Err(Error::Missing { .. }) => {}
-        Err(error) => return Err(error),
-    }
+    remove_file(&*env.storage, &id.file())?;
     kept::remove(&*env.storage, id)
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use parking_lot::RwLock;
 
 use super::backlog::Backlog;
-use super::env::{Alarm, DRAFTS, Queue, folder};
+use super::env::{Alarm, DRAFTS, Queue, remove_file};
 use super::kept;
 use super::lives::{UNKNOWN, load_from};
 use super::registry::{Registry, Slot};
@@ -169,9 +169,7 @@ impl Replay<'_> {
             Err(error) => return Err(error),
         };
         if ours {
-            let path = id.file();
-            self.storage.remove(&path)?;
-            self.storage.sync_dir(folder(&path))?;
+            remove_file(self.storage, &id.file())?;
         }
         kept::remove_of(self.storage, &id, head.epoch)?;
         self.shards.insert(id, None);
