@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use settee_cluster::{Cluster, CreateOptions, Error};
+use settee_cluster::{Cluster, CreateOptions, Error, SYSTEM};
 use settee_engine::io::RealStorage;
 use settee_engine::{Engine, Options};
 use settee_http::{App, ConfigFiles, random};
@@ -26,9 +26,6 @@ use crate::home;
 use crate::memory;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
-
-/// Databases that every server has.
-const SYSTEM: [&str; 3] = ["_users", "_replicator", "_global_changes"];
 
 /// Serves until a signal says stop.
 pub fn run(options: Serve) -> Outcome<ExitCode> {
@@ -129,7 +126,7 @@ async fn serve(options: Serve, data: PathBuf, config: Config, chain: Chain) -> O
     let security = settee_http::Settings::from_config(&config).default_security;
     let create = CreateOptions { security: Some(security), ..CreateOptions::default() };
     make_system_databases(&cluster, &create).await?;
-    let sharing = admins::share(cluster.clone(), &config, &options);
+    let sharing = admins::share(cluster.clone(), config.clone(), options);
     let app = App::new(cluster.clone(), config, Box::new(chain), random::bytes());
     let app = Arc::new(app);
     let watcher = tokio::spawn(settee_http::auth::watch(app.clone()));
@@ -209,7 +206,9 @@ fn cluster_settings(options: &Serve, config: &Config) -> settee_cluster::Setting
 }
 
 async fn make_system_databases(cluster: &Cluster, options: &CreateOptions) -> Outcome<()> {
-    for name in SYSTEM.map(DbName::trusted) {
+    let there = cluster.all_dbs();
+    let missing = SYSTEM.map(DbName::trusted).into_iter().filter(|name| !there.contains_key(name));
+    for name in missing {
         match cluster.create_db(&name, options.clone()).await {
             Ok(_) | Err(Error::DatabaseExists) => {}
             // It serves what it has; somebody has made them, or will.

@@ -42,5 +42,5 @@ pub use cluster::{Cluster, CreateOptions, Written};
 pub use db::Db;
 pub use error::Error;
 pub use membership::BadSeed;
-pub use node::NewId;
+pub use node::{NewId, SYSTEM};
 pub use settings::{Home, MeshHome, Settings};

@@ -36,8 +36,8 @@ const KEPT_READY: usize = 1024;
 /// Changes of metadata that may go on at once; those of one database take turns.
 const TURNS: usize = 64;
 
-/// Databases that every node makes for itself at its first start.
-const SYSTEM: [&str; 3] = ["_users", "_replicator", "_global_changes"];
+/// Databases that every server has from its first start on.
+pub const SYSTEM: [&str; 3] = ["_users", "_replicator", "_global_changes"];
 
 /// Makes 32 random hexadecimal digits, another time others.
 pub type NewId = Arc<dyn Fn() -> String + Send + Sync>;
