@@ -48,10 +48,14 @@ fn it_forms_whatever_the_order_of_starts() {
 }
 
 pub(crate) fn put(client: &mut Client, path: &str, n: &str) -> Response {
-    let mut request = Request::new("PUT", path);
-    if !n.is_empty() {
-        request = request.json(&format!("{{\"n\":{n}}}"));
-    }
+    let body = if n.is_empty() { String::new() } else { format!("{{\"n\":{n}}}") };
+    put_json(client, path, &body)
+}
+
+/// Puts JSON, or nothing.
+pub(crate) fn put_json(client: &mut Client, path: &str, body: &str) -> Response {
+    let request = Request::new("PUT", path);
+    let request = if body.is_empty() { request } else { request.json(body) };
     client.send(&request).expect("an answer")
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use settee_tests::client::{Client, Request, Response};
 use settee_tests::cluster::Cluster;
 
-use crate::cluster::{status, wait_for};
+use crate::cluster::{put_json as put, status, wait_for};
 use crate::program;
 
 #[test]
@@ -103,12 +103,6 @@ fn administrators_and_sessions_hold_on_all_nodes() {
     for client in &mut clients {
         wait_for(|| (login(client).status == 401).then_some(()));
     }
-}
-
-fn put(client: &mut Client, path: &str, body: &str) -> Response {
-    let request = Request::new("PUT", path);
-    let request = if body.is_empty() { request } else { request.json(body) };
-    client.send(&request).expect("an answer")
 }
 
 fn setup(client: &mut Client, body: &Value) -> Response {

@@ -36,8 +36,7 @@ impl Cluster {
     /// When they do not come up, or do not find each other.
     pub fn start_in(program: &Path, order: &[usize], rest: Duration) -> io::Result<Cluster> {
         let data = tempfile::tempdir()?;
-        let ports = (0..order.len()).map(|_| Ok((free_port()?, free_port()?)));
-        let ports = ports.collect::<io::Result<Vec<_>>>()?;
+        let ports = free_ports(order.len())?;
         let seeds: Vec<_> = ports.iter().map(|(_, mesh)| format!("127.0.0.1:{mesh}")).collect();
         let known = vec![
             ("COUCHDB_ERLANG_COOKIE".to_owned(), "a secret of tests".to_owned()),
@@ -53,8 +52,7 @@ impl Cluster {
     /// # Errors
     /// When they do not come up.
     pub fn start_apart(program: &Path, nodes: usize) -> io::Result<Cluster> {
-        let ports = (0..nodes).map(|_| Ok((free_port()?, free_port()?)));
-        let ports = ports.collect::<io::Result<Vec<_>>>()?;
+        let ports = free_ports(nodes)?;
         let (order, data): (Vec<usize>, _) = ((0..nodes).collect(), tempfile::tempdir()?);
         let mut cluster =
             Cluster::launch(program, &order, &ports, Vec::new(), Duration::ZERO, data)?;
@@ -130,6 +128,11 @@ impl Cluster {
         }
         Ok(())
     }
+}
+
+/// Ports for clients and for the mesh of so many nodes.
+fn free_ports(nodes: usize) -> io::Result<Vec<(u16, u16)>> {
+    (0..nodes).map(|_| Ok((free_port()?, free_port()?))).collect()
 }
 
 fn directory(data: &Path, number: usize) -> PathBuf {
