@@ -21,7 +21,7 @@ pub fn complete(config: &mut Config, options: &Serve, files: &dyn ConfigFiles) {
     if config.get("chttpd_auth", "secret").is_none() {
         keep(config, files, "chttpd_auth", "secret", &random::hex_32());
     }
-    if let (Some(user), Some(password)) = (&options.user, &options.password) {
+    if let Some((user, password)) = given(options) {
         take_over(config, files, user, password);
     }
     hash_all(config, files);
@@ -29,9 +29,6 @@ pub fn complete(config: &mut Config, options: &Serve, files: &dyn ConfigFiles) {
 
 /// The environment's administrator, unless the files have them with this password already.
 fn take_over(config: &mut Config, files: &dyn ConfigFiles, user: &str, password: &str) {
-    if user.is_empty() || password.is_empty() {
-        return;
-    }
     let kept = config.raw("admins", user).and_then(Verifier::from_admin);
     if !kept.is_some_and(|kept| kept.matches(password)) {
         keep(config, files, "admins", user, &hashed(config, password));
@@ -39,43 +36,45 @@ fn take_over(config: &mut Config, files: &dyn ConfigFiles, user: &str, password:
 }
 
 /// Makes the whole cluster know what the environment says, and the key of sessions if the cluster has
-/// none yet. Done as soon as a majority is there; does not wait for it at once.
-pub fn share(
-    cluster: Cluster,
-    config: &Config,
-    options: &Serve,
-) -> impl Future<Output = ()> + use<> {
+/// none yet. Goes on until a majority is there to agree.
+pub async fn share(cluster: Cluster, config: Config, options: Serve) {
     let common = cluster.common_settings().borrow().clone();
     let known = |section: &str, key: &str| common.get(&(section.to_owned(), key.to_owned()));
     let mut wanted = Vec::new();
-    let mut want = |section: &'static str, key: &str| {
-        let value = config.get(section, key).unwrap_or_default().to_owned();
-        if known(section, key) != Some(&value) {
-            wanted.push((section, key.to_owned(), value));
-        }
-    };
     let told = options.secret.as_ref().is_some_and(|secret| !secret.is_empty());
     if told || known("chttpd_auth", "secret").is_none() {
-        want("chttpd_auth", "secret");
+        wanted.push(("chttpd_auth", "secret"));
     }
-    if let (Some(user), Some(password)) = (&options.user, &options.password) {
-        let kept = known("admins", user).and_then(|value| Verifier::from_admin(value));
+    if let Some((user, password)) = given(&options) {
         // Unknown to the others it stays in this node's file. Known to them it is one and the same.
-        if kept.is_some_and(|kept| !kept.matches(password)) {
-            want("admins", user);
+        if let Some(kept) = known("admins", user)
+            && !is_password(kept.clone(), password.to_owned()).await
+        {
+            wanted.push(("admins", user));
         }
     }
-    async move {
-        for (section, key, value) in wanted {
-            while let Err(error) = cluster.share_setting(section, &key, &value).await {
-                if matches!(error, Error::Closing) {
-                    return;
-                }
-                tracing::debug!(%error, "{section}/{key} is not known to the cluster yet");
-                tokio::time::sleep(REST).await;
+    for (section, key) in wanted {
+        let value = config.get(section, key).unwrap_or_default();
+        while let Err(error) = cluster.share_setting(section, key, value).await {
+            if matches!(error, Error::Closing) {
+                return;
             }
+            tracing::debug!(%error, "{section}/{key} is not known to the cluster yet");
+            tokio::time::sleep(REST).await;
         }
     }
+}
+
+/// Whether an administrator's entry was made of this password. That takes a while to find out.
+async fn is_password(entry: String, password: String) -> bool {
+    let compare = move || Verifier::from_admin(&entry).is_some_and(|kept| kept.matches(&password));
+    tokio::task::spawn_blocking(compare).await.unwrap_or(true)
+}
+
+/// The environment's administrator and their password.
+fn given(options: &Serve) -> Option<(&str, &str)> {
+    let given = (options.user.as_deref()?, options.password.as_deref()?);
+    (!given.0.is_empty() && !given.1.is_empty()).then_some(given)
 }
 
 /// Rest before the cluster is told again.

@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 use settee_tests::client::Request;
 use settee_tests::server::Server;
 
+use crate::cluster::wait_for;
 use crate::program;
 
 fn settee(words: &[&str]) -> Output {
@@ -58,4 +59,18 @@ fn a_check_finds_damage() {
     let damaged = settee(&["check", path(data.path())]);
     assert_eq!(damaged.status.code(), Some(1), "{damaged:?}");
     assert!(String::from_utf8_lossy(&damaged.stdout).contains("log/"), "{damaged:?}");
+}
+
+#[test]
+fn an_administrator_of_the_environment_is_there_after_each_start() {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let mut server = Server::start(&program(), data.path()).expect("a server");
+    let admin = Request::new("DELETE", "/_node/_local/_config/admins/admin");
+    assert_eq!(server.client().send(&admin).expect("an answer").status, 200);
+    let status = |server: &Server| {
+        server.client().send(&Request::new("GET", "/_all_dbs")).expect("an answer").status
+    };
+    assert_eq!(status(&server), 401);
+    server.kill_and_restart().expect("a restart");
+    wait_for(|| (status(&server) == 200).then_some(()));
 }
