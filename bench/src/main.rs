@@ -1,5 +1,6 @@
 //! The side-by-side benchmark: drives two servers in turn with the same work and prints each
-//! figure and the ratio. It speaks plain HTTP, so either side may be settee or a CouchDB.
+//! figure and the ratio. It speaks plain HTTP, so either side may be settee or a CouchDB, and one node or
+//! a cluster, whose nodes are asked in turn.
 
 mod load;
 mod report;
@@ -16,16 +17,17 @@ use crate::rows::{Bench, ROWS};
 /// Compare two servers that speak CouchDB's HTTP API.
 #[derive(Parser)]
 struct Args {
-    /// The server under test, `http://user:password@host:port`.
+    /// The server under test, `http://user:password@host:port`; of a cluster all nodes, separated by
+    /// commas.
     ours: String,
     /// The server to compare with.
     theirs: String,
-    /// Process id of the server under test, for its memory.
-    #[arg(long)]
-    our_pid: Option<u32>,
-    /// Process id of the other server.
-    #[arg(long)]
-    their_pid: Option<u32>,
+    /// Process ids of the server under test, separated by commas, for its memory.
+    #[arg(long, value_delimiter = ',')]
+    our_pid: Vec<u32>,
+    /// Process ids of the other server.
+    #[arg(long, value_delimiter = ',')]
+    their_pid: Vec<u32>,
     /// Documents in the database that is read and scanned.
     #[arg(long, default_value_t = 50_000)]
     docs: usize,
@@ -55,8 +57,8 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> io::Result<()> {
     let mut sides = [
-        Bench::new(&args.ours, args.our_pid, args.docs, args.seconds, args.q),
-        Bench::new(&args.theirs, args.their_pid, args.docs, args.seconds, args.q),
+        Bench::new(&args.ours, &args.our_pid, args.docs, args.seconds, args.q),
+        Bench::new(&args.theirs, &args.their_pid, args.docs, args.seconds, args.q),
     ];
     for side in &mut sides {
         side.prepare()?;

@@ -6,9 +6,9 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use settee_tests::client::{Client, Request};
+use settee_tests::client::Request;
 
-use crate::load::{closed_loop, timed};
+use crate::load::{Nodes, closed_loop, timed};
 use crate::report::Better;
 
 /// A row of the table.
@@ -24,13 +24,15 @@ pub struct Row {
 }
 
 /// The rows, in the order in which they run.
-pub const ROWS: [Row; 13] = [
+pub const ROWS: [Row; 15] = [
     rate("bulk insert, 1000 a batch", "docs/s", Bench::bulk_insert),
-    rate("durable write, 1 connection", "docs/s", |b| b.single_writes(1)),
-    rate("durable write, 64 connections", "docs/s", |b| b.single_writes(64)),
-    rate("durable update, 64 connections", "docs/s", |b| b.updates(64)),
-    rate("read by id, 1 connection", "docs/s", |b| b.reads(1)),
-    rate("read by id, 32 connections", "docs/s", |b| b.reads(32)),
+    rate("durable write, 1 client", "docs/s", |b| b.single_writes(1)),
+    rate("durable write, 64 clients", "docs/s", |b| b.single_writes(64)),
+    rate("durable update, 64 clients", "docs/s", |b| b.updates(64)),
+    rate("read with r=1, 1 client", "docs/s", |b| b.reads(1, 1)),
+    rate("read with r=1, 64 clients", "docs/s", |b| b.reads(1, 64)),
+    rate("read with r=2, 1 client", "docs/s", |b| b.reads(2, 1)),
+    rate("read with r=2, 64 clients", "docs/s", |b| b.reads(2, 64)),
     rate("_all_docs", "rows/s", |b| b.scan("_all_docs")),
     rate("_all_docs with documents", "rows/s", |b| b.scan("_all_docs?include_docs=true")),
     rate("_changes", "rows/s", |b| b.scan("_changes")),
@@ -58,12 +60,12 @@ const fn size(
 
 /// One side of the comparison.
 pub struct Bench {
-    base: String,
-    pid: Option<u32>,
+    addresses: String,
+    pids: Vec<u32>,
     docs: usize,
     seconds: u64,
     query: String,
-    client: Client,
+    nodes: Nodes,
     /// Counts the databases and id families made, so that every round writes new documents.
     turn: usize,
 }
@@ -73,14 +75,14 @@ const COMPACTION_LIMIT: Duration = Duration::from_secs(300);
 
 impl Bench {
     /// Nothing is sent yet.
-    pub fn new(base: &str, pid: Option<u32>, docs: usize, seconds: u64, q: Option<u32>) -> Self {
+    pub fn new(addresses: &str, pids: &[u32], docs: usize, seconds: u64, q: Option<u32>) -> Self {
         Bench {
-            base: base.into(),
-            pid,
+            addresses: addresses.into(),
+            pids: pids.to_vec(),
             docs,
             seconds,
             query: q.map_or(String::new(), |q| format!("?q={q}")),
-            client: Client::new(base),
+            nodes: Nodes::new(addresses, 0),
             turn: 0,
         }
     }
@@ -91,7 +93,7 @@ impl Bench {
     /// When the server refuses.
     pub fn prepare(&mut self) -> io::Result<()> {
         for db in ["bench_read", "bench_write"] {
-            self.client.send(&Request::new("DELETE", &format!("/{db}")))?;
+            self.nodes.send(&Request::new("DELETE", &format!("/{db}")))?;
             self.expect(&Request::new("PUT", &format!("/{db}{}", self.query)), 201)?;
         }
         for first in (0..self.docs).step_by(1000) {
@@ -107,13 +109,13 @@ impl Bench {
     /// When the connection breaks.
     pub fn clean_up(&mut self) -> io::Result<()> {
         for db in ["bench_read", "bench_write"] {
-            self.client.send(&Request::new("DELETE", &format!("/{db}")))?;
+            self.nodes.send(&Request::new("DELETE", &format!("/{db}")))?;
         }
         Ok(())
     }
 
     fn expect(&mut self, request: &Request, status: u16) -> io::Result<Value> {
-        let response = self.client.send(request)?;
+        let response = self.nodes.send(request)?;
         if response.status != status {
             let what = format!("{} {}: {}", request.method, request.path, response.text());
             return Err(io::Error::other(what));
@@ -129,7 +131,7 @@ impl Bench {
         while started.elapsed().as_secs() < self.seconds {
             let body = bulk_body(&prefix, written, 1000);
             let request = Request::new("POST", "/bench_write/_bulk_docs").json(&body);
-            let response = self.client.send(&request)?;
+            let response = self.nodes.send(&request)?;
             if response.status != 201 {
                 return Err(io::Error::other(response.text()));
             }
@@ -138,22 +140,22 @@ impl Bench {
         Ok(Some(written as f64 / started.elapsed().as_secs_f64()))
     }
 
-    fn single_writes(&mut self, connections: usize) -> io::Result<Option<f64>> {
+    fn single_writes(&mut self, clients: usize) -> io::Result<Option<f64>> {
         self.turn += 1;
         let turn = self.turn;
         let next = |worker: usize, n: usize| {
-            let number = n * connections + worker;
+            let number = n * clients + worker;
             let path = format!("/bench_write/single{turn}-{}", id(number));
             Request::new("PUT", &path).json(&document(number))
         };
-        closed_loop(&self.base, connections, self.seconds, next, |r| r.status == 201).map(Some)
+        closed_loop(&self.addresses, clients, self.seconds, next, |r| r.status == 201).map(Some)
     }
 
     /// Each worker updates a document of its own again and again.
-    fn updates(&mut self, connections: usize) -> io::Result<Option<f64>> {
+    fn updates(&mut self, clients: usize) -> io::Result<Option<f64>> {
         self.turn += 1;
         let turn = self.turn;
-        let revs: Vec<_> = (0..connections).map(|_| std::sync::Mutex::new(String::new())).collect();
+        let revs: Vec<_> = (0..clients).map(|_| std::sync::Mutex::new(String::new())).collect();
         let next = |worker: usize, n: usize| {
             let path = format!("/bench_write/update{turn}-{worker}");
             let request = Request::new("PUT", &path).json(&document(n));
@@ -174,24 +176,24 @@ impl Bench {
             }
             response.status == 201
         };
-        closed_loop(&self.base, connections, self.seconds, next, accept).map(Some)
+        closed_loop(&self.addresses, clients, self.seconds, next, accept).map(Some)
     }
 
-    fn reads(&mut self, connections: usize) -> io::Result<Option<f64>> {
+    fn reads(&mut self, r: usize, clients: usize) -> io::Result<Option<f64>> {
         let docs = self.docs;
         let next = |worker: usize, n: usize| {
             // A walk that visits documents far from each other.
-            let number = (n * connections + worker).wrapping_mul(7919) % docs;
-            Request::new("GET", &format!("/bench_read/{}", id(number)))
+            let number = (n * clients + worker).wrapping_mul(7919) % docs;
+            Request::new("GET", &format!("/bench_read/{}?r={r}", id(number)))
         };
-        closed_loop(&self.base, connections, self.seconds, next, |r| r.status == 200).map(Some)
+        closed_loop(&self.addresses, clients, self.seconds, next, |r| r.status == 200).map(Some)
     }
 
     fn scan(&mut self, what: &str) -> io::Result<Option<f64>> {
         let path = format!("/bench_read/{what}");
         let mut rows = 0;
         let seconds = timed(|| {
-            let response = self.client.send(&Request::new("GET", &path))?;
+            let response = self.nodes.send(&Request::new("GET", &path))?;
             rows = response.body.iter().filter(|byte| **byte == b'\n').count();
             if response.status == 200 && rows >= self.docs {
                 return Ok(());
@@ -201,10 +203,11 @@ impl Bench {
         Ok(Some(self.docs as f64 / seconds))
     }
 
+    /// Bytes for each document on all nodes: the answer is about one copy of each range.
     fn file_size(&mut self) -> io::Result<f64> {
         let info = self.expect(&Request::new("GET", "/bench_read"), 200)?;
-        let size = info.pointer("/sizes/file").and_then(Value::as_f64);
-        Ok(size.unwrap_or_default() / self.docs as f64)
+        let number = |at: &str| info.pointer(at).and_then(Value::as_f64).unwrap_or_default();
+        Ok(number("/sizes/file") * number("/cluster/n") / self.docs as f64)
     }
 
     fn space(&mut self) -> io::Result<Option<f64>> {
@@ -228,12 +231,17 @@ impl Bench {
     }
 
     fn memory(&mut self) -> io::Result<Option<f64>> {
-        let Some(pid) = self.pid else { return Ok(None) };
-        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.and_then(|l| l.split_whitespace().next()).and_then(|n| n.parse().ok());
-        Ok(kib.map(|kib: f64| kib / 1024.0))
+        let kib = self.pids.iter().map(|pid| resident(*pid)).sum::<io::Result<f64>>()?;
+        Ok((!self.pids.is_empty()).then_some(kib / 1024.0))
     }
+}
+
+/// KiB of memory that a process has.
+fn resident(pid: u32) -> io::Result<f64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|l| l.split_whitespace().next()).and_then(|n| n.parse().ok());
+    kib.ok_or_else(|| io::Error::other(format!("no memory of {pid}")))
 }
 
 fn id(number: usize) -> String {
