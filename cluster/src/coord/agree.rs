@@ -16,7 +16,7 @@ use super::reads::{first, is_silence, look_after};
 use crate::Error;
 use crate::copy::ShardCopy;
 use crate::database::Database;
-use crate::docs::{Facts, OpenOptions, OpenedDoc, RevResult, RevStatus, Revs};
+use crate::docs::{BulkGet, Facts, OpenOptions, OpenedDoc, RevResult, RevStatus, Revs};
 use crate::join::join_all;
 use crate::quorum::acks::majority;
 use crate::sync::ask::{Answer, Ask};
@@ -93,16 +93,68 @@ pub(super) async fn revisions(
     let (near, found) = first(database, shard, ask).await?;
     let mut all = found?;
     if all.iter().any(|result| matches!(result, RevResult::Missing(_))) {
+        let mut found: Vec<Rev> = all.iter().filter_map(found_rev).collect();
         for (_, other) in others(database, shard, &near, r - 1, ask).await? {
-            all.extend(other.into_iter().flatten());
+            for result in other.into_iter().flatten() {
+                let Some(rev) = found_rev(&result).filter(|rev| !found.contains(rev)) else {
+                    continue;
+                };
+                found.push(rev);
+                all.push(result);
+            }
         }
-        let found: Vec<Rev> = all.iter().filter_map(found_rev).collect();
         all.retain(|result| match result {
             RevResult::Missing(rev) => !found.contains(rev),
             RevResult::Found(_) => true,
         });
     }
     Ok(all)
+}
+
+/// The same for many documents of one range. Most often copies agree, and two questions do for all.
+pub(super) async fn revisions_of_many(
+    database: &Database,
+    shard: usize,
+    lines: &[BulkGet],
+    latest: bool,
+) -> Result<Vec<Vec<RevResult>>, Error> {
+    let r = wanted(database, shard, None)?;
+    let ask = |copy: ShardCopy| {
+        let lines = lines.to_vec();
+        async move { copy.revisions_of_many(lines, latest).await }
+    };
+    let (near, answers) = first(database, shard, ask).await?;
+    let mut answers = answers?;
+    if r == 1 {
+        return Ok(answers);
+    }
+    let whole: Vec<DocId> =
+        lines.iter().filter(|line| line.revs == Revs::All).map(|line| line.id.clone()).collect();
+    let mut told = Vec::new();
+    if !whole.is_empty() {
+        let ask = |copy: ShardCopy| {
+            let ask = Ask::Ends(whole.clone());
+            async move { copy.sync(ask).await }
+        };
+        let others = others(database, shard, &near, r - 1, ask).await?;
+        told.extend(others.into_iter().filter_map(|(_, answer)| Some(lines_of(answer.ok()?))));
+    }
+    let mut told: Vec<_> = told.into_iter().map(Vec::into_iter).collect();
+    for (line, answer) in lines.iter().zip(&mut answers) {
+        let agreed = if line.revs == Revs::All {
+            let mut own: Vec<Rev> = answer.iter().filter_map(found_rev).collect();
+            own.sort_unstable();
+            // Every copy's line is taken, whatever the others say.
+            let lines: Vec<_> = told.iter_mut().filter_map(Iterator::next).collect();
+            lines.iter().all(|ends| *ends == own)
+        } else {
+            !answer.iter().any(|result| matches!(result, RevResult::Missing(_)))
+        };
+        if !agreed {
+            *answer = revisions(database, &line.id, line.revs.clone(), latest).await?;
+        }
+    }
+    Ok(answers)
 }
 
 fn found_rev(result: &RevResult) -> Option<Rev> {
@@ -194,11 +246,16 @@ async fn with_ends<R, F: Future<Output = Result<R, Error>>>(
     Ok((near, told?))
 }
 
-fn revs_of(answer: Answer) -> Vec<Rev> {
+/// With which revisions each document ends.
+fn lines_of(answer: Answer) -> Vec<Vec<Rev>> {
     match answer {
-        Answer::Leaves(leaves) => leaves.docs.into_iter().flat_map(|doc| doc.revs).collect(),
+        Answer::Leaves(leaves) => leaves.docs.into_iter().map(|doc| doc.revs).collect(),
         _ => Vec::new(),
     }
+}
+
+fn revs_of(answer: Answer) -> Vec<Rev> {
+    lines_of(answer).into_iter().flatten().collect()
 }
 
 /// With which revisions a document ends on the copy that was first in turn and on others.

@@ -70,11 +70,8 @@ pub(crate) async fn open_many(
     let parts = database.ring().split(lines, |line| &line.id);
     let ask = |part: ring::Part<BulkGet>| async move {
         let count = part.items.len();
-        let ask = |copy: ShardCopy| {
-            let lines = part.items.clone();
-            async move { copy.revisions_of_many(lines, latest).await }
-        };
-        let answers = match reads::any(database, part.shard, ask).await {
+        let found = agree::revisions_of_many(database, part.shard, &part.items, latest).await;
+        let answers = match found {
             Ok(mut answers) => {
                 answers.iter_mut().for_each(|results| forget_all(database, results));
                 answers.into_iter().map(Ok).collect()

@@ -7,7 +7,7 @@ use settee_model::rev::{RevId, RevPath};
 use super::super::docs;
 use super::*;
 use crate::copy::Home;
-use crate::docs::{Facts, OpenedDoc, RevResult};
+use crate::docs::{BulkGet, Facts, OpenedDoc, RevResult};
 use crate::tests::{edit, removal};
 
 /// A revision that only some nodes have.
@@ -61,6 +61,51 @@ async fn a_majority_tells_the_newest_and_the_stale_copy_hears_of_it() {
     let revs = docs::open_revs(&database, &id("new"), some, false).await.unwrap();
     assert!(matches!(&revs[..], [RevResult::Found(_), RevResult::Missing(_)]), "{revs:?}");
     assert_eq!(open(&database, "none", None).await.err(), Some(Error::NotFound { deleted: false }));
+}
+
+#[tokio::test]
+async fn many_documents_are_told_as_a_majority_has_them() {
+    let nodes = Nodes::three().await;
+    let told = Arc::<Mutex<Vec<Home>>>::default();
+    let hear = told.clone();
+    let database = nodes.database(0);
+    let database = database.healed_by(Arc::new(move |copy| hear.lock().push(copy.home())));
+    give(&nodes, &[0, 1, 2], revision("same", &["aa"], false)).await;
+    give(&nodes, &[0, 1, 2], revision("newer", &["aa"], false)).await;
+    give(&nodes, &[1, 2], revision("newer", &["bb", "aa"], false)).await;
+    give(&nodes, &[1, 2], revision("elsewhere", &["aa"], false)).await;
+    let line = |doc: &str, rev: Option<&str>| BulkGet {
+        id: id(doc),
+        revs: rev.map_or(Revs::All, |rev| Revs::Some(vec![rev.parse().unwrap()])),
+    };
+    let asked = [
+        ("same", None),
+        ("elsewhere", Some("1-aa")),
+        ("newer", None),
+        ("elsewhere", None),
+        ("none", Some("1-aa")),
+        ("newer", Some("2-bb")),
+        ("same", Some("1-aa")),
+    ];
+    let lines = asked.iter().map(|(doc, rev)| line(doc, *rev)).collect();
+    let found = docs::open_many(&database, lines, false).await.unwrap();
+    let shown = |results: &Result<Vec<RevResult>, Error>| match &results.as_ref().unwrap()[..] {
+        [RevResult::Found(doc)] => format!("{} {}", doc.id, doc.rev().unwrap()),
+        [RevResult::Missing(rev)] => format!("no {rev}"),
+        other => panic!("{other:?}"),
+    };
+    let wanted = [
+        "same 1-aa",
+        "elsewhere 1-aa",
+        "newer 2-bb",
+        "elsewhere 1-aa",
+        "no 1-aa",
+        "newer 2-bb",
+        "same 1-aa",
+    ];
+    assert_eq!(found.iter().map(shown).collect::<Vec<_>>(), wanted);
+    assert!(told.lock().iter().all(|home| *home == nodes.copy(0).home()), "{:?}", told.lock());
+    assert!(!told.lock().is_empty());
 }
 
 #[tokio::test]
