@@ -14,6 +14,7 @@ use crate::local::LocalCopy;
 use crate::mesh::RemoteCopy;
 use crate::rows::{DocRow, Namespace};
 use crate::shard::changes::ChangeScan;
+use crate::shard::point::Point;
 use crate::shard::rows::RowScan;
 use crate::shard::state::ShardState;
 use crate::streams::{ChangeStream, RowStream};
@@ -48,7 +49,7 @@ impl ShardCopy {
 
     /// Makes the shard if it is not there.
     pub(crate) async fn ensure(&self) -> Result<(), Error> {
-        match self.update_seq().await {
+        match self.end().await {
             Err(Error::DatabaseMissing) => match self.create().await {
                 Err(Error::DatabaseExists) => Ok(()),
                 other => other,
@@ -146,10 +147,10 @@ impl ShardCopy {
         ask!(self, copy => copy.changes(scan, first))
     }
 
-    /// Whether there is nothing after a position, as far as can be said without waiting.
-    pub(crate) fn ends_at(&self, seq: u64) -> bool {
+    /// Whether there is nothing after a point, as far as can be said without waiting.
+    pub(crate) fn ends_at(&self, point: Point) -> bool {
         match self {
-            ShardCopy::Local(copy) => copy.ends_at(seq),
+            ShardCopy::Local(copy) => copy.ends_at(point),
             ShardCopy::Remote(_) => false,
         }
     }
@@ -159,9 +160,9 @@ impl ShardCopy {
         ask!(self, copy => copy.state().await)
     }
 
-    /// Sequence of the last change.
-    pub(crate) async fn update_seq(&self) -> Result<u64, Error> {
-        ask!(self, copy => copy.update_seq().await)
+    /// Where it stands now.
+    pub(crate) async fn end(&self) -> Result<Point, Error> {
+        ask!(self, copy => copy.end().await)
     }
 
     /// Counts and sizes of a partition.

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use md5::{Digest, Md5};
 use parking_lot::RwLock;
 use settee_model::docid::DocId;
 
@@ -46,16 +45,12 @@ impl Database {
         &self.lacking
     }
 
-    /// Names a copy in sequences: whoever asks, and other than in an earlier database of this name.
-    pub(crate) fn copy_id(&self, copy: &ShardCopy) -> u64 {
-        let node = match copy {
+    /// The node that has a copy.
+    pub(crate) fn node_of(&self, copy: &ShardCopy) -> NodeId {
+        match copy {
             ShardCopy::Local(_) => self.node,
             ShardCopy::Remote(copy) => copy.node(),
-        };
-        let created = self.meta().created;
-        let digest =
-            Md5::new().chain_update(node.to_be_bytes()).chain_update(created.to_be_bytes());
-        digest.finalize().iter().take(8).fold(0, |id, byte| id << 8 | u64::from(*byte))
+        }
     }
 
     pub(crate) fn meta(&self) -> Arc<DbMeta> {

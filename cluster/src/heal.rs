@@ -119,7 +119,7 @@ impl Places for Node {
         };
         let sources = others.iter().filter_map(source).collect();
         let copy = LocalCopy::new(self.engine().clone(), shard.clone(), patience);
-        let target = Target::new(copy, others, meta.revs_limit, meta.purged_infos_limit);
+        let target = Target::new(self.id(), copy, others, meta.revs_limit, meta.purged_infos_limit);
         Some(Place { target, sources })
     }
 }

@@ -18,6 +18,7 @@ use crate::docs::{BulkGet, IdRevs, OpenOptions, OpenedDoc, RevResult, Revs, Revs
 use crate::durable::Durable;
 use crate::rows::{DocRow, Namespace};
 use crate::shard::changes::ChangeScan;
+use crate::shard::point::Point;
 use crate::shard::rows::RowScan;
 use crate::shard::state::{self, ShardState};
 use crate::shard::{Fault, open, revs, rows};
@@ -168,9 +169,9 @@ impl LocalCopy {
     }
 
     /// Whether there is nothing after a position, as far as can be said without blocking.
-    pub(crate) fn ends_at(&self, seq: u64) -> bool {
+    pub(crate) fn ends_at(&self, point: Point) -> bool {
         let open = self.engine.shard_if_open(&self.id);
-        open.is_some_and(|shard| shard.snapshot().update_seq() <= seq)
+        open.is_some_and(|shard| Point::end_of(&shard.snapshot()) == point)
     }
 
     /// Counts, sizes and sequences.
@@ -180,9 +181,9 @@ impl LocalCopy {
         Ok(state::of_shard(&shard)?)
     }
 
-    /// Sequence of the last change.
-    pub(crate) async fn update_seq(&self) -> Result<u64, Error> {
-        self.read(1, |snapshot| Ok(snapshot.update_seq())).await
+    /// Where it stands now.
+    pub(crate) async fn end(&self) -> Result<Point, Error> {
+        self.read(1, |snapshot| Ok(Point::end_of(snapshot))).await
     }
 
     /// Counts and sizes of a partition.
@@ -199,11 +200,12 @@ impl LocalCopy {
     /// Answers to another copy that wants to become equal.
     pub(crate) async fn sync(&self, ask: Ask) -> Result<Answer, Error> {
         let documents = match &ask {
-            Ask::Head => 1,
+            Ask::Head(_) => 1,
             Ask::Ends(ids) => ids.len(),
             _ => usize::MAX,
         };
-        self.read(documents, move |snapshot| answer(snapshot, &ask)).await
+        let id = self.id.clone();
+        self.read(documents, move |snapshot| answer(snapshot, &id, &ask)).await
     }
 
     /// Begins to take an attachment in.

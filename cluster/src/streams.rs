@@ -12,6 +12,7 @@ use crate::local::{LocalCopy, QUICK};
 use crate::mesh::{RemoteChanges, RemoteRows};
 use crate::shard::Fault;
 use crate::shard::changes::{ChangeScan, ChangeScanner, ShardStep};
+use crate::shard::point::Point;
 use crate::shard::rows::{self, RowBatch, RowScan, RowScanner, ShardHead};
 use crate::steps::Steps;
 
@@ -205,12 +206,13 @@ impl LocalChanges {
             return None;
         }
         let snapshot = self.copy.resident(1)?;
-        let pending = snapshot.count_changes_since(self.scan.since).ok()?;
+        let since = self.scan.since.on(&snapshot).ok()?;
+        let pending = snapshot.count_changes_since(since).ok()?;
         if pending.min(most as u64) > QUICK as u64 {
             return None;
         }
         let step = ChangeScanner::new(snapshot, self.scan.clone()).ok()?.step(most).ok()?;
-        self.scan.since = step.at;
+        self.scan.since = Point { life: step.life, seq: step.at };
         Some(step)
     }
 

@@ -15,8 +15,10 @@ use crate::range::HashRange;
 pub struct Position {
     /// The range.
     pub range: HashRange,
-    /// The shard copy that counted; numbers of other copies don't compare.
-    pub copy: u64,
+    /// The node of the shard copy that counted; numbers of other copies don't compare.
+    pub node: u64,
+    /// The life of that copy: made anew it counts anew.
+    pub life: u64,
     /// The copy's update sequence: everything up to it was seen.
     pub seq: u64,
 }
@@ -49,15 +51,16 @@ impl Seq {
         self.positions.iter().find(|position| position.range == range)
     }
 
-    /// Version; then for each range the gap before it, its length less one, the copy, the number.
+    /// Version; then for each range the gap before it, its length less one, the node, the life, the number.
     fn pack(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(1 + 20 * self.positions.len());
+        let mut out = Vec::with_capacity(1 + 28 * self.positions.len());
         out.push(VERSION);
         let mut next = 0_u64;
-        for Position { range, copy, seq } in &self.positions {
+        for Position { range, node, life, seq } in &self.positions {
             push_varint(&mut out, u64::from(range.start).wrapping_sub(next));
             push_varint(&mut out, u64::from(range.end - range.start));
-            out.extend_from_slice(&copy.to_le_bytes());
+            out.extend_from_slice(&node.to_le_bytes());
+            out.extend_from_slice(&life.to_le_bytes());
             push_varint(&mut out, *seq);
             next = u64::from(range.end) + 1;
         }
@@ -71,15 +74,19 @@ impl Seq {
         while !rest.is_empty() {
             let start = u32::try_from(next.wrapping_add(take_varint(&mut rest)?)).ok()?;
             let end = u32::try_from(u64::from(start) + take_varint(&mut rest)?).ok()?;
-            let (copy, after) = rest.split_first_chunk::<8>()?;
-            rest = after;
-            let copy = u64::from_le_bytes(*copy);
+            let (node, life) = (take_u64(&mut rest)?, take_u64(&mut rest)?);
             let seq = take_varint(&mut rest)?;
-            positions.push(Position { range: HashRange { start, end }, copy, seq });
+            positions.push(Position { range: HashRange { start, end }, node, life, seq });
             next = u64::from(end) + 1;
         }
         Some(Seq { positions })
     }
+}
+
+fn take_u64(rest: &mut &[u8]) -> Option<u64> {
+    let (number, after) = rest.split_first_chunk()?;
+    *rest = after;
+    Some(u64::from_le_bytes(*number))
 }
 
 /// Seven bits a byte, lowest first; the top bit says that more follow.
@@ -146,8 +153,8 @@ mod tests {
 
     use super::*;
 
-    fn position(start: u32, end: u32, copy: u64, seq: u64) -> Position {
-        Position { range: HashRange { start, end }, copy, seq }
+    fn position(start: u32, end: u32, node: u64, seq: u64) -> Position {
+        Position { range: HashRange { start, end }, node, life: !node, seq }
     }
 
     #[test]
@@ -186,7 +193,7 @@ mod tests {
         )) {
             let positions = parts
                 .into_iter()
-                .map(|(a, b, copy, seq)| position(a.min(b), a.max(b), copy, seq))
+                .map(|(a, b, node, seq)| position(a.min(b), a.max(b), node, seq))
                 .collect();
             let seq = Seq { positions };
             prop_assert_eq!(seq.to_string().parse(), Ok(seq));

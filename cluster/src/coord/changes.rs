@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use settee_model::range::HashRange;
-use settee_model::seq::Seq;
+use settee_model::seq::{Position, Seq};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -15,7 +15,9 @@ use crate::changes::{Change, ChangesBatch, ChangesQuery, Since};
 use crate::copy::ShardCopy;
 use crate::database::Database;
 use crate::quorum::feed::{Feed, ShardFeed};
+use crate::raft::NodeId;
 use crate::shard::changes::{ChangeScan, ShardStep};
+use crate::shard::point::Point;
 use crate::streams::ChangeStream;
 
 /// Changes that a shard looks for at first, where the limit does not say less.
@@ -47,26 +49,27 @@ impl Changes {
         query: ChangesQuery,
     ) -> Result<Changes, Error> {
         let begin = match &query.since {
-            Since::Start if !query.descending => positions_of(&database, &Seq::default())?,
+            Since::Start if !query.descending => begin_at(&database, &Seq::default())?,
             Since::Seq(text) if !query.descending => {
-                positions_of(&database, &text.parse().map_err(|_| Error::BadSequence)?)?
+                begin_at(&database, &text.parse().map_err(|_| Error::BadSequence)?)?
             }
             _ => {
                 let ask = |copy: ShardCopy| async move {
-                    let seq = copy.update_seq().await?;
-                    Ok((copy, seq))
+                    let at = copy.end().await?;
+                    Ok((copy, at))
                 };
-                reads::of_all(&database, ask).await?
+                let ends = reads::of_all_with_node(&database, ask).await?.into_iter();
+                ends.map(|(node, (copy, at))| Begin { copy, node, at }).collect()
             }
         };
         let ranges = database.ring().ranges().iter();
-        let shard = |(range, (copy, at)): (&HashRange, &(ShardCopy, u64))| {
-            let copy = database.copy_id(copy);
-            ShardFeed { range: *range, copy, at: *at, pending: None }
+        let shard = |(range, begin): (&HashRange, &Begin)| {
+            let Begin { node, at, .. } = *begin;
+            ShardFeed { range: *range, node, at, pending: None }
         };
         let shards = ranges.zip(&begin).map(shard).collect();
         let feed = Feed::new(shards, query.limit, query.seq_interval);
-        let copies = begin.into_iter().map(|(copy, _)| copy).collect();
+        let copies = begin.into_iter().map(|begin| begin.copy).collect();
         let mut changes = Changes {
             database,
             commits,
@@ -181,21 +184,22 @@ impl Changes {
         }
     }
 
-    /// Follows another copy of a shard, from its beginning: what was given comes again, but nothing
-    /// is lost. Backwards that would be of no use.
+    /// Follows another copy of a shard, which knows where in its own order it has what was given, or
+    /// begins at a point before that: changes may come twice, but none is lost. Backwards that would
+    /// be of no use once something was given.
     fn change_copy(&mut self, shard: usize, error: Error) -> Result<(), Error> {
         self.database.live()?;
         let Some(failed) = self.copies.get(shard).cloned() else { return Err(error) };
         look_after(&self.database, &failed, &error);
         self.failed += 1;
         let readers = self.database.readers(shard)?;
-        if self.query.descending || self.failed >= readers.len() {
+        let useless = self.query.descending && self.feed.heard(shard);
+        if useless || self.failed >= readers.len() {
             return Err(error);
         }
         let place = readers.iter().position(|copy| copy.home() == failed.home());
         let next = place.map_or(0, |place| (place + 1) % readers.len());
         let Some(copy) = readers.get(next).map(|copy| (*copy).clone()) else { return Err(error) };
-        self.feed.restart(shard, self.database.copy_id(&copy));
         if let Some(slot) = self.copies.get_mut(shard) {
             *slot = copy;
         }
@@ -209,7 +213,9 @@ impl Changes {
     /// Takes what a shard found, and lets it go on if there is use for more.
     fn take(&mut self, shard: usize, step: ShardStep) -> Vec<Change> {
         let done = step.done;
-        let changes = self.feed.take(shard, step);
+        let copy = self.copies.get(shard);
+        let node = copy.map_or_else(Default::default, |copy| self.database.node_of(copy));
+        let changes = self.feed.take(shard, node, step);
         self.turn = shard + 1;
         let (full, most) = (self.feed.full(), self.most());
         match self.streams.get_mut(shard) {
@@ -241,18 +247,32 @@ impl Changes {
     }
 }
 
-/// Which copy to follow in each range, and from where on. A position that no copy gave that can be
-/// asked, or one of another layout, says nothing here: those ranges begin at their start.
-fn positions_of(database: &Database, seq: &Seq) -> Result<Vec<(ShardCopy, u64)>, Error> {
+/// Where a feed begins in a range.
+struct Begin {
+    /// The copy that is followed.
+    copy: ShardCopy,
+    /// The node whose copy gave the point.
+    node: NodeId,
+    at: Point,
+}
+
+/// Where a feed begins that has come so far: each range with the copy that gave the position, if
+/// it can be asked. A range of another layout says nothing here and begins at its start.
+fn begin_at(database: &Database, seq: &Seq) -> Result<Vec<Begin>, Error> {
     let begin = |(shard, range): (usize, &HashRange)| {
         let readers = database.readers(shard)?;
-        let known = seq.position(*range).and_then(|position| {
-            let gave =
-                |copy: &&&ShardCopy| copy.is_live() && database.copy_id(copy) == position.copy;
-            Some(((*readers.iter().find(gave)?).clone(), position.seq))
-        });
-        let nearest = || Some(((*readers.first()?).clone(), 0));
-        known.or_else(nearest).ok_or(Error::Timeout)
+        let nearest = readers.first().ok_or(Error::Timeout)?;
+        Ok(match seq.position(*range) {
+            Some(&Position { node, life, seq, .. }) => {
+                let gave = |copy: &&&ShardCopy| copy.is_live() && database.node_of(copy) == node;
+                let copy = readers.iter().find(gave).unwrap_or(nearest);
+                Begin { copy: (*copy).clone(), node, at: Point { life, seq } }
+            }
+            None => {
+                let node = database.node_of(nearest);
+                Begin { copy: (*nearest).clone(), node, at: Point::default() }
+            }
+        })
     };
     database.ring().ranges().iter().enumerate().map(begin).collect()
 }

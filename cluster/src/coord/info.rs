@@ -9,6 +9,7 @@ use crate::copy::ShardCopy;
 use crate::database::Database;
 use crate::info::{DbInfo, PartitionInfo, Sizes};
 use crate::quorum::acks::majority;
+use crate::raft::NodeId;
 use crate::shard::state::ShardState;
 
 /// What clients are told of the shard files: the number that every CouchDB 3 says.
@@ -17,11 +18,11 @@ const DISK_FORMAT: u32 = 8;
 /// Counts, sizes and sequences of a database.
 pub(crate) async fn info(database: &Database) -> Result<DbInfo, Error> {
     let ask = |copy: ShardCopy| async move { copy.state().await };
-    let states = reads::of_all_named(database, ask).await?;
+    let states = reads::of_all_with_node(database, ask).await?;
     let quorum = majority(usize::try_from(database.meta().n).unwrap_or(1));
     let quorum = u32::try_from(quorum).unwrap_or(u32::MAX);
     let mut info = DbInfo {
-        update_seq: seq(database, &states, |state| state.update_seq),
+        update_seq: seq(database, &states, |state| state.end.seq),
         purge_seq: seq(database, &states, |state| state.purge_seq),
         disk_format_version: DISK_FORMAT,
         w: quorum,
@@ -42,13 +43,14 @@ pub(crate) async fn info(database: &Database) -> Result<DbInfo, Error> {
 
 fn seq(
     database: &Database,
-    states: &[(u64, ShardState)],
+    states: &[(NodeId, ShardState)],
     of: impl Fn(&ShardState) -> u64,
 ) -> String {
     let ranges = database.ring().ranges().iter();
-    let position = |(range, (copy, state)): (&HashRange, &(u64, ShardState))| Position {
+    let position = |(range, (node, state)): (&HashRange, &(NodeId, ShardState))| Position {
         range: *range,
-        copy: *copy,
+        node: *node,
+        life: state.end.life,
         seq: of(state),
     };
     Seq { positions: ranges.zip(states).map(position).collect() }.to_string()

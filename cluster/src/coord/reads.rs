@@ -5,6 +5,7 @@ use crate::Error;
 use crate::copy::ShardCopy;
 use crate::database::Database;
 use crate::join::try_join_all;
+use crate::raft::NodeId;
 
 /// Whether a copy did not answer, so that another one may; everything else is an answer.
 pub(super) fn is_silence(error: &Error) -> bool {
@@ -67,14 +68,14 @@ pub(super) async fn of_all<R, F: Future<Output = Result<R, Error>>>(
     try_join_all((0..database.ranges()).map(|shard| any(database, shard, ask))).await
 }
 
-/// The same with the names of the copies.
-pub(super) async fn of_all_named<R, F: Future<Output = Result<R, Error>>>(
+/// The same with the nodes that have the copies.
+pub(super) async fn of_all_with_node<R, F: Future<Output = Result<R, Error>>>(
     database: &Database,
     ask: impl Fn(ShardCopy) -> F,
-) -> Result<Vec<(u64, R)>, Error> {
+) -> Result<Vec<(NodeId, R)>, Error> {
     let ask = |copy: ShardCopy| {
-        let (name, asked) = (database.copy_id(&copy), ask(copy));
-        async move { Ok((name, asked.await?)) }
+        let (node, asked) = (database.node_of(&copy), ask(copy));
+        async move { Ok((node, asked.await?)) }
     };
     of_all(database, ask).await
 }

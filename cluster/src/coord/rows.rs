@@ -185,8 +185,9 @@ fn head_of(database: &Database, query: &AllDocsQuery, streams: &[Scan]) -> Resul
     let ranges = shards.iter().filter_map(|shard| database.ring().ranges().get(*shard));
     let position = |(range, stream): (&HashRange, &Scan)| Position {
         range: *range,
-        copy: stream.copy_id(),
-        seq: stream.head().update_seq,
+        node: stream.node(),
+        life: stream.head().end.life,
+        seq: stream.head().end.seq,
     };
     let seq = || Seq { positions: ranges.zip(streams).map(position).collect() }.to_string();
     Ok(RowsHead {

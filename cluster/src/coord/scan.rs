@@ -8,6 +8,7 @@ use super::reads::{first, is_silence, look_after};
 use crate::Error;
 use crate::copy::{Home, ShardCopy};
 use crate::database::Database;
+use crate::raft::NodeId;
 use crate::shard::rows::{RowBatch, RowScan, ShardHead};
 use crate::streams::RowStream;
 
@@ -23,7 +24,7 @@ pub(super) struct Scan {
     failed: Vec<(Home, Error)>,
     /// What the first copy said.
     head: ShardHead,
-    copy_id: u64,
+    node: NodeId,
 }
 
 impl Scan {
@@ -35,9 +36,9 @@ impl Scan {
         most: usize,
     ) -> Result<Scan, Error> {
         let (copy, stream) = open(&database, shard, &scan, most, &[]).await?;
-        let (head, copy_id) = (stream.head, database.copy_id(&copy));
+        let (head, node) = (stream.head, database.node_of(&copy));
         let failed = Vec::new();
-        Ok(Scan { database, shard, scan, copy, stream, failed, head, copy_id })
+        Ok(Scan { database, shard, scan, copy, stream, failed, head, node })
     }
 
     /// What was said before the rows.
@@ -45,9 +46,9 @@ impl Scan {
         &self.head
     }
 
-    /// Names the copy that said it.
-    pub(super) fn copy_id(&self) -> u64 {
-        self.copy_id
+    /// The node that said it.
+    pub(super) fn node(&self) -> NodeId {
+        self.node
     }
 
     /// Begins to read what [`Scan::next`] will give.

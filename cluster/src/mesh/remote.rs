@@ -16,6 +16,7 @@ use crate::durable::Durable;
 use crate::raft::NodeId;
 use crate::rows::{DocRow, Namespace};
 use crate::shard::changes::ChangeScan;
+use crate::shard::point::Point;
 use crate::shard::rows::RowScan;
 use crate::shard::state::ShardState;
 use crate::streams::{ChangeStream, RowStream};
@@ -182,8 +183,8 @@ impl RemoteCopy {
         Ok(call!(self.state(ask))?.into())
     }
 
-    pub(crate) async fn update_seq(&self) -> Result<u64, Error> {
-        Ok(call!(self.update_seq(self.ask()))?.number)
+    pub(crate) async fn end(&self) -> Result<Point, Error> {
+        Ok(call!(self.end(self.ask()))?.into())
     }
 
     pub(crate) async fn partition(&self, partition: String) -> Result<ShardState, Error> {

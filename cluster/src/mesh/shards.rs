@@ -105,8 +105,8 @@ impl Shards for ShardService {
         answer(state.map(wire::ShardState::from))
     }
 
-    async fn update_seq(&self, request: Request<wire::ShardAsk>) -> Answer<wire::Number> {
-        number(self.copy(&request.get_ref().shard)?.update_seq().await)
+    async fn end(&self, request: Request<wire::ShardAsk>) -> Answer<wire::Point> {
+        answer(self.copy(&request.get_ref().shard)?.end().await.map(wire::Point::from))
     }
 
     async fn total(&self, request: Request<wire::TotalAsk>) -> Answer<wire::Number> {

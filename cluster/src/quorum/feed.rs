@@ -5,7 +5,9 @@ use settee_model::range::HashRange;
 use settee_model::seq::{Position, Seq};
 
 use crate::changes::Change;
+use crate::raft::NodeId;
 use crate::shard::changes::{ShardChange, ShardStep};
+use crate::shard::point::Point;
 
 /// What CouchDB counts down from where no limit is set; `seq_interval` shows it.
 const NO_LIMIT: u64 = 1_000_000_000_000_000;
@@ -22,10 +24,10 @@ pub(crate) struct Feed {
 #[derive(Clone, Debug)]
 pub(crate) struct ShardFeed {
     pub(crate) range: HashRange,
-    /// The copy that gave the position.
-    pub(crate) copy: u64,
+    /// The node of the copy that gave the point.
+    pub(crate) node: NodeId,
     /// Everything up to here was given or filtered out.
-    pub(crate) at: u64,
+    pub(crate) at: Point,
     /// Changes after that; `None` before the shard was asked.
     pub(crate) pending: Option<u64>,
 }
@@ -36,16 +38,13 @@ impl Feed {
     }
 
     /// Where it stands in a shard.
-    pub(crate) fn at(&self, shard: usize) -> u64 {
-        self.shards.get(shard).map_or(0, |shard| shard.at)
+    pub(crate) fn at(&self, shard: usize) -> Point {
+        self.shards.get(shard).map(|shard| shard.at).unwrap_or_default()
     }
 
-    /// Another copy of a shard is read from now on, from its beginning: where in its own order it
-    /// has what was given, nobody knows.
-    pub(crate) fn restart(&mut self, shard: usize, copy: u64) {
-        if let Some(shard) = self.shards.get_mut(shard) {
-            (shard.copy, shard.at, shard.pending) = (copy, 0, None);
-        }
+    /// Whether a shard has said something since the feed began.
+    pub(crate) fn heard(&self, shard: usize) -> bool {
+        self.shards.get(shard).is_some_and(|shard| shard.pending.is_some())
     }
 
     /// A shard has nothing after the feed's position.
@@ -78,14 +77,15 @@ impl Feed {
 
     /// The position as clients see it.
     pub(crate) fn seq(&self) -> String {
-        let position =
-            |shard: &ShardFeed| Position { range: shard.range, copy: shard.copy, seq: shard.at };
+        let position = |&ShardFeed { range, node, at: Point { life, seq }, .. }: &ShardFeed| {
+            Position { range, node, life, seq }
+        };
         Seq { positions: self.shards.iter().map(position).collect() }.to_string()
     }
 
-    /// Takes what a shard found; gives what of it goes to the client. Where the limit cuts a step
+    /// Takes what the copy on a node found in a shard; gives what of it goes to the client. Where the limit cuts a step
     /// short, the position stays before what was cut off.
-    pub(crate) fn take(&mut self, number: usize, step: ShardStep) -> Vec<Change> {
+    pub(crate) fn take(&mut self, number: usize, node: NodeId, step: ShardStep) -> Vec<Change> {
         let mut changes = Vec::with_capacity(step.rows.len());
         for ShardChange { mut change, at, pending } in step.rows {
             if self.full() {
@@ -96,14 +96,16 @@ impl Feed {
                 return changes;
             }
             if let Some(shard) = self.shards.get_mut(number) {
-                (shard.at, shard.pending) = (at, Some(pending));
+                let at = Point { life: step.life, seq: at };
+                (shard.node, shard.at, shard.pending) = (node, at, Some(pending));
             }
             change.seq = self.due().then(|| self.seq());
             self.given += 1;
             changes.push(change);
         }
         if let Some(shard) = self.shards.get_mut(number) {
-            (shard.at, shard.pending) = (step.at, Some(step.pending));
+            let at = Point { life: step.life, seq: step.at };
+            (shard.node, shard.at, shard.pending) = (node, at, Some(step.pending));
         }
         changes
     }
@@ -122,7 +124,7 @@ mod tests {
 
     fn feed(limit: Option<u64>, shards: usize) -> Feed {
         let range = |n: u32| HashRange { start: n * 10, end: n * 10 + 9 };
-        let shard = |n| ShardFeed { range: range(n), copy: 1, at: 0, pending: None };
+        let shard = |n| ShardFeed { range: range(n), node: 1, at: Point::default(), pending: None };
         Feed::new((0..shards as u32).map(shard).collect(), limit, None)
     }
 
@@ -136,7 +138,7 @@ mod tests {
             ShardChange { change, at, pending: total - at }
         };
         let rows = (first..=last).map(row).collect();
-        ShardStep { rows, at: last, pending: total - last, done: last == total }
+        ShardStep { rows, life: 7, at: last, pending: total - last, done: last == total }
     }
 
     fn positions(seq: &str) -> Vec<u64> {
@@ -147,8 +149,8 @@ mod tests {
     #[test]
     fn every_change_carries_all_positions() {
         let mut feed = feed(None, 2);
-        let first = feed.take(1, step(1, 2, 5));
-        let second = feed.take(0, step(1, 1, 1));
+        let first = feed.take(1, 1, step(1, 2, 5));
+        let second = feed.take(0, 1, step(1, 1, 1));
         let seqs = first.iter().chain(&second).map(|change| change.seq.as_deref().unwrap());
         let seqs: Vec<_> = seqs.map(positions).collect();
         assert_eq!(seqs, [[0, 1], [0, 2], [1, 2]]);
@@ -158,18 +160,18 @@ mod tests {
     #[test]
     fn the_limit_keeps_the_position_before_what_it_cuts_off() {
         let mut feed = feed(Some(3), 2);
-        assert_eq!(feed.take(0, step(1, 5, 9)).len(), 3);
+        assert_eq!(feed.take(0, 1, step(1, 5, 9)).len(), 3);
         assert!(feed.full());
         assert_eq!(feed.silent(), [1]);
-        assert!(feed.take(1, step(1, 4, 4)).is_empty());
+        assert!(feed.take(1, 1, step(1, 4, 4)).is_empty());
         assert_eq!((feed.pending(), positions(&feed.seq())), (6 + 4, vec![3, 0]));
     }
 
     #[test]
     fn what_did_not_pass_moves_the_position_too() {
         let mut feed = feed(Some(3), 1);
-        let nothing = ShardStep { rows: Vec::new(), at: 40, pending: 2, done: false };
-        assert!(feed.take(0, nothing).is_empty());
+        let nothing = ShardStep { at: 40, pending: 2, ..ShardStep::default() };
+        assert!(feed.take(0, 1, nothing).is_empty());
         assert_eq!((feed.pending(), positions(&feed.seq())), (2, vec![40]));
         assert_eq!(feed.remaining(), Some(3));
     }

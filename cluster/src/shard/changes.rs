@@ -12,6 +12,7 @@ use settee_model::docid::DocId;
 use settee_model::docinfo::DocInfo;
 use settee_model::rev::RevPath;
 
+use super::point::Point;
 use super::rows::design_range;
 use super::{Fault, open};
 use crate::changes::{Change, Filter, Style};
@@ -29,8 +30,8 @@ const LOOKUP_IDS: usize = 100;
 /// Which changes of a shard to give, and what of each.
 #[derive(Clone)]
 pub(crate) struct ChangeScan {
-    /// Position after which to begin; at which, if descending.
-    pub(crate) since: u64,
+    /// Where the reader stands, in the order of any copy; of no meaning if descending.
+    pub(crate) since: Point,
     pub(crate) descending: bool,
     pub(crate) style: Style,
     pub(crate) filter: Filter,
@@ -42,6 +43,8 @@ pub(crate) struct ChangeScan {
 #[derive(Debug, Default)]
 pub(crate) struct ShardStep {
     pub(crate) rows: Vec<ShardChange>,
+    /// The life of the copy that counts.
+    pub(crate) life: u64,
     /// Position after all that was looked at.
     pub(crate) at: u64,
     /// Changes not looked at yet.
@@ -63,6 +66,7 @@ pub(crate) struct ChangeScanner {
     snapshot: Snapshot,
     scan: ChangeScan,
     source: Source,
+    /// Everything up to here was looked at; not down to here, if descending.
     at: u64,
     pending: u64,
 }
@@ -78,25 +82,23 @@ enum Source {
 
 impl ChangeScanner {
     pub(crate) fn new(snapshot: Snapshot, scan: ChangeScan) -> Result<ChangeScanner, Fault> {
-        let pending = match scan.descending {
-            false => snapshot.count_changes_since(scan.since)?,
-            true => snapshot.count_changes_since(0)?,
-        };
+        let since = if scan.descending { 0 } else { scan.since.on(&snapshot)? };
+        let pending = snapshot.count_changes_since(since)?;
         let source = match &scan.filter {
             Filter::DocIds(ids) if pays_to_look_up(ids, pending) => {
-                Source::Found(look_up(&snapshot, ids, &scan)?)
+                Source::Found(look_up(&snapshot, ids, since, scan.descending)?)
             }
-            Filter::Design => Source::Found(design(&snapshot, &scan)?),
+            Filter::Design => Source::Found(design(&snapshot, since, scan.descending)?),
             _ if scan.descending => Source::Walk(snapshot.changes(0, Direction::Backward)),
-            _ => Source::Walk(snapshot.changes(scan.since, Direction::Forward)),
+            _ => Source::Walk(snapshot.changes(since, Direction::Forward)),
         };
-        let at = scan.since;
+        let at = if scan.descending { snapshot.update_seq() } else { since };
         Ok(ChangeScanner { snapshot, scan, source, at, pending })
     }
 
     /// Goes on until `most` changes are found, or a step is full, or the end is reached.
     pub(crate) fn step(&mut self, most: usize) -> Result<ShardStep, Fault> {
-        let mut step = ShardStep::default();
+        let mut step = ShardStep { life: self.snapshot.epoch(), ..ShardStep::default() };
         let mut bytes = 0;
         for _ in 0..STEP_SEEN {
             if step.rows.len() >= most.min(STEP_ROWS) || bytes >= STEP_BYTES {
@@ -196,17 +198,22 @@ fn pays_to_look_up(ids: &HashSet<DocId>, pending: u64) -> bool {
 fn look_up(
     snapshot: &Snapshot,
     ids: &HashSet<DocId>,
-    scan: &ChangeScan,
+    since: u64,
+    descending: bool,
 ) -> Result<vec::IntoIter<Entry>, Fault> {
     let ids: Vec<DocId> = ids.iter().filter(|id| !id.is_local()).cloned().collect();
     let found = snapshot.docs_of(&ids)?.into_iter().flatten().map(entry).collect();
-    Ok(in_order(found, scan))
+    Ok(in_order(found, since, descending))
 }
 
-fn design(snapshot: &Snapshot, scan: &ChangeScan) -> Result<vec::IntoIter<Entry>, Fault> {
+fn design(
+    snapshot: &Snapshot,
+    since: u64,
+    descending: bool,
+) -> Result<vec::IntoIter<Entry>, Fault> {
     let docs = snapshot.docs(&design_range(), Direction::Forward, Which::All);
     let found = docs.map(|doc| Ok(entry(doc?.info()?))).collect::<Result<Vec<_>, Fault>>()?;
-    Ok(in_order(found, scan))
+    Ok(in_order(found, since, descending))
 }
 
 fn entry(info: DocInfo) -> Entry {
@@ -218,10 +225,10 @@ fn entry(info: DocInfo) -> Entry {
     Entry { seq: info.seq, id: info.id, leaves }
 }
 
-fn in_order(mut found: Vec<Entry>, scan: &ChangeScan) -> vec::IntoIter<Entry> {
-    found.retain(|entry| scan.descending || entry.seq > scan.since);
+fn in_order(mut found: Vec<Entry>, since: u64, descending: bool) -> vec::IntoIter<Entry> {
+    found.retain(|entry| entry.seq > since);
     found.sort_unstable_by_key(|entry| entry.seq);
-    if scan.descending {
+    if descending {
         found.reverse();
     }
     found.into_iter()

@@ -4,6 +4,7 @@
 
 pub(crate) mod changes;
 pub(crate) mod open;
+pub(crate) mod point;
 pub(crate) mod revs;
 pub(crate) mod rows;
 pub(crate) mod state;

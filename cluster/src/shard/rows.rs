@@ -9,6 +9,7 @@ use settee_model::doc::StoredDoc;
 use settee_model::docid::DocId;
 use settee_model::rev::{Rev, RevPath};
 
+use super::point::Point;
 use super::{Fault, open};
 use crate::quorum::merge::Keyed;
 use crate::rows::{DocRow, Namespace};
@@ -34,7 +35,8 @@ pub(crate) struct RowScan {
 pub(crate) struct ShardHead {
     pub(crate) total: u64,
     pub(crate) offset: u64,
-    pub(crate) update_seq: u64,
+    /// Where the copy stands.
+    pub(crate) end: Point,
 }
 
 /// Some rows of a scan.
@@ -135,7 +137,7 @@ pub(crate) fn head(snapshot: &Snapshot, scan: &RowScan) -> Result<ShardHead, Fau
         Some(range) => snapshot.counts_of(&range)?.doc_count,
         None => 0,
     };
-    Ok(ShardHead { total, offset, update_seq: snapshot.update_seq() })
+    Ok(ShardHead { total, offset, end: Point::end_of(snapshot) })
 }
 
 /// Where that ends which lies on the other side of a bound; nothing lies beyond an open one.

@@ -7,6 +7,7 @@ use settee_engine::{Shard, Snapshot};
 use settee_model::docid::DocId;
 
 use super::Fault;
+use super::point::Point;
 use crate::info::Sizes;
 
 /// A shard, or a partition of it.
@@ -15,7 +16,8 @@ pub(crate) struct ShardState {
     pub(crate) doc_count: u64,
     pub(crate) del_count: u64,
     pub(crate) sizes: Sizes,
-    pub(crate) update_seq: u64,
+    /// Where the copy stands.
+    pub(crate) end: Point,
     pub(crate) purge_seq: u64,
     pub(crate) compacting: bool,
 }
@@ -27,7 +29,7 @@ pub(crate) fn of_shard(shard: &Shard) -> Result<ShardState, Fault> {
         doc_count: counts.doc_count,
         del_count: counts.del_count,
         sizes: Sizes { file: sizes.file, active: sizes.active, external: sizes.external },
-        update_seq: snapshot.update_seq(),
+        end: Point::end_of(&snapshot),
         purge_seq: snapshot.purge_seq(),
         compacting: shard.compacting(),
     })

@@ -4,14 +4,16 @@
 use blake3::Hasher;
 use settee_engine::shard::{LocalDoc, Which};
 use settee_engine::tree::Direction;
-use settee_engine::{Error as EngineError, Snapshot};
+use settee_engine::{Error as EngineError, ShardId, Snapshot};
 use settee_model::doc::StoredDoc;
 use settee_model::docid::DocId;
 use settee_model::docinfo::DocInfo;
 use settee_model::rev::Rev;
 
 use super::ask::{Answer, Ask, Family, Head, Leaves, Locals, Part, Span};
+use super::checkpoint::Checkpoint;
 use crate::docs::IdRevs;
+use crate::shard::point::Point;
 use crate::shard::{Fault, open};
 
 /// Most documents, revisions or purges of an answer, and about its most bytes.
@@ -21,9 +23,9 @@ const MOST_BYTES: usize = 4 << 20;
 const MOST_IDS: u64 = 200_000;
 
 /// See the module.
-pub(crate) fn answer(snapshot: &Snapshot, ask: &Ask) -> Result<Answer, Fault> {
+pub(crate) fn answer(snapshot: &Snapshot, shard: &ShardId, ask: &Ask) -> Result<Answer, Fault> {
     Ok(match ask {
-        Ask::Head => Answer::Head(head(snapshot)?),
+        Ask::Head(asking) => Answer::Head(head(snapshot, &Checkpoint::name(*asking, shard))?),
         Ask::Since(seq) => Answer::Leaves(since(snapshot, *seq)?),
         Ask::Within(span) => Answer::Leaves(within(snapshot, span)?),
         Ask::Ends(ids) => Answer::Leaves(ends_of(snapshot, ids)?),
@@ -38,12 +40,14 @@ pub(crate) fn answer(snapshot: &Snapshot, ask: &Ask) -> Result<Answer, Fault> {
     })
 }
 
-pub(super) fn head(snapshot: &Snapshot) -> Result<Head, Fault> {
+/// Where a copy is, and how far it has come with the one that a checkpoint is of.
+pub(super) fn head(snapshot: &Snapshot, checkpoint: &[u8]) -> Result<Head, Fault> {
+    let pulled = Checkpoint::of(snapshot, checkpoint)?;
     Ok(Head {
-        epoch: snapshot.epoch(),
-        update_seq: snapshot.update_seq(),
+        end: Point::end_of(snapshot),
         purge_seq: snapshot.purge_seq(),
         oldest_purge: snapshot.oldest_purge_seq()?,
+        pulled: pulled.map(|pulled| Point { life: pulled.epoch, seq: pulled.seq }),
     })
 }
 

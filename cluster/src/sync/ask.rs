@@ -19,12 +19,13 @@ use crate::copy::ShardCopy;
 use crate::docs::IdRevs;
 use crate::local::LocalCopy;
 use crate::raft::NodeId;
+use crate::shard::point::Point;
 
 /// A question to a copy.
 #[derive(Clone, Debug)]
 pub(crate) enum Ask {
-    /// How far it is.
-    Head,
+    /// How far it is; with the node that asks.
+    Head(NodeId),
     /// The documents that changed after a sequence, in the order of their changes.
     Since(u64),
     /// The documents of a span.
@@ -57,12 +58,12 @@ pub(crate) enum Answer {
 /// How far a copy is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
-    /// Names this life of the shard: another one after it was made anew.
-    pub(crate) epoch: u64,
-    pub(crate) update_seq: u64,
+    pub(crate) end: Point,
     pub(crate) purge_seq: u64,
     /// Number of the oldest purge that is remembered; 0 if there is none.
     pub(crate) oldest_purge: u64,
+    /// How far it has come with the copy of who asks.
+    pub(crate) pulled: Option<Point>,
 }
 
 /// Documents with the ends of their branches, tombstones included.
@@ -131,6 +132,8 @@ pub(crate) struct Source {
 /// The copy on this node that is brought up to date.
 #[derive(Clone)]
 pub(crate) struct Target {
+    /// This node.
+    pub(crate) node: NodeId,
     pub(crate) copy: LocalCopy,
     /// The nodes that have the other copies.
     pub(crate) peers: Vec<NodeId>,
@@ -144,12 +147,13 @@ pub(crate) struct Target {
 
 impl Target {
     pub(crate) fn new(
+        node: NodeId,
         copy: LocalCopy,
         peers: Vec<NodeId>,
         revs_limit: u32,
         purge_infos_limit: u32,
     ) -> Target {
-        Target { copy, peers, revs_limit, purge_infos_limit, suspect: Arc::default() }
+        Target { node, copy, peers, revs_limit, purge_infos_limit, suspect: Arc::default() }
     }
 
     /// Remembers that a failure was the own copy's.
@@ -177,8 +181,9 @@ fn unfit(answer: &Answer) -> Error {
 }
 
 impl Source {
-    pub(crate) async fn head(&self) -> Result<Head, Error> {
-        ask!(self, Ask::Head => Head)
+    /// Where it is, asked by a node.
+    pub(crate) async fn head(&self, asking: NodeId) -> Result<Head, Error> {
+        ask!(self, Ask::Head(asking) => Head)
     }
 
     pub(crate) async fn since(&self, seq: u64) -> Result<Leaves, Error> {

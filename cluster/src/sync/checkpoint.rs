@@ -2,10 +2,11 @@
 //! together with what was pulled. Pure. The bytes: docs/format.md section 4.
 
 use bytes::Bytes;
-use settee_engine::ShardId;
+use settee_engine::{ShardId, Snapshot};
 
 use super::ask::Head;
 use crate::raft::NodeId;
+use crate::shard::Fault;
 
 /// See the module.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,15 +49,20 @@ impl Checkpoint {
         rest.is_empty().then_some(checkpoint)
     }
 
+    /// The checkpoint that a copy keeps under a name.
+    pub(super) fn of(snapshot: &Snapshot, name: &[u8]) -> Result<Option<Checkpoint>, Fault> {
+        Ok(snapshot.property(name)?.and_then(|value| Checkpoint::decode(&value)))
+    }
+
     /// Where to go on with a source that is so far now. From the beginning if it is not the shard
     /// that the checkpoint speaks of, or an older state of it.
     pub(super) fn resume(stored: Option<Checkpoint>, head: &Head) -> Checkpoint {
         let fits = |stored: &Checkpoint| {
-            stored.epoch == head.epoch
-                && stored.seq <= head.update_seq
+            stored.epoch == head.end.life
+                && stored.seq <= head.end.seq
                 && stored.purges <= head.purge_seq
         };
-        let begin = Checkpoint { epoch: head.epoch, ..Checkpoint::default() };
+        let begin = Checkpoint { epoch: head.end.life, ..Checkpoint::default() };
         stored.filter(fits).unwrap_or(begin)
     }
 
@@ -82,9 +88,11 @@ pub(super) fn heard_by_all(told: impl IntoIterator<Item = Option<Checkpoint>>) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shard::point::Point;
 
     fn head(epoch: u64, update_seq: u64, purge_seq: u64) -> Head {
-        Head { epoch, update_seq, purge_seq, oldest_purge: 1.min(purge_seq) }
+        let end = Point { life: epoch, seq: update_seq };
+        Head { end, purge_seq, oldest_purge: 1.min(purge_seq), pulled: None }
     }
 
     #[test]

@@ -52,7 +52,7 @@ fn all() -> settee_engine::shard::IdRange {
 pub(super) async fn remake(target: &Target, sources: &[Source]) -> Result<bool, Error> {
     let mut readable = 0;
     for source in sources {
-        readable += usize::from(source.head().await.is_ok());
+        readable += usize::from(source.head(target.node).await.is_ok());
     }
     let id = target.copy.id().clone();
     if readable < needed(sources.len() + 1) {

@@ -23,6 +23,7 @@ use super::fetch;
 use super::pace::Pace;
 use crate::Error;
 use crate::shard::Fault;
+use crate::shard::point::{Mark, Marks};
 
 /// Revisions that are asked for at once.
 const AT_ONCE: usize = 200;
@@ -71,17 +72,16 @@ impl From<Error> for Stop {
 impl<'a> Session<'a> {
     /// Finds out where both are.
     pub(super) async fn open(target: &'a Target, source: &'a Source) -> Result<Self, Error> {
-        let theirs = source.head().await?;
+        let theirs = source.head(target.node).await?;
         let name = Checkpoint::name(source.node, target.copy.id());
         let property = name.clone();
         let (ours, saved) = target
             .read(move |snapshot| {
-                let saved = snapshot.property(&property)?;
-                Ok((head(snapshot)?, saved.and_then(|value| Checkpoint::decode(&value))))
+                Ok((head(snapshot, &property)?, Checkpoint::of(snapshot, &property)?))
             })
             .await?;
-        let gap =
-            saved.is_some_and(|saved| saved.epoch == theirs.epoch && saved.has_gap(&theirs, &ours));
+        let gap = saved
+            .is_some_and(|saved| saved.epoch == theirs.end.life && saved.has_gap(&theirs, &ours));
         if gap {
             tracing::warn!(
                 shard = %target.copy.id(), node = source.node,
@@ -91,8 +91,28 @@ impl<'a> Session<'a> {
         let at = Checkpoint::resume(saved, &theirs);
         let mut session =
             Session { target, source, name, at, saved, gap, report: Report::default() };
+        session.mark(&theirs, &ours).await?;
         session.exchange_purges(&theirs).await?;
         Ok(session)
+    }
+
+    /// Remembers how far the source has come with this copy, for readers who stand there; forgets
+    /// what was known of an earlier life of the source.
+    async fn mark(&self, theirs: &Head, ours: &Head) -> Result<(), Error> {
+        let mut writes = Vec::new();
+        if let Some(saved) = self.saved.filter(|saved| saved.epoch != theirs.end.life) {
+            writes.push(Write::Property { name: Marks::name(saved.epoch), value: None });
+        }
+        if let Some(pulled) = theirs.pulled.filter(|pulled| pulled.life == ours.end.life) {
+            let name = Marks::name(theirs.end.life);
+            let property = name.clone();
+            let mut marks =
+                self.target.read(move |snapshot| Marks::of(snapshot, &property)).await?;
+            if marks.add(Mark { theirs: theirs.end.seq, ours: pulled.seq }) {
+                writes.push(Write::Property { name, value: Some(marks.encode()) });
+            }
+        }
+        self.target.write(writes, None).await.map(drop)
     }
 
     /// Carries out the purges of each copy on the other one.
@@ -138,7 +158,8 @@ impl<'a> Session<'a> {
             if !missing.is_empty() {
                 self.bring(missing, true).await?;
                 pace.rest().await;
-            } else if self.at.seq - self.saved.map_or(0, |saved| saved.seq) >= UNSAVED {
+            } else if self.at.seq.saturating_sub(self.saved.map_or(0, |saved| saved.seq)) >= UNSAVED
+            {
                 self.save().await?;
             }
             if last {

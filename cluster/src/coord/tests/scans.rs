@@ -108,7 +108,7 @@ async fn a_feed_goes_on_with_another_copy_and_loses_nothing() {
     nodes.all[1].kill();
     let third = Arc::new(nodes.database(2));
     let query = ChangesQuery { since, ..ChangesQuery::default() };
-    while third.copies(0).unwrap()[1].update_seq().await.is_ok() {
+    while third.copies(0).unwrap()[1].end().await.is_ok() {
         sleep(Duration::from_millis(20)).await;
     }
     let mut third = Changes::start(third, commits, query).await.unwrap();

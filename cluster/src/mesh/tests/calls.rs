@@ -68,7 +68,7 @@ async fn writes_have_the_same_outcomes() {
     assert_eq!(remote.purged().await.unwrap().len(), 1);
     remote.compact(1000).await.unwrap();
     remote.remove().await.unwrap();
-    assert_eq!(remote.update_seq().await, Err(Error::DatabaseMissing));
+    assert_eq!(remote.end().await, Err(Error::DatabaseMissing));
     remote.remove().await.unwrap();
 }
 
@@ -119,7 +119,7 @@ async fn reads_have_the_same_answers() {
         assert_eq!(remote.total(namespace).await, local.total(namespace).await);
     }
     assert_eq!(remote.state().await.unwrap(), local.state().await.unwrap());
-    assert_eq!(remote.update_seq().await.unwrap(), local.update_seq().await.unwrap());
+    assert_eq!(remote.end().await.unwrap(), local.end().await.unwrap());
     let partition = local.partition("part".into()).await.unwrap();
     assert_eq!(partition.doc_count, 1);
     assert_eq!(remote.partition("part".into()).await.unwrap(), partition);

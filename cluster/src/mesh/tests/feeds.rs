@@ -13,6 +13,7 @@ use super::*;
 use crate::changes::{DocFilter, Filter, Style};
 use crate::rows::Namespace;
 use crate::shard::changes::ChangeScan;
+use crate::shard::point::Point;
 use crate::shard::rows::RowScan;
 use crate::tests::{edit, id};
 
@@ -102,8 +103,9 @@ async fn changes_are_the_same() {
     let far = Far::new();
     let (local, remote) = (far.local(), far.remote());
     fill(&local, "").await;
+    let end = local.end().await.unwrap();
     let all = ChangeScan {
-        since: 0,
+        since: Point::default(),
         descending: false,
         style: Style::AllDocs,
         filter: Filter::All,
@@ -113,8 +115,13 @@ async fn changes_are_the_same() {
     let ids: HashSet<_> = ["c", "d00007", "none"].map(id).into();
     let scans = [
         all.clone(),
-        ChangeScan { since: 690, style: Style::MainOnly, include_docs: false, ..all.clone() },
-        ChangeScan { since: 5000, ..all.clone() },
+        ChangeScan {
+            since: Point { seq: 690, ..end },
+            style: Style::MainOnly,
+            include_docs: false,
+            ..all.clone()
+        },
+        ChangeScan { since: Point { seq: 5000, ..end }, ..all.clone() },
         ChangeScan { descending: true, ..all.clone() },
         ChangeScan { filter: Filter::Design, ..all.clone() },
         ChangeScan { filter: Filter::DocIds(Arc::new(ids)), ..all.clone() },
@@ -127,7 +134,7 @@ async fn changes_are_the_same() {
             assert!(here == there, "{number} {most}");
         }
     }
-    assert!(!remote.ends_at(5000));
+    assert!(!remote.ends_at(Point { seq: 5000, ..end }));
 }
 
 #[tokio::test]

@@ -66,13 +66,13 @@ async fn nothing_is_answered_without_a_session() {
     far.local().create().await.unwrap();
     let ask = || wire::ShardAsk { shard: SHARD.into() };
     let mut client = ShardsClient::new(channel(&far).await);
-    let told = client.update_seq(ask()).await.unwrap_err();
+    let told = client.end(ask()).await.unwrap_err();
     assert_eq!(told.code(), Code::Unauthenticated);
     assert_eq!(told.message(), "no session of this node: prove the cluster secret first");
     let mut forged = tonic::Request::new(ask());
     let token = tonic::metadata::MetadataValue::from_bytes(&[7; 32]);
     forged.metadata_mut().insert_bin(super::super::greet::SESSION, token);
-    let told = client.update_seq(forged).await.unwrap_err();
+    let told = client.end(forged).await.unwrap_err();
     assert_eq!(told.code(), Code::Unauthenticated);
 }
 

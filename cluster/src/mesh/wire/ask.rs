@@ -159,7 +159,7 @@ impl From<wire::RevsDiffLine> for RevsDiff {
 
 impl From<ShardState> for wire::ShardState {
     fn from(state: ShardState) -> wire::ShardState {
-        let ShardState { doc_count, del_count, sizes, update_seq, purge_seq, compacting } = state;
+        let ShardState { doc_count, del_count, sizes, end, purge_seq, compacting } = state;
         let Sizes { file, active, external } = sizes;
         wire::ShardState {
             doc_count,
@@ -167,7 +167,7 @@ impl From<ShardState> for wire::ShardState {
             file,
             active,
             external,
-            update_seq,
+            end: Some(end.into()),
             purge_seq,
             compacting,
         }
@@ -180,7 +180,7 @@ impl From<wire::ShardState> for ShardState {
             doc_count: state.doc_count,
             del_count: state.del_count,
             sizes: Sizes { file: state.file, active: state.active, external: state.external },
-            update_seq: state.update_seq,
+            end: wire::point(state.end),
             purge_seq: state.purge_seq,
             compacting: state.compacting,
         }

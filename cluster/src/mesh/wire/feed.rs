@@ -11,6 +11,7 @@ use crate::Error;
 use crate::changes::{Change, Filter, Style};
 use crate::rows::Namespace;
 use crate::shard::changes::{ChangeScan, ShardChange, ShardStep};
+use crate::shard::point::Point;
 use crate::shard::rows::{RowBatch, RowScan, ShardHead};
 
 impl From<Namespace> for wire::Namespace {
@@ -78,10 +79,10 @@ impl wire::RowScan {
 
 impl wire::RowsAnswer {
     pub(crate) fn new(head: Option<ShardHead>, batch: &RowBatch) -> wire::RowsAnswer {
-        let head = head.map(|ShardHead { total, offset, update_seq }| wire::RowsHead {
+        let head = head.map(|ShardHead { total, offset, end }| wire::RowsHead {
             total,
             offset,
-            update_seq,
+            end: Some(end.into()),
         });
         wire::RowsAnswer { head, rows: wire::each(&batch.rows), ended: batch.ended }
     }
@@ -93,8 +94,25 @@ impl wire::RowsAnswer {
 
 impl From<wire::RowsHead> for ShardHead {
     fn from(head: wire::RowsHead) -> ShardHead {
-        ShardHead { total: head.total, offset: head.offset, update_seq: head.update_seq }
+        ShardHead { total: head.total, offset: head.offset, end: wire::point(head.end) }
     }
+}
+
+impl From<Point> for wire::Point {
+    fn from(Point { life, seq }: Point) -> wire::Point {
+        wire::Point { life, seq }
+    }
+}
+
+impl From<wire::Point> for Point {
+    fn from(wire::Point { life, seq }: wire::Point) -> Point {
+        Point { life, seq }
+    }
+}
+
+/// What is not there is the beginning.
+pub(super) fn point(point: Option<wire::Point>) -> Point {
+    point.unwrap_or_default().into()
 }
 
 impl wire::ChangeScan {
@@ -111,7 +129,7 @@ impl wire::ChangeScan {
         };
         wire::ChangeScan {
             shard,
-            since: scan.since,
+            since: Some(scan.since.into()),
             descending: scan.descending,
             all_leaves: scan.style == Style::AllDocs,
             filter: Some(filter),
@@ -130,7 +148,7 @@ impl wire::ChangeScan {
             }
         };
         Ok(ChangeScan {
-            since: self.since,
+            since: wire::point(self.since),
             descending: self.descending,
             style: if self.all_leaves { Style::AllDocs } else { Style::MainOnly },
             filter,
@@ -152,7 +170,8 @@ impl From<&ShardStep> for wire::ChangesStep {
             pending: *pending,
         };
         let changes = step.rows.iter().map(change).collect();
-        wire::ChangesStep { changes, at: step.at, pending: step.pending, done: step.done }
+        let ShardStep { life, at, pending, done, .. } = *step;
+        wire::ChangesStep { changes, at, pending, done, life }
     }
 }
 
@@ -160,8 +179,8 @@ impl TryFrom<wire::ChangesStep> for ShardStep {
     type Error = Error;
 
     fn try_from(step: wire::ChangesStep) -> Result<ShardStep, Error> {
-        let wire::ChangesStep { changes, at, pending, done } = step;
-        Ok(ShardStep { rows: wire::all(changes)?, at, pending, done })
+        let wire::ChangesStep { changes, at, pending, done, life } = step;
+        Ok(ShardStep { rows: wire::all(changes)?, life, at, pending, done })
     }
 }
 

@@ -7,13 +7,14 @@ use settee_model::rev::Rev;
 
 use super as wire;
 use crate::Error;
+use crate::shard::point::Point;
 use crate::sync::ask::{Answer, Ask, Family, Head, Leaves, Locals, Part, Span};
 
 impl wire::SyncAsk {
     pub(crate) fn new(shard: String, ask: &Ask) -> wire::SyncAsk {
         use wire::sync_ask::Kind;
         let kind = match ask {
-            Ask::Head => Kind::Head(wire::Nothing {}),
+            Ask::Head(node) => Kind::Head(*node),
             Ask::Since(seq) => Kind::Since(*seq),
             Ask::Within(span) => Kind::Within(span.into()),
             Ask::Ends(ids) => {
@@ -34,7 +35,7 @@ impl wire::SyncAsk {
     pub(crate) fn ask(self) -> Result<Ask, Error> {
         use wire::sync_ask::Kind;
         Ok(match wire::need(self.kind, "question of a copy")? {
-            Kind::Head(_) => Ask::Head,
+            Kind::Head(node) => Ask::Head(node),
             Kind::Since(seq) => Ask::Since(seq),
             Kind::Within(span) => Ask::Within(span.into()),
             Kind::Ends(wire::DocIds { ids }) => {
@@ -86,11 +87,12 @@ impl From<&Answer> for wire::SyncAnswer {
     fn from(answer: &Answer) -> wire::SyncAnswer {
         use wire::sync_answer::Kind;
         let kind = match answer {
-            Answer::Head(Head { epoch, update_seq, purge_seq, oldest_purge }) => {
-                let (epoch, update_seq) = (*epoch, *update_seq);
-                let (purge_seq, oldest_purge) = (*purge_seq, *oldest_purge);
-                Kind::Head(wire::SyncHead { epoch, update_seq, purge_seq, oldest_purge })
-            }
+            Answer::Head(head) => Kind::Head(wire::SyncHead {
+                end: Some(head.end.into()),
+                purge_seq: head.purge_seq,
+                oldest_purge: head.oldest_purge,
+                pulled: head.pulled.map(wire::Point::from),
+            }),
             Answer::Leaves(Leaves { docs, through, more }) => Kind::Leaves(wire::Leaves {
                 docs: wire::each(docs),
                 through: *through,
@@ -118,8 +120,9 @@ impl TryFrom<wire::SyncAnswer> for Answer {
     fn try_from(answer: wire::SyncAnswer) -> Result<Answer, Error> {
         use wire::sync_answer::Kind;
         Ok(match wire::need(answer.kind, "answer of a copy")? {
-            Kind::Head(wire::SyncHead { epoch, update_seq, purge_seq, oldest_purge }) => {
-                Answer::Head(Head { epoch, update_seq, purge_seq, oldest_purge })
+            Kind::Head(wire::SyncHead { end, purge_seq, oldest_purge, pulled }) => {
+                let (end, pulled) = (wire::point(end), pulled.map(Point::from));
+                Answer::Head(Head { end, purge_seq, oldest_purge, pulled })
             }
             Kind::Leaves(wire::Leaves { docs, through, more }) => {
                 Answer::Leaves(Leaves { docs: wire::each(docs), through, more })

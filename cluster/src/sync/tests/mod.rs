@@ -3,6 +3,7 @@
 
 mod converge;
 mod jobs;
+mod marks;
 mod purges;
 mod single;
 
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use settee_engine::io::{Crash, SimStorage};
+use settee_engine::io::{Crash, SimStorage, Storage};
 use settee_engine::shard::{Batch, LocalEdit, Outcome, PurgeRequest, Shard, Which, Write};
 use settee_engine::tree::Direction;
 use settee_engine::{Engine, Options, ShardId};
@@ -68,6 +69,8 @@ fn open(disk: &SimStorage) -> Engine {
 pub(super) fn nodes(count: NodeId) -> Vec<Node> {
     let node = |id| {
         let disk = SimStorage::default();
+        // Lives are told apart by random numbers, and all disks begin with the same ones.
+        (0..id * 100).for_each(|_| drop(disk.random()));
         let engine = open(&disk);
         engine.create_shard(&shard_id()).unwrap();
         Node { id, disk, engine: Some(engine), nodes: count }
@@ -90,7 +93,7 @@ impl Node {
 
     pub(super) fn target(&self) -> Target {
         let peers = (1..=self.nodes).filter(|id| *id != self.id).collect();
-        Target::new(self.copy(), peers, 1000, 1000)
+        Target::new(self.id, self.copy(), peers, 1000, 1000)
     }
 
     pub(super) fn source(&self) -> Source {

@@ -116,8 +116,8 @@ async fn a_comparison_finds_what_the_checkpoint_has_passed() {
         one.put(&format!("doc{number:04}"), "{}");
     }
     // As after a fault that nobody foresaw: the checkpoint says that all is here.
-    let head = one.source().head().await.unwrap();
-    let lie = Checkpoint { epoch: head.epoch, seq: head.update_seq, purges: 0, told: 0 };
+    let head = one.source().head(two.id).await.unwrap();
+    let lie = Checkpoint { epoch: head.end.life, seq: head.end.seq, purges: 0, told: 0 };
     let name = Checkpoint::name(one.id, &shard_id());
     two.shard().set_property(&name, Some(lie.encode())).unwrap();
     for number in 0..600 {
