@@ -14,6 +14,7 @@ case "${1:-build}" in
 build)
     command -v cargo >/dev/null || { echo "settee needs Rust: https://rustup.rs" >&2; exit 1; }
     command -v cc >/dev/null || apt_install build-essential
+    command -v openssl >/dev/null || apt_install openssl
     ;;
 clients)
     command -v node >/dev/null || apt_install nodejs npm

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
-use settee_cluster::mesh::{self, Secret};
+use settee_cluster::mesh::{self, Secret, TlsFiles};
 use settee_cluster::{Home, MeshHome};
 use settee_model::config::Config;
 
@@ -25,8 +25,21 @@ pub fn home(options: &Serve, data: &Path, config: &Config) -> Outcome<Home> {
         None => usual(options.full_node_name().as_deref(), !seeds.is_empty()),
     };
     let must_listen = listen.is_some() || !seeds.is_empty();
-    let mesh = Some(MeshHome { must_listen, seeds, ..MeshHome::new(address, secret) });
+    let tls = tls(set)?;
+    let mesh = Some(MeshHome { must_listen, seeds, tls, ..MeshHome::new(address, secret) });
     Ok(Home { data: data.to_owned(), zone: set("zone").map(str::to_owned), mesh })
+}
+
+/// The certificates of a node: all of its files are named, or none is.
+fn tls<'a>(set: impl Fn(&str) -> Option<&'a str>) -> Outcome<Option<TlsFiles>> {
+    match ["cacert_file", "cert_file", "key_file"].map(set) {
+        [None, None, None] => Ok(None),
+        [Some(ca), Some(certificate), Some(key)] => {
+            let (ca, certificate, key) = (ca.into(), certificate.into(), key.into());
+            Ok(Some(TlsFiles { ca, certificate, key }))
+        }
+        _ => Err("[cluster] cacert_file, cert_file and key_file go together".into()),
+    }
 }
 
 /// Where a node listens that nobody told: on loopback, unless it has a name that others may call it
@@ -43,6 +56,16 @@ fn usual(name: Option<&str>, has_seeds: bool) -> SocketAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn certificates_come_with_their_key_and_authority() {
+        let known = |known: &'static [&str]| move |key: &str| known.contains(&key).then_some("x");
+        assert_eq!(tls(known(&[])).unwrap(), None);
+        let all = tls(known(&["cacert_file", "cert_file", "key_file"])).unwrap();
+        assert_eq!(all.unwrap().ca, Path::new("x"));
+        assert!(tls(known(&["cert_file", "key_file"])).is_err());
+        assert!(tls(known(&["cacert_file"])).is_err());
+    }
 
     #[test]
     fn who_has_no_name_for_others_listens_on_loopback() {

@@ -41,6 +41,8 @@ pub struct MeshHome {
     pub listen: SocketAddr,
     /// What all nodes of the cluster know. Until there is one it does not listen.
     pub secret: Option<Secret>,
+    /// Certificates, for mutual TLS; without, nodes talk in the clear.
+    pub tls: Option<mesh::TlsFiles>,
     /// Whether it does not start if it cannot listen there.
     pub must_listen: bool,
     /// `[cluster] seedlist`: nodes that may tell it its cluster. With none it begins one.
@@ -64,7 +66,8 @@ impl MeshHome {
     #[must_use]
     pub fn new(listen: SocketAddr, secret: Option<Secret>) -> MeshHome {
         let (timing, raft) = (mesh::Timing::default(), raft::Timing::default());
-        MeshHome { listen, secret, must_listen: true, seeds: Vec::new(), timing, raft }
+        let (tls, seeds) = (None, Vec::new());
+        MeshHome { listen, secret, tls, must_listen: true, seeds, timing, raft }
     }
 }
 

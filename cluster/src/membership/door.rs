@@ -91,8 +91,8 @@ fn settings(home: &MeshHome, secret: Secret, member: &Member) -> MeshSettings {
         uuid: u128::from_str_radix(&member.uuid, 16).unwrap_or(0).to_be_bytes(),
         epoch: u64::try_from(since.as_micros()).unwrap_or(u64::MAX),
     };
-    let (listen, timing) = (home.listen, home.timing);
-    MeshSettings { listen, timing, ..MeshSettings::new(secret, node) }
+    let (listen, timing, tls) = (home.listen, home.timing, home.tls.clone());
+    MeshSettings { listen, timing, tls, ..MeshSettings::new(secret, node) }
 }
 
 /// Where others reach a node that listens at an address.

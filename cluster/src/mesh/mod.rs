@@ -22,6 +22,7 @@ mod settings;
 mod shards;
 #[cfg(test)]
 pub(crate) mod tests;
+mod tls;
 mod wire;
 
 pub use detector::Liveness;
@@ -35,4 +36,5 @@ pub(crate) use remote_feeds::{RemoteChanges, RemoteRows};
 pub(crate) use remote_files::{RemoteAttachment, RemoteUpload};
 pub use secret::{NoSecret, Secret};
 pub use server::{MeshServer, StartError};
-pub use settings::{MeshSettings, PORT, Timing, TlsFiles};
+pub use settings::{MeshSettings, PORT, Timing};
+pub use tls::{TlsError, TlsFiles};

@@ -25,6 +25,7 @@ use super::wire::raft_client::RaftClient;
 use super::wire::shards_client::ShardsClient;
 use super::wire::{self, failure_of};
 use crate::Error;
+use crate::steps::blocking;
 
 /// Bytes that may be under way unread: of one stream, and of all.
 pub(crate) const STREAM_WINDOW: u32 = 1 << 20;
@@ -372,7 +373,8 @@ impl Inner {
             let why = error.source().map_or_else(|| error.to_string(), ToString::to_string);
             Error::Unreachable(format!("{}: {why}", self.address))
         };
-        let endpoint = Endpoint::from_shared(format!("http://{}", self.address))
+        let scheme = if self.settings.tls.is_some() { "https" } else { "http" };
+        let mut endpoint = Endpoint::from_shared(format!("{scheme}://{}", self.address))
             .map_err(|error| unreachable(&error))?
             .tcp_nodelay(true)
             .initial_stream_window_size(STREAM_WINDOW)
@@ -380,6 +382,11 @@ impl Inner {
             .http2_keep_alive_interval(PROBE_EVERY)
             .keep_alive_timeout(PROBE_WAIT)
             .keep_alive_while_idle(true);
+        if let Some(files) = self.settings.tls.clone() {
+            let tls = blocking(move || Ok(files.client())).await?;
+            let tls = tls.map_err(|error| Error::Unreachable(error.to_string()))?;
+            endpoint = endpoint.tls_config(tls).map_err(|error| unreachable(&error))?;
+        }
         let channel = endpoint.connect().await.map_err(|error| unreachable(&error))?;
         let welcomed = greet::introduce(channel.clone(), &self.settings, &self.address).await?;
         Ok((channel, welcomed))

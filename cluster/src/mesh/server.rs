@@ -26,6 +26,7 @@ use super::wire::greeting_server::GreetingServer;
 use super::wire::health_server::{Health, HealthServer};
 use super::wire::raft_server::RaftServer;
 use super::wire::shards_server::ShardsServer;
+use crate::steps::blocking;
 
 /// Streams that a connection may have open.
 const STREAMS: u32 = 4096;
@@ -38,9 +39,9 @@ pub enum StartError {
     /// The address cannot be listened on.
     #[error("cannot listen for peers on {0}: {1}")]
     Listen(SocketAddr, io::Error),
-    /// Certificates are set, and this build has no TLS.
-    #[error("TLS between nodes is not built in: unset the certificates of the mesh")]
-    NoTls,
+    /// The certificates cannot be used.
+    #[error("{0}")]
+    Tls(String),
 }
 
 /// A node that listens to its peers, until it is stopped or dropped.
@@ -67,14 +68,11 @@ impl MeshServer {
         engine: Engine,
         raft: Arc<dyn RaftPort>,
     ) -> Result<MeshServer, StartError> {
-        if settings.tls.is_some() {
-            return Err(StartError::NoTls);
-        }
         let failed = |error| StartError::Listen(settings.listen, error);
         let listener = TcpListener::bind(settings.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        let router = router(&settings, engine, raft);
+        let router = router(&settings, engine, raft).await?;
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(async move {
             // A sender that was dropped is a stop, too.
@@ -105,11 +103,25 @@ impl MeshServer {
     }
 }
 
-fn router(
+/// The transport, with certificates if there are any.
+async fn transport(settings: &MeshSettings) -> Result<Server, StartError> {
+    let Some(tls) = settings.tls.clone() else { return Ok(Server::builder()) };
+    let unfit = |error: &dyn std::error::Error| {
+        let why = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+        StartError::Tls(why)
+    };
+    let config = blocking(move || Ok(tls.server())).await;
+    let config = config
+        .map_err(|error| unfit(&error))?
+        .map_err(|error| StartError::Tls(error.to_string()))?;
+    Server::builder().tls_config(config).map_err(|error| unfit(&error))
+}
+
+async fn router(
     settings: &Arc<MeshSettings>,
     engine: Engine,
     raft: Arc<dyn RaftPort>,
-) -> tonic::transport::server::Router {
+) -> Result<tonic::transport::server::Router, StartError> {
     let sessions = Arc::new(Sessions::new());
     let gate = Gate(sessions.clone());
     let largest = settings.message_max;
@@ -123,7 +135,8 @@ fn router(
     let raft = RaftServer::new(RaftService(raft))
         .max_decoding_message_size(largest)
         .max_encoding_message_size(largest);
-    Server::builder()
+    Ok(transport(settings)
+        .await?
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_concurrent_streams(STREAMS)
@@ -132,5 +145,5 @@ fn router(
         .add_service(greeter)
         .add_service(InterceptedService::new(health, gate.clone()))
         .add_service(InterceptedService::new(shards, gate.clone()))
-        .add_service(InterceptedService::new(raft, gate))
+        .add_service(InterceptedService::new(raft, gate)))
 }

@@ -1,11 +1,11 @@
 //! What an operator decides about the mesh. Values only.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::handshake::{NodeIdentity, VERSIONS, Versions};
 use super::secret::Secret;
+use super::tls::TlsFiles;
 
 /// The port of the mesh.
 pub const PORT: u16 = 9100;
@@ -29,17 +29,6 @@ pub struct MeshSettings {
     pub calls_max: usize,
     /// Longest message in bytes, as a batch of edits is one.
     pub message_max: usize,
-}
-
-/// PEM files for mutual TLS.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// Certificates that a peer's one must go back to.
-    pub ca: PathBuf,
-    /// This node's certificate.
-    pub certificate: PathBuf,
-    /// Its key.
-    pub key: PathBuf,
 }
 
 /// How long things may take.

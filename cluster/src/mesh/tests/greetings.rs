@@ -190,15 +190,8 @@ async fn a_node_that_cannot_prove_itself_is_not_believed() {
     refusal(remote(Peer::new(address, Arc::new(near()))).state().await);
 }
 
-#[tokio::test]
-async fn certificates_are_refused_rather_than_ignored() {
-    let dir = tempfile::tempdir().unwrap();
-    let storage = settee_engine::io::RealStorage::open(dir.path()).unwrap();
-    let engine = Engine::open(Arc::new(storage), Options::default()).unwrap();
-    let tls = TlsFiles { ca: "ca".into(), certificate: "cert".into(), key: "key".into() };
-    let settings = MeshSettings { tls: Some(tls), ..near() };
-    let started = MeshServer::start(Arc::new(settings), engine, Arc::new(Echo)).await;
-    assert!(matches!(started.err(), Some(StartError::NoTls)));
+#[test]
+fn who_was_not_told_otherwise_listens_on_loopback() {
     let fresh = MeshSettings::new(Secret::new("x").unwrap(), near().node);
     assert_eq!(fresh.listen.to_string(), "127.0.0.1:9100");
 }

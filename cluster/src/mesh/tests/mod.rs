@@ -2,6 +2,7 @@
 //! caller.
 
 mod calls;
+mod certificates;
 mod faults;
 mod feeds;
 mod greetings;

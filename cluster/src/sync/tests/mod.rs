@@ -70,7 +70,9 @@ pub(super) fn nodes(count: NodeId) -> Vec<Node> {
     let node = |id| {
         let disk = SimStorage::default();
         // Lives are told apart by random numbers, and all disks begin with the same ones.
-        (0..id * 100).for_each(|_| drop(disk.random()));
+        for _ in 0..id * 100 {
+            disk.random();
+        }
         let engine = open(&disk);
         engine.create_shard(&shard_id()).unwrap();
         Node { id, disk, engine: Some(engine), nodes: count }
