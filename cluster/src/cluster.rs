@@ -43,7 +43,7 @@ pub struct CreateOptions {
 /// How far a change of metadata has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written {
-    /// On a majority.
+    /// A creation on a majority, a deletion everywhere.
     Created,
     /// On some node; the rest will follow.
     Accepted,
@@ -231,8 +231,8 @@ async fn delete(node: &Arc<Node>, name: &DbName) -> Result<Written, Error> {
     let meta = node.book().delete(name).await?;
     node.updates().add(Event::Deleted, name);
     let copies = node.copies(&meta)?;
-    node.shown_by_all().await;
+    let known = node.shown_by_all().await;
     // What cannot be reached now goes when it is there again.
     let gone = coord::shards::on_majority(&copies, |copy| async move { copy.remove().await }).await;
-    Ok(gone.unwrap_or(Written::Accepted))
+    Ok(if known { gone.unwrap_or(Written::Accepted) } else { Written::Accepted })
 }

@@ -338,17 +338,21 @@ impl Node {
     }
 
     /// Waits until all nodes that live show what this one does, so that a client finds everywhere
-    /// what it was told here. Nobody waits long for one that does not answer.
-    pub(crate) async fn shown_by_all(&self) {
+    /// what it was told here; whether that is all nodes there are. Nobody waits long for one that does
+    /// not answer.
+    pub(crate) async fn shown_by_all(&self) -> bool {
         let revision = self.book().store().revision();
-        let others = self.members().into_keys().filter(|id| *id != self.id && self.is_live(*id));
-        let others = others.filter_map(|id| self.peers().known(id));
-        join_all(others.map(|peer| async move {
-            if let Err(error) = ask(&peer, &Ask::Shows { revision }, SHOW).await {
+        let others = self.members().into_keys().filter(|id| *id != self.id);
+        let shows = |id| async move {
+            let peer = self.peers().known(id).filter(|_| self.is_live(id));
+            let Some(peer) = peer else { return false };
+            let shown = ask(&peer, &Ask::Shows { revision }, SHOW).await;
+            if let Err(error) = &shown {
                 tracing::debug!(node = peer.address(), %error, "it may not show everything yet");
             }
-        }))
-        .await;
+            shown.is_ok()
+        };
+        join_all(others.map(shows)).await.into_iter().all(|shown| shown)
     }
 
     /// Lets new requests look anew for a database's copies.
