@@ -10,7 +10,7 @@ use std::sync::Arc;
 use settee_cluster::{Cluster, CreateOptions, Error, SYSTEM};
 use settee_engine::io::RealStorage;
 use settee_engine::{Engine, Options};
-use settee_http::{App, ConfigFiles, random};
+use settee_http::{App, ConfigFiles, FrontDesk, random};
 use settee_model::config::Config;
 use settee_model::docid::DbName;
 use tokio::net::TcpListener;
@@ -123,12 +123,13 @@ async fn serve(options: Serve, data: PathBuf, config: Config, chain: Chain) -> O
     let engine = engine.await??;
     let settings = cluster_settings(&options, &config);
     let cluster = Cluster::open(engine, settings, home, Arc::new(random::hex_32)).await?;
-    let security = settee_http::Settings::from_config(&config).default_security;
-    let create = CreateOptions { security: Some(security), ..CreateOptions::default() };
-    make_system_databases(&cluster, &create).await?;
     let sharing = admins::share(cluster.clone(), config.clone(), options);
     let app = App::new(cluster.clone(), config, Box::new(chain), random::bytes());
     let app = Arc::new(app);
+    FrontDesk::open(&app);
+    let security = app.settings().default_security.clone();
+    let create = CreateOptions { security: Some(security), ..CreateOptions::default() };
+    make_system_databases(&cluster, &create).await?;
     let watcher = tokio::spawn(settee_http::auth::watch(app.clone()));
     tokio::spawn(settee_http::follow_common(app.clone()));
     tokio::spawn(sharing);
@@ -195,9 +196,7 @@ fn cluster_settings(options: &Serve, config: &Config) -> settee_cluster::Setting
     let timeout = defaults.request_timeout_ms;
     settee_cluster::Settings {
         node_name: options.full_node_name().unwrap_or(defaults.node_name),
-        q: config.parsed("cluster", "q", defaults.q).max(1),
-        n: config.parsed("cluster", "n", defaults.n).max(1),
-        placement: config.get("cluster", "placement").map(str::to_owned),
+        layout: settee_http::Settings::from_config(config).layout,
         request_timeout_ms: config
             .limit("fabric", "request_timeout", Some(timeout))
             .unwrap_or(u64::MAX),

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use settee_engine::Engine;
@@ -11,13 +12,16 @@ use tokio::sync::watch;
 
 use crate::catalogue::Layout;
 use crate::info::{ActiveTask, Members};
-use crate::membership::{Seed, invite};
+use crate::membership::{Answer, Ask, Seed, ask, invite};
 use crate::mesh::Secret;
 use crate::node::{NewId, Node, now};
 use crate::raft::NodeId;
 use crate::steps::uninterrupted;
 use crate::updates::Event;
-use crate::{CommonSettings, Db, DbMeta, Error, Home, Settings, coord};
+use crate::{CommonSettings, Db, DbMeta, Desk, Error, Home, LayoutDefaults, Settings, coord};
+
+/// How long the desk of another node may take.
+const DESK: Duration = Duration::from_secs(30);
 
 /// The coordinator of one node. Cheap to clone.
 #[derive(Clone)]
@@ -134,12 +138,43 @@ impl Cluster {
         self.node.common()
     }
 
-    /// Sets what a setting is on all nodes; an empty text says that there is to be none. This node
-    /// knows it when the call returns. [`Error::NoMajority`].
+    /// Sets what a setting is on all nodes; an empty text says that there is to be none. All
+    /// nodes that live know it when the call returns. [`Error::NoMajority`].
     pub async fn share_setting(&self, section: &str, key: &str, value: &str) -> Result<(), Error> {
         let (node, section) = (self.node.clone(), section.to_owned());
         let (key, value) = (key.to_owned(), value.to_owned());
-        uninterrupted(async move { node.book().share(&section, &key, &value).await }).await
+        uninterrupted(async move {
+            node.book().share(&section, &key, &value).await?;
+            node.shown_by_all().await;
+            Ok(())
+        })
+        .await
+    }
+
+    /// From now on this desk answers the fronts of other nodes. Once, at the start.
+    pub fn open_desk(&self, desk: Arc<dyn Desk>) {
+        self.node.open_desk(desk);
+    }
+
+    /// What the desk of another node answers to a question of at most [`crate::LONGEST`] bytes; the
+    /// node by its name. [`Error::NotFound`] if no member is called so, [`Error::Unreachable`]; whether
+    /// it has done anything is not known after [`Error::Timeout`].
+    pub async fn ask_desk(&self, name: &str, question: Bytes) -> Result<Bytes, Error> {
+        let members = self.node.members().into_iter();
+        let found = members.filter(|(_, member)| member.name == name);
+        let found = found.max_by_key(|(id, _)| self.node.is_live(*id));
+        let (id, member) = found.ok_or(Error::NotFound { deleted: false })?;
+        let peer = self.node.peers().get(id, &member.address);
+        let peer = peer.ok_or_else(|| Error::Unreachable(name.to_owned()))?;
+        match ask(&peer, &Ask::Front { question }, DESK).await? {
+            Answer::Front { answer } => Ok(answer),
+            _ => Err(Error::BadRequest(format!("{name} does not answer what it was asked"))),
+        }
+    }
+
+    /// Sets how databases are laid out from now on unless their creation says otherwise.
+    pub fn set_layout(&self, layout: LayoutDefaults) {
+        self.node.set_layout(layout);
     }
 
     /// The names of nodes.
@@ -198,13 +233,13 @@ async fn create(
     options: &CreateOptions,
 ) -> Result<Written, Error> {
     let _turn = node.turn(name).await;
-    let settings = node.settings();
+    let usual = node.layout();
     let layout = Layout {
-        q: options.q.unwrap_or(settings.q).max(1),
-        n: options.n.unwrap_or(settings.n).max(1),
+        q: options.q.unwrap_or(usual.q).max(1),
+        n: options.n.unwrap_or(usual.n).max(1),
         partitioned: options.partitioned,
         security: options.security.as_ref(),
-        placement: options.placement.as_deref().or(settings.placement.as_deref()),
+        placement: options.placement.as_deref().or(usual.placement.as_deref()),
         candidates: node.candidates(),
         now: now(),
     };

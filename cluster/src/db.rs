@@ -10,6 +10,7 @@ use settee_model::docid::{DbName, DocId};
 use crate::attachment::{AttStream, Upload, UploadOptions};
 use crate::changes::{Changes, ChangesQuery};
 use crate::coord;
+use crate::copy::ShardCopy;
 use crate::database::Database;
 use crate::docs::{
     BulkGet, EditMode, EditResult, IdRevs, OpenOptions, OpenedDoc, PurgeResult, RevResult, Revs,
@@ -72,7 +73,9 @@ impl Db {
         uninterrupted(async move {
             let _turn = node.turn(&name).await;
             database.live()?;
-            node.book().change(&name, database.meta().created, change).await
+            node.book().change(&name, database.meta().created, change).await?;
+            node.shown_by_all().await;
+            Ok(())
         })
         .await
     }
@@ -196,11 +199,12 @@ impl Db {
         AttStream::of_any(readers, content, range, decode)
     }
 
-    /// Begins to compact all shards; returns at once.
+    /// Begins to compact all shards, on the nodes that are there; returns at once.
     pub async fn compact(&self) -> Result<(), Error> {
         let copies = self.database.all_copies()?;
         let limit = self.meta().revs_limit;
-        coord::shards::on_all(copies, |copy| async move { copy.compact(limit).await }).await
+        let compact = |copy: ShardCopy| async move { copy.compact(limit).await };
+        coord::shards::on_majority(copies, compact).await.map(drop)
     }
 
     /// Nothing to do where every acknowledged write is synced; checks that the database is there.

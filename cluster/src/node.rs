@@ -29,7 +29,7 @@ use crate::station::Station;
 use crate::steps::blocking;
 use crate::sync::scheduler::{Scheduler, Timing};
 use crate::updates::{self, Event, Updates};
-use crate::{DbMeta, Error, Home, Settings, ShardPlace};
+use crate::{DbMeta, Desk, Error, Home, LayoutDefaults, Settings, ShardPlace};
 
 /// Databases that are kept ready for the next request although nobody uses them.
 const KEPT_READY: usize = 1024;
@@ -56,6 +56,7 @@ pub(crate) struct Node {
     commits: Arc<Commits>,
     updates: Arc<Updates>,
     common: watch::Sender<Arc<CommonSettings>>,
+    layout: RwLock<Arc<LayoutDefaults>>,
     background: Arc<Semaphore>,
     scheduler: Scheduler,
     hints: Hints,
@@ -97,6 +98,7 @@ impl Node {
             me: node.clone(),
             background: Arc::new(Semaphore::new(settings.background_edits)),
             engine,
+            layout: RwLock::new(Arc::new(settings.layout.clone())),
             settings,
             id: store.id(),
             new_id,
@@ -204,6 +206,21 @@ impl Node {
 
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// How databases are laid out unless their creation says otherwise.
+    pub(crate) fn layout(&self) -> Arc<LayoutDefaults> {
+        self.layout.read().clone()
+    }
+
+    /// Changes that.
+    pub(crate) fn set_layout(&self, layout: LayoutDefaults) {
+        *self.layout.write() = Arc::new(layout);
+    }
+
+    /// From now on this desk answers the fronts of other nodes.
+    pub(crate) fn open_desk(&self, desk: Arc<dyn Desk>) {
+        self.station.open_desk(desk);
     }
 
     /// This node's id in the cluster.
@@ -377,7 +394,7 @@ impl Node {
     /// there are more nodes.
     pub(crate) async fn spread(&self) -> Result<(), Error> {
         self.meet();
-        let (n, candidates) = (self.settings.n, self.candidates());
+        let (n, candidates) = (self.layout().n, self.candidates());
         for name in SYSTEM.map(DbName::trusted) {
             let Some(meta) = self.get(&name).filter(|meta| meta.n < n) else { continue };
             let widen = |meta: &mut DbMeta| {

@@ -11,16 +11,23 @@ use crate::raft;
 pub struct Settings {
     /// This node's name, as `_membership` and `_shards` show it (`couchdb@127.0.0.1`).
     pub node_name: String,
-    /// `[cluster] q`: shards of a new database.
+    /// How databases are laid out at first, until [`crate::Cluster::set_layout`] says otherwise.
+    pub layout: LayoutDefaults,
+    /// `[fabric] request_timeout`: how long a request waits for a shard copy, in milliseconds.
+    pub request_timeout_ms: u64,
+    /// Edits that may wait in the background for `batch=ok`, over all databases.
+    pub background_edits: usize,
+}
+
+/// How a new database is laid out unless its creation says otherwise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayoutDefaults {
+    /// `[cluster] q`: shards.
     pub q: u32,
     /// `[cluster] n`: copies of each shard, capped by the number of members.
     pub n: u32,
     /// `[cluster] placement`: zones and copies in each, `z1:2,z2:1`, in place of `n`.
     pub placement: Option<String>,
-    /// `[fabric] request_timeout`: how long a request waits for a shard copy, in milliseconds.
-    pub request_timeout_ms: u64,
-    /// Edits that may wait in the background for `batch=ok`, over all databases.
-    pub background_edits: usize,
 }
 
 /// Where a node keeps what it knows of its cluster, and how it is reached.
@@ -81,11 +88,15 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             node_name: "couchdb@127.0.0.1".into(),
-            q: 2,
-            n: 3,
-            placement: None,
+            layout: LayoutDefaults::default(),
             request_timeout_ms: 60_000,
             background_edits: 10_000,
         }
+    }
+}
+
+impl Default for LayoutDefaults {
+    fn default() -> Self {
+        LayoutDefaults { q: 2, n: 3, placement: None }
     }
 }

@@ -14,7 +14,7 @@ use crate::mesh::Secret;
 use crate::node::{NewId, Node};
 use crate::raft::{MetaStore, OpenError, Options, Peer, Timing};
 use crate::steps::blocking;
-use crate::{Error, Home};
+use crate::{Desk, Error, Home};
 
 /// The folder of the metadata store in the data directory.
 const METADATA: &str = "metadata";
@@ -128,6 +128,11 @@ impl Station {
         }
         tokio::spawn(tell(Arc::downgrade(&book), me));
         Ok(())
+    }
+
+    /// From now on this desk answers the fronts of other nodes.
+    pub(crate) fn open_desk(&self, desk: Arc<dyn Desk>) {
+        self.door.port().open_desk(desk);
     }
 
     /// Takes part no longer, so that nothing is agreed on any more.

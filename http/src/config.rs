@@ -188,10 +188,15 @@ pub async fn follow_common(app: Arc<App>) {
     }
 }
 
-/// Whether a setting is the cluster's and not the node's: who administers it, and what proves who
-/// somebody is.
+/// Whether a setting is the cluster's and not the node's: who administers it, what proves who somebody
+/// is, and how databases are laid out.
 pub(crate) fn is_common(section: &str, key: &str) -> bool {
-    section == "admins" || (section, key) == ("chttpd_auth", "secret")
+    match section {
+        "admins" => true,
+        "chttpd_auth" => key == "secret",
+        "cluster" => matches!(key, "q" | "n" | "placement"),
+        _ => false,
+    }
 }
 
 /// Lets what holds on all nodes win over a node's files.

@@ -47,7 +47,9 @@ impl App {
         key: [u8; 32],
     ) -> Self {
         overlay(&mut config, &cluster.common_settings().borrow());
-        let settings = RwLock::new(Arc::new(Settings::from_config(&config)));
+        let settings = Settings::from_config(&config);
+        cluster.set_layout(settings.layout.clone());
+        let settings = RwLock::new(Arc::new(settings));
         let accounts = Accounts::new(cluster.clone(), key);
         let (config, uuids) = (LiveConfig::new(config, files), Uuids::default());
         App { cluster, uuids, accounts, config, settings }
@@ -61,7 +63,9 @@ impl App {
 
     /// Takes over what the configuration says now.
     pub(crate) fn refresh(&self) {
-        *self.settings.write() = Arc::new(Settings::from_config(&self.config.now()));
+        let settings = Settings::from_config(&self.config.now());
+        self.cluster.set_layout(settings.layout.clone());
+        *self.settings.write() = Arc::new(settings);
     }
 }
 

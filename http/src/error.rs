@@ -55,6 +55,8 @@ pub enum Error {
     MissingStub(Text),
     /// 412 `precondition_failed`.
     PreconditionFailed(Text),
+    /// 412 `nodedown`: which node.
+    NodeDown(String),
     /// 413 `too_large`: the whole request.
     TooLarge,
     /// 413 `attachment_too_large`: its name.
@@ -136,6 +138,7 @@ impl Error {
             E::DbExists => (412, "file_exists", DB_EXISTS.into()),
             E::MissingStub(reason) => (412, "missing_stub", borrow(reason)),
             E::PreconditionFailed(reason) => (412, "precondition_failed", borrow(reason)),
+            E::NodeDown(reason) => (412, "nodedown", reason.into()),
             E::TooLarge => (413, "too_large", "the request entity is too large".into()),
             E::AttachmentTooLarge(name) => (413, "attachment_too_large", name.into()),
             E::DocumentTooLarge(id) => (413, "document_too_large", id.into()),

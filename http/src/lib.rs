@@ -27,5 +27,6 @@ mod wire;
 
 pub use config::{ConfigFiles, follow_common};
 pub use context::App;
+pub use handlers::elsewhere::FrontDesk;
 pub use server::serve;
 pub use settings::Settings;

@@ -41,6 +41,19 @@ impl Method {
             _ => Method::Other,
         }
     }
+
+    /// A token that is read as this.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Method::Get => "GET",
+            Method::Put => "PUT",
+            Method::Post => "POST",
+            Method::Delete => "DELETE",
+            Method::Copy => "COPY",
+            Method::Other => "OPTIONS",
+        }
+    }
 }
 
 /// What a request is about.

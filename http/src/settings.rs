@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderValue;
+use settee_cluster::LayoutDefaults;
 use settee_model::config::Config;
 
 use crate::auth::AuthSettings;
@@ -49,6 +50,8 @@ pub struct Settings {
     pub authentication_redirect: String,
     /// The security object of databases that were given none: `[couchdb] default_security`.
     pub default_security: Bytes,
+    /// How new databases are laid out: `[cluster] q`, `n` and `placement`.
+    pub layout: LayoutDefaults,
     /// `[couchdb] users_db_security_editable`.
     pub users_db_security_editable: bool,
     /// `[vendor] name`
@@ -122,6 +125,7 @@ impl Settings {
             authentication_redirect: text("chttpd_auth", "authentication_redirect")
                 .unwrap_or_else(|| "/_utils/session.html".to_owned()),
             default_security: default_security(config),
+            layout: layout(config),
             users_db_security_editable: config.boolean(
                 "couchdb",
                 "users_db_security_editable",
@@ -162,6 +166,15 @@ impl Settings {
 fn max_partition_size(config: &Config) -> Option<u64> {
     let size: i64 = config.parsed("couchdb", "max_partition_size", 10 << 30);
     u64::try_from(size).ok().filter(|size| *size > 0)
+}
+
+fn layout(config: &Config) -> LayoutDefaults {
+    let usual = LayoutDefaults::default();
+    LayoutDefaults {
+        q: config.parsed("cluster", "q", usual.q).max(1),
+        n: config.parsed("cluster", "n", usual.n).max(1),
+        placement: config.get("cluster", "placement").map(str::to_owned),
+    }
 }
 
 fn server_header(config: &Config) -> HeaderValue {

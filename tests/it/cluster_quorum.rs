@@ -16,6 +16,9 @@ fn with_one_node_of_three_away_a_majority_is_enough() {
     wait_for_members(&mut client, 2);
     assert_eq!(ask(&mut client, "PUT", "/db", "").status, 201);
     documents(&mut client, "/db", [("", 201, 200), ("w=3", 202, 202), ("w=1", 201, 200)]);
+    assert_eq!(ask(&mut client, "POST", "/db/_compact", "{}").status, 202);
+    assert_eq!(ask(&mut client, "PUT", "/db/_revs_limit", "7").status, 200);
+    assert_eq!(ask(&mut cluster.clients()[1], "GET", "/db/_revs_limit", "").text(), "7\n");
     for db in ["/db", "/before"] {
         assert_eq!(ask(&mut client, "DELETE", db, "").status, 202, "one node knows nothing of it");
         assert_eq!(ask(&mut client, "GET", db, "").status, 404);

@@ -5,6 +5,7 @@
 
 mod cluster;
 mod cluster_chaos;
+mod cluster_config;
 mod cluster_quorum;
 mod cluster_setup;
 mod conformance;

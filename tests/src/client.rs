@@ -10,7 +10,7 @@ use std::time::Duration;
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// As the value of `Authorization`: send no such header, though the client has a user.
-const ANONYMOUS: &str = "none";
+pub const ANONYMOUS: &str = "none";
 
 /// An answer as it came over the wire, chunked framing removed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use crate::copy::ShardCopy;
-use crate::join::{join_all, try_join_all};
+use crate::join::join_all;
 use crate::{Error, Written};
 
 /// Copies that are worked on at once.
@@ -40,16 +40,4 @@ pub(crate) async fn on_majority<F: Future<Output = Result<(), Error>>>(
     }
     let many = done.iter().zip(shards).all(|(done, copies)| *done > copies.len() / 2);
     Ok(if many { Written::Created } else { Written::Accepted })
-}
-
-/// Does one thing on all copies, some of them at a time.
-pub(crate) async fn on_all<F: Future<Output = Result<(), Error>>>(
-    shards: &[Vec<ShardCopy>],
-    work: impl Fn(ShardCopy) -> F,
-) -> Result<(), Error> {
-    let copies: Vec<&ShardCopy> = shards.iter().flatten().collect();
-    for some in copies.chunks(AT_ONCE) {
-        try_join_all(some.iter().map(|copy| work((*copy).clone()))).await?;
-    }
-    Ok(())
 }

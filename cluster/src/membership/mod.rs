@@ -14,4 +14,4 @@ pub(crate) use peers::Peers;
 pub(crate) use port::{Port, SHOW};
 pub use seeds::BadSeed;
 pub(crate) use seeds::{Seed, host_of};
-pub(crate) use talk::Ask;
+pub(crate) use talk::{Answer, Ask};

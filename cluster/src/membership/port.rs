@@ -1,5 +1,5 @@
-//! What this node answers others about Raft and membership. Until it knows its own metadata it says
-//! that it is starting.
+//! What this node answers others about Raft and membership, and whom it has answer the rest. Until it
+//! knows its own metadata it says that it is starting.
 
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
@@ -9,11 +9,11 @@ use bytes::Bytes;
 use super::Whereabouts;
 use super::join::admit;
 use super::talk::{Answer, Ask, Message};
-use crate::Error;
 use crate::catalogue::{Book, Member};
 use crate::mesh::{NodeIdentity, RaftAnswer, RaftCall, RaftPieces, RaftPort};
 use crate::node::Node;
 use crate::steps::uninterrupted;
+use crate::{Desk, Error, LONGEST};
 
 /// How long another node may wait until this one shows what was agreed on.
 pub(crate) const SHOW: Duration = Duration::from_secs(2);
@@ -23,6 +23,7 @@ pub(crate) const SHOW: Duration = Duration::from_secs(2);
 pub(crate) struct Port {
     known: OnceLock<(Arc<Book>, Arc<Whereabouts>)>,
     node: OnceLock<Weak<Node>>,
+    desk: OnceLock<Arc<dyn Desk>>,
 }
 
 impl Port {
@@ -35,6 +36,21 @@ impl Port {
     /// From now on there is a node that serves databases.
     pub(crate) fn serve(&self, node: Weak<Node>) {
         let _ = self.node.set(node);
+    }
+
+    /// From now on this desk answers the fronts of other nodes.
+    pub(crate) fn open_desk(&self, desk: Arc<dyn Desk>) {
+        let _ = self.desk.set(desk);
+    }
+
+    async fn ask_desk(&self, question: Bytes) -> Result<Bytes, Error> {
+        let starting = || Error::Unreachable("this node is starting".into());
+        let desk = self.desk.get().cloned().ok_or_else(starting)?;
+        if question.len() > LONGEST {
+            return Err(Error::BadRequest("no node answers questions that long".into()));
+        }
+        // What was begun is not left half done because the node that asked is gone.
+        uninterrupted(async move { desk.answer(question).await }).await
     }
 
     fn serving(&self) -> Result<Arc<Node>, Error> {
@@ -80,6 +96,7 @@ impl Port {
                 self.serving()?.hear_of(&shards);
                 Ok(Answer::Done)
             }
+            Ask::Front { question } => Ok(Answer::Front { answer: self.ask_desk(question).await? }),
             Ask::Yield => {
                 let node = self.serving()?;
                 uninterrupted(async move { node.give_up().await }).await?;

@@ -1,5 +1,5 @@
-//! What nodes ask each other about membership and tell each other of their copies, and its bytes. Raft's own messages travel beside it,
-//! told apart by their first byte. Pure.
+//! What nodes ask each other about membership and for their clients, and tell each other of their
+//! copies, and its bytes. Raft's own messages travel beside it, told apart by their first byte. Pure.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,8 @@ pub(crate) enum Ask {
     Shows { revision: u64 },
     /// Your copies of these shards lack something that others have.
     Behind { shards: Vec<String> },
+    /// Answer what this node's front asks for a client.
+    Front { question: Bytes },
 }
 
 /// What is answered.
@@ -39,6 +41,10 @@ pub(crate) enum Answer {
         group: Option<NodeId>,
     },
     Done,
+    /// What the other node's front says.
+    Front {
+        answer: Bytes,
+    },
 }
 
 /// A message on its way in.

@@ -32,6 +32,7 @@ pub mod doc_multipart;
 pub mod doc_query;
 pub mod doc_write;
 pub mod edit;
+pub mod elsewhere;
 pub mod follow;
 pub mod form;
 pub mod lists;

@@ -1,35 +1,45 @@
 //! `/_node/{node}` and `/_node/{node}/_config/…`: the configuration, for administrators. What lies
-//! under `_nodes` and `_dbs` is in `node_docs`.
+//! under `_nodes` and `_dbs` is in `node_docs`; other nodes are asked by `elsewhere`.
 
 use http::StatusCode;
 use serde_json::Value;
 
 use crate::context::Ctx;
 use crate::error::Error;
-use crate::handlers::node_docs;
+use crate::handlers::{elsewhere, node_docs, welcome};
 use crate::reply::{Reply, push_string};
 use crate::route::Method;
 
 /// Anything under `/_node`; `path` is what follows.
 ///
 /// # Errors
-/// 404 for other nodes and unknown values, 400 for values that are none.
+/// 404 for unknown nodes and values, 400 for values that are none.
 pub async fn any(ctx: &mut Ctx, path: Vec<String>) -> Result<Reply, Error> {
     let words: Vec<&str> = path.iter().map(String::as_str).collect();
     let [node, rest @ ..] = words.as_slice() else {
         return Err(Error::bad_request("Incomplete path to _node request"));
     };
     let own = ctx.app.cluster.node_name();
-    if *node != "_local" && *node != own {
-        return Err(Error::NotFound(format!("no such node: {node}").into()));
-    }
-    match rest {
-        [] if *node == "_local" => {
+    match (*node, rest) {
+        ("_local", []) => {
             let mut out = b"{\"name\":".to_vec();
             push_string(&mut out, own);
             out.push(b'}');
             Ok(Reply::json(StatusCode::OK, out))
         }
+        ("_local", rest) => here(ctx, rest).await,
+        (node, rest) if node == own => here(ctx, rest).await,
+        (node, rest) => elsewhere::ask(ctx, node, rest).await,
+    }
+}
+
+/// What is asked of this node; `path` is what follows its name.
+///
+/// # Errors
+/// 404 for unknown values, 400 for values that are none.
+pub async fn here(ctx: &mut Ctx, path: &[&str]) -> Result<Reply, Error> {
+    match path {
+        [] => welcome::welcome(ctx).await,
         ["_config"] => only("GET", ctx.method == Method::Get).map(|()| whole(ctx)),
         ["_config", "_reload"] => {
             only("POST", ctx.method == Method::Post)?;
@@ -52,6 +62,11 @@ pub async fn any(ctx: &mut Ctx, path: Vec<String>) -> Result<Reply, Error> {
         ["_dbs", path @ ..] => node_docs::dbs(ctx, path).await,
         _ => Err(Error::missing()),
     }
+}
+
+/// No node has this name.
+pub fn unknown(node: &str) -> Error {
+    Error::NotFound(format!("no such node: {node}").into())
 }
 
 fn only(allow: &'static str, allowed: bool) -> Result<(), Error> {
@@ -89,7 +104,7 @@ fn push_section(out: &mut Vec<u8>, ctx: &Ctx, name: &str) {
 fn get(ctx: &Ctx, section: &str, key: &str) -> Result<Reply, Error> {
     let config = ctx.app.config.now();
     let value = config.raw(section, key).or_else(|| config.get(section, key));
-    value.map(text).ok_or_else(unknown)
+    value.map(text).ok_or_else(no_value)
 }
 
 async fn put(ctx: &mut Ctx, section: &str, key: &str) -> Result<Reply, Error> {
@@ -107,7 +122,7 @@ async fn put(ctx: &mut Ctx, section: &str, key: &str) -> Result<Reply, Error> {
 async fn delete(ctx: &mut Ctx, section: &str, key: &str) -> Result<Reply, Error> {
     let persist = ctx.header_named("x-couch-persist") != Some("false");
     let old = ctx.app.delete_config(section, key, persist).await?;
-    old.as_deref().map(text).ok_or_else(unknown)
+    old.as_deref().map(text).ok_or_else(no_value)
 }
 
 fn text(value: &str) -> Reply {
@@ -116,6 +131,6 @@ fn text(value: &str) -> Reply {
     Reply::json(StatusCode::OK, out)
 }
 
-fn unknown() -> Error {
+fn no_value() -> Error {
     Error::NotFound("unknown_config_value".into())
 }
