@@ -70,14 +70,14 @@ fn how_databases_are_laid_out_holds_on_all_nodes() {
     };
     assert_eq!(set(&mut clients[2], "q", "5").status, 200);
     assert_eq!(set(&mut clients[1], "n", "2").status, 200);
-    for node in 0..3 {
+    for (node, client) in clients.iter_mut().enumerate() {
         wait_for(|| {
-            let shown = get(&mut clients[node], "/_node/_local/_config/cluster");
+            let shown = get(client, "/_node/_local/_config/cluster");
             (shown["q"] == "5" && shown["n"] == "2").then_some(())
         });
         let db = format!("/db-{node}");
-        assert_eq!(put(&mut clients[node], &db, "").status, 201);
-        assert_eq!(laid_out(&mut clients[node], &db), (5, 2));
+        assert_eq!(put(client, &db, "").status, 201);
+        assert_eq!(laid_out(client, &db), (5, 2));
     }
     cluster.nodes()[0].kill_and_restart().expect("a process");
     cluster.wait_until_joined().expect("a cluster");
