@@ -33,16 +33,19 @@ unit: setup ## unit and property tests of every crate
 	cargo test --workspace --lib --bins
 
 it: setup ## tests over HTTP and of the whole program: recorded conversations, kill -9, house rules
-	cargo test --workspace --test '*'
+	cargo test --workspace --test it --test frame
 
 clients: setup setup-clients ## PouchDB, nano and couchbackup against a running settee
 	cargo build --workspace --bin settee
 	node --test tests/clients/
 
-chaos: setup ## kill -9 in a loop under load, of one node and of nodes of three; ROUNDS=n, FAULTS=n
+chaos: setup ## kill -9 in a loop, starts in every order, races, and every fault of one node of three for MINUTES=n under load, on a network of its own (needs root)
 	cargo build --release --bin settee
 	ROUNDS=$${ROUNDS:-100} cargo test --release --test it acknowledged_writes_survive_kill_9
-	FAULTS=$${FAULTS:-300} cargo test --release --test it one_node_of_three -- --nocapture
+	FORMINGS=$${FORMINGS:-50} cargo test --release --test it it_forms -- --nocapture --test-threads 1
+	RACE=$${RACE:-600} cargo test --release --test it clients_that_race -- --nocapture
+	MINUTES=$${MINUTES:-60} FAULTS=$${FAULTS:-300} RACE=$${RACE:-600} \
+		cargo test --release --test chaos -- --nocapture --test-threads 1
 
 bench: setup ## side by side: make bench THEIRS=http://admin:pass@127.0.0.1:5985
 	cargo run --release -p settee-bench -- $(OURS) $(THEIRS)

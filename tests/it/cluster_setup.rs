@@ -2,10 +2,10 @@
 //! say, and then have administrators and sessions in common.
 
 use serde_json::{Value, json};
+use settee_tests::ask::{put_json as put, status, wait_for};
 use settee_tests::client::{Client, Request, Response};
 use settee_tests::cluster::Cluster;
 
-use crate::cluster::{put_json as put, status, wait_for};
 use crate::program;
 
 #[test]

@@ -3,10 +3,10 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use settee_tests::ask::{contents, get, put, status, wait_for};
 use settee_tests::client::{Client, Request};
 use settee_tests::cluster::Cluster;
 
-use crate::cluster::{contents, get, put, status, wait_for};
 use crate::program;
 
 /// No request takes longer, whatever happens to one node.

@@ -4,22 +4,25 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 mod cluster;
-mod cluster_chaos;
 mod cluster_config;
+mod cluster_faults;
 mod cluster_quorum;
 mod cluster_setup;
 mod conformance;
 mod crash;
+mod forming;
 mod healing;
 mod hostile;
 mod house;
 mod program;
+mod race;
 
 use std::path::{Path, PathBuf};
 
-/// The program under test.
+/// The program under test: `SETTEE_PROGRAM`, or the one that was built with the tests.
 fn program() -> PathBuf {
-    PathBuf::from(env!("CARGO_BIN_EXE_settee"))
+    let built = env!("CARGO_BIN_EXE_settee");
+    std::env::var_os("SETTEE_PROGRAM").map_or_else(|| built.into(), PathBuf::from)
 }
 
 /// A folder of the repository.

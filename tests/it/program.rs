@@ -5,10 +5,10 @@ use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 use std::process::{Command, Output};
 
+use settee_tests::ask::wait_for;
 use settee_tests::client::Request;
 use settee_tests::server::Server;
 
-use crate::cluster::wait_for;
 use crate::program;
 
 fn settee(words: &[&str]) -> Output {

@@ -1,11 +1,19 @@
 //! What the tests of the whole share: a raw HTTP client, conversations with a server (written,
-//! recorded, replayed, compared), and a settee process to test. Depends on no room of settee: what
+//! recorded, replayed, compared), settee processes to test, alone or as clusters, and what can happen
+//! to them under load. Depends on no room of settee: what
 //! it knows of a server it knows over HTTP, so that it works against any CouchDB.
 
+pub mod ask;
 pub mod client;
 pub mod cluster;
 pub mod compare;
 pub mod conversation;
+pub mod dice;
+pub mod fault;
+pub mod load;
+pub mod net;
+pub mod race;
+pub mod rounds;
 pub mod script;
 pub mod server;
 

@@ -2,7 +2,7 @@
 //! when dropped. Knows the program's command line and nothing of its inside.
 
 use std::io;
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -12,6 +12,9 @@ use crate::client::{Client, Request};
 /// How long a start may take before the test fails.
 const START_LIMIT: Duration = Duration::from_secs(30);
 
+/// How long it may take to end when it is asked to.
+const END_LIMIT: Duration = Duration::from_secs(30);
+
 /// How a server is started, each time anew.
 #[derive(Clone, Debug)]
 pub struct Setup {
@@ -20,7 +23,11 @@ pub struct Setup {
     /// Its data directory, kept from start to start.
     pub data: PathBuf,
     /// Where clients reach it.
+    pub host: Ipv4Addr,
+    /// And at which port.
     pub port: u16,
+    /// The network namespace that it runs in; this process' own if there is none.
+    pub namespace: Option<String>,
     /// More of the command line.
     pub arguments: Vec<String>,
     /// More of the environment.
@@ -43,7 +50,9 @@ impl Server {
         let mut server = Server::launch(Setup {
             program: program.into(),
             data: data.into(),
+            host: Ipv4Addr::LOCALHOST,
             port: free_port()?,
+            namespace: None,
             arguments: Vec::new(),
             environment: Vec::new(),
         })?;
@@ -65,10 +74,15 @@ impl Server {
         self.setup.port
     }
 
-    /// `http://admin:pass@127.0.0.1:PORT`.
+    /// `http://admin:pass@HOST:PORT`.
     #[must_use]
     pub fn base(&self) -> String {
-        format!("http://admin:pass@127.0.0.1:{}", self.setup.port)
+        format!("http://admin:pass@{}:{}", self.setup.host, self.setup.port)
+    }
+
+    /// How it is started next time.
+    pub fn setup(&mut self) -> &mut Setup {
+        &mut self.setup
     }
 
     /// A client for it.
@@ -113,6 +127,23 @@ impl Server {
         if sent.success() { Ok(()) } else { Err(io::Error::other("there is no such process")) }
     }
 
+    /// Asks the process to end (SIGTERM) and waits until it has.
+    ///
+    /// # Errors
+    /// When it does not end well, or not in time.
+    pub fn terminate(&mut self) -> io::Result<()> {
+        self.signal("TERM")?;
+        let deadline = Instant::now() + END_LIMIT;
+        while Instant::now() < deadline {
+            match self.process.try_wait()? {
+                Some(status) if status.success() => return Ok(()),
+                Some(status) => return Err(io::Error::other(format!("settee ended: {status}"))),
+                None => std::thread::sleep(Duration::from_millis(10)),
+            }
+        }
+        Err(io::Error::other("settee did not end"))
+    }
+
     /// Waits until it answers.
     ///
     /// # Errors
@@ -148,8 +179,18 @@ pub fn free_port() -> io::Result<u16> {
 }
 
 fn spawn(setup: &Setup) -> io::Result<Child> {
-    Command::new(&setup.program)
-        .args(["serve", "--bind", "127.0.0.1", "--port", &setup.port.to_string(), "--data"])
+    let mut command = match &setup.namespace {
+        // It becomes the program: the process is the program's own.
+        Some(namespace) => {
+            let mut ip = Command::new("ip");
+            ip.args(["netns", "exec", namespace]).arg(&setup.program);
+            ip
+        }
+        None => Command::new(&setup.program),
+    };
+    let (host, port) = (setup.host.to_string(), setup.port.to_string());
+    command
+        .args(["serve", "--bind", &host, "--port", &port, "--data"])
         .arg(&setup.data)
         .args(&setup.arguments)
         .env("COUCHDB_USER", "admin")

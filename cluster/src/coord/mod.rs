@@ -4,6 +4,7 @@
 mod agree;
 pub(crate) mod changes;
 pub(crate) mod docs;
+mod doubt;
 pub(crate) mod info;
 mod reads;
 pub(crate) mod rows;

@@ -1,11 +1,12 @@
 //! One batch of writes to all copies of a range. Where an edit of a client is among them, the first
-//! live copy in owner order decides, and all others carry its decision out while it still syncs;
-//! everything else every copy carries out by itself.
+//! live copy in owner order decides (but see `doubt`), and all others carry its decision out while it
+//! still syncs; everything else every copy carries out by itself.
 
 use settee_engine::shard::{Batch, Decision, Outcome, Write};
 use settee_model::doc::AttSource;
 use tokio::sync::mpsc;
 
+use super::doubt::{Doubt, doubt};
 use crate::Error;
 use crate::attachment::is_held;
 use crate::copy::{Home, ShardCopy};
@@ -34,7 +35,7 @@ pub(super) async fn send(
     uninterrupted(async move {
         let interactive = |write: &Write| matches!(write, Write::Interactive(_));
         if batch.writes.iter().any(interactive) {
-            lead(&copies, batch, wanted, lacking).await
+            edit(copies, batch, wanted, lacking).await
         } else {
             let acks = Acks::new(batch.writes.len(), wanted);
             let writes = Share::all(&batch);
@@ -50,18 +51,42 @@ fn placed(outcomes: Vec<Outcome>) -> Vec<(usize, Outcome)> {
     outcomes.into_iter().enumerate().collect()
 }
 
-/// Lets one copy decide and the others follow.
-async fn lead(
-    copies: &[ShardCopy],
+/// Lets one copy decide; what it refuses because it was away another one decides.
+async fn edit(
+    mut copies: Vec<ShardCopy>,
     batch: Batch,
     wanted: usize,
     lacking: Lacking,
 ) -> Result<Vec<Acked>, Error> {
-    let Led { by, decision, durable, failed } = decide(copies, &batch).await?;
+    let (by, mut acked) = lead(&copies, &batch, wanted, &lacking).await?;
+    let Some(Doubt { places, knows }) = doubt(&copies, by, &batch, &acked).await else {
+        return Ok(acked);
+    };
+    copies.get(by).into_iter().for_each(|behind| lacking(behind));
+    copies.swap(0, knows);
+    let again = places.iter().filter_map(|place| batch.writes.get(*place));
+    let again = Batch { writes: again.cloned().collect(), ..batch };
+    // `batch` holds what was uploaded for it until here.
+    if let Ok((_, decided)) = lead(&copies, &again, wanted, &lacking).await {
+        for (place, decided) in places.into_iter().zip(decided) {
+            acked.get_mut(place).into_iter().for_each(|acked| *acked = decided.clone());
+        }
+    }
+    Ok(acked)
+}
+
+/// Lets one copy decide and the others follow; which copy that was.
+async fn lead(
+    copies: &[ShardCopy],
+    batch: &Batch,
+    wanted: usize,
+    lacking: &Lacking,
+) -> Result<(usize, Vec<Acked>), Error> {
+    let Led { by, decision, durable, failed } = decide(copies, batch).await?;
     let Decision { outcomes, made } = decision;
-    let share = Share::following(&batch, &outcomes, made);
+    let share = Share::following(batch, &outcomes, made);
     let mut acks = Acks::decided(outcomes, wanted);
-    let replies = Replies::new(copies.len(), lacking);
+    let replies = Replies::new(copies.len(), lacking.clone());
     if let Some(copy) = copies.get(by) {
         replies.promise(copy.clone(), durable);
     }
@@ -72,11 +97,10 @@ async fn lead(
                 replies.missed(copy, error);
                 acks.reply(Err(error.clone()));
             }
-            None => replies.ask(copy.clone(), &batch, &share),
+            None => replies.ask(copy.clone(), batch, &share),
         }
     }
-    // `batch` holds what was uploaded for it until here, when everybody has taken it over.
-    replies.gather(acks).await
+    Ok((by, replies.gather(acks).await?))
 }
 
 /// A decision, and who made it.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 use super::peers::Peers;
-use super::seeds::{Heard, Next, Seed, next};
+use super::seeds::{Heard, Next, Seed, State, next};
 use super::talk::{Answer, Ask};
 use crate::Error;
 use crate::catalogue::{Book, Member, member_key};
@@ -65,7 +65,7 @@ pub(crate) async fn find_group(
         }
         match next(&heard) {
             Next::Found => {
-                tracing::info!("this node is the first seed: it begins the cluster");
+                tracing::info!("this node is the first of the seeds: it begins the cluster");
                 let failed = |error: raft::OpenError| Error::Storage(error.to_string());
                 book.store().found().await.map_err(failed)?;
                 return book.enrol(book.store().id(), member).await;
@@ -92,15 +92,17 @@ pub(crate) async fn find_group(
     Ok(())
 }
 
-async fn hear(seed: &Seed, peer: &Peer, member: &Member) -> Heard {
-    if seed.address == member.address {
-        return Heard::Itself;
+/// Asks a seed. Lists may name one node in several ways; what it says itself counts.
+async fn hear(seed: &Seed, peer: &Peer, me: &Member) -> Heard {
+    let at = |address: &str, state| Heard { address: address.to_owned(), state };
+    if seed.address == me.address {
+        return at(&me.address, State::Itself);
     }
     match ask(peer, &Ask::Who, PATIENCE).await {
-        Ok(Answer::Who { group: Some(_), .. }) => Heard::Grouped,
-        Ok(_) => Heard::Groupless,
-        Err(error) if is_itself(&error) => Heard::Itself,
-        Err(_) => Heard::Nothing,
+        Ok(Answer::Who { group: Some(_), member, .. }) => at(&member.address, State::Grouped),
+        Ok(Answer::Who { member, .. }) => at(&member.address, State::Groupless),
+        Err(error) if is_itself(&error) => at(&me.address, State::Itself),
+        Ok(Answer::Done) | Err(_) => at(&seed.address, State::Silent),
     }
 }
 

@@ -54,9 +54,17 @@ pub(crate) fn host_of(name: &str) -> &str {
     name.split_once('@').map_or("127.0.0.1", |(_, host)| host)
 }
 
+/// What became of asking a seed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Heard {
+    /// Where it says that others reach it; as the list has it if it said nothing.
+    pub(crate) address: String,
+    pub(crate) state: State,
+}
+
 /// What a seed answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Heard {
+pub(crate) enum State {
     /// It is this node itself.
     Itself,
     /// It belongs to a cluster.
@@ -64,7 +72,7 @@ pub(crate) enum Heard {
     /// It looks for one, too.
     Groupless,
     /// It did not answer.
-    Nothing,
+    Silent,
 }
 
 /// What to do next.
@@ -78,14 +86,14 @@ pub(crate) enum Next {
     Wait,
 }
 
-/// Decides from what all seeds answered: the first of the list begins the cluster, and only if no
-/// other belongs to one already.
+/// Decides from what became of all seeds: the one whose address comes first in the alphabet begins
+/// the cluster, however the list is ordered, and only if no other belongs to one already.
 pub(crate) fn next(heard: &[Heard]) -> Next {
-    if let Some(seed) = heard.iter().position(|heard| *heard == Heard::Grouped) {
+    if let Some(seed) = heard.iter().position(|heard| heard.state == State::Grouped) {
         return Next::Join(seed);
     }
-    match heard.first() {
-        Some(Heard::Itself) => Next::Found,
+    match heard.iter().min_by_key(|heard| &heard.address) {
+        Some(Heard { state: State::Itself, .. }) => Next::Found,
         _ => Next::Wait,
     }
 }
@@ -117,18 +125,24 @@ mod tests {
     }
 
     #[test]
-    fn only_the_first_seed_begins_a_cluster() {
-        use Heard::*;
+    fn only_the_seed_of_the_first_address_begins_a_cluster() {
+        use State::*;
         for (heard, expected) in [
-            (&[Itself, Nothing, Groupless][..], Next::Found),
-            (&[Itself, Nothing, Grouped], Next::Join(2)),
-            (&[Groupless, Itself], Next::Wait),
-            (&[Nothing, Itself], Next::Wait),
-            (&[Nothing, Grouped, Itself], Next::Join(1)),
-            (&[Nothing], Next::Wait),
+            (&[("a", Itself), ("b", Silent), ("c", Groupless)][..], Next::Found),
+            (&[("c", Groupless), ("b", Silent), ("a", Itself)], Next::Found),
+            (&[("a", Itself), ("b", Silent), ("c", Grouped)], Next::Join(2)),
+            (&[("a", Groupless), ("b", Itself)], Next::Wait),
+            (&[("b", Itself), ("a", Groupless)], Next::Wait),
+            (&[("b", Itself), ("a", Silent)], Next::Wait),
+            (&[("a", Silent), ("b", Grouped), ("c", Itself)], Next::Join(1)),
+            (&[("a", Silent)], Next::Wait),
             (&[], Next::Wait),
         ] {
-            assert_eq!(next(heard), expected, "{heard:?}");
+            let heard: Vec<_> = heard
+                .iter()
+                .map(|(address, state)| Heard { address: (*address).to_owned(), state: *state })
+                .collect();
+            assert_eq!(next(&heard), expected, "{heard:?}");
         }
     }
 }

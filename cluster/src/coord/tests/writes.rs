@@ -114,6 +114,37 @@ async fn the_next_copy_decides_when_the_owner_is_down() {
     assert!(matches!(lost, Err(Error::Unreachable(_))), "{lost:?}");
 }
 
+#[tokio::test]
+async fn an_owner_that_missed_an_edit_refuses_nothing_that_follows_it() {
+    let mut nodes = Nodes::three().await;
+    let database = nodes.database(1);
+    let (first, _) = put(&database, edit("doc", "{}", None), 3).await.unwrap();
+    let (other, _) = put(&database, edit("other", "{}", None), 3).await.unwrap();
+    nodes.all[0].kill();
+    let (second, accepted) = put(&database, edit("doc", "{}", Some(&first)), 2).await.unwrap();
+    assert!(!accepted);
+    nodes.all[0].revive();
+    // One that knows nothing of the fault asks the owner at once.
+    let database = nodes.database(2);
+    let [third, late, other, strange] = [
+        edit("doc", "{\"n\":3}", Some(&second)),
+        edit("doc", "{\"n\":4}", Some(&second)),
+        edit("other", "{}", Some(&other)),
+        edit("new", "{}", Some(&second)),
+    ];
+    let results = write(&database, vec![third, late, other, strange], EditMode::Interactive, 2);
+    let results = results.await.unwrap();
+    assert!(results.iter().all(|result| !result.accepted), "{results:?}");
+    let third = results[0].result.clone().unwrap();
+    assert_eq!(third.pos, 3);
+    assert_eq!(results[1].result, Err(Error::Conflict));
+    assert_eq!(results[2].result.as_ref().unwrap().pos, 2);
+    assert_eq!(results[3].result, Err(Error::Conflict));
+    for at in [1, 2] {
+        nodes.comes(at, "doc", &third).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_racing_edits_one_wins_everywhere() {
     let nodes = Nodes::three().await;
