@@ -72,7 +72,8 @@ fn a_node_that_comes_back_under_another_name_is_the_same_node() {
         let names = wait_for(|| {
             let mut members = clients.iter_mut().map(|client| get(client, "/_membership"));
             let first = members.next()?;
-            let same = members.all(|other| other == first) && first["all_nodes"] == first["cluster_nodes"];
+            let same =
+                members.all(|other| other == first) && first["all_nodes"] == first["cluster_nodes"];
             let names = first["cluster_nodes"].as_array().expect("names").clone();
             (same && names.contains(&json!(name))).then_some(names)
         });

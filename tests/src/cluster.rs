@@ -204,11 +204,7 @@ impl Cluster {
     }
 }
 
-fn environment(
-    places: &[Place],
-    node: usize,
-    forming: Option<&Forming>,
-) -> Vec<(String, String)> {
+fn environment(places: &[Place], node: usize, forming: Option<&Forming>) -> Vec<(String, String)> {
     let host = places.get(node).map_or(Ipv4Addr::LOCALHOST, |place| place.host);
     let mut set = vec![("NODENAME".to_owned(), format!("node{}@{host}", node + 1))];
     if let Some(listed) = forming.and_then(|forming| forming.seeds.get(node)) {

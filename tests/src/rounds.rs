@@ -155,7 +155,16 @@ impl fmt::Display for Report {
         writeln!(
             out,
             "{:8}{:>7}{:>10}{:>9}{:>7}{:>9}  {:>9}{:>7}{:>9}  {:>9}",
-            "fault", "rounds", "requests", "accepted", "bad", "slowest", "cut off", "bad", "slowest", "equal in"
+            "fault",
+            "rounds",
+            "requests",
+            "accepted",
+            "bad",
+            "slowest",
+            "cut off",
+            "bad",
+            "slowest",
+            "equal in"
         )?;
         let outcomes = self.outcomes.iter().map(|(fault, outcome)| (format!("{fault:?}"), outcome));
         for (name, outcome) in outcomes.chain([("all".to_owned(), &self.all)]) {

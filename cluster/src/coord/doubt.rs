@@ -76,10 +76,8 @@ async fn unknown(copy: &ShardCopy, refused: Vec<Refused>) -> Option<Vec<Refused>
     if refused.is_empty() {
         return None;
     }
-    let revs = |refused: &Refused| IdRevs {
-        id: refused.id.clone(),
-        revs: vec![refused.base.clone()],
-    };
+    let revs =
+        |refused: &Refused| IdRevs { id: refused.id.clone(), revs: vec![refused.base.clone()] };
     let lacks = in_time(copy.revs_diff(refused.iter().map(revs).collect())).await?;
     let unknown = refused.into_iter().zip(lacks);
     let unknown = unknown.filter(|(_, lacks)| !lacks.missing.is_empty());

@@ -55,14 +55,20 @@ pub(crate) async fn find_group(
     seeds: &[Seed],
     member: &Member,
 ) -> Result<(), Error> {
-    let connected: Vec<_> =
-        seeds.iter().map(|seed| peers.stranger(&seed.address)).collect::<Result<_, _>>()?;
+    // Who calls itself is refused; a list may name this node in other ways, too.
+    let others = seeds.iter().filter(|seed| seed.address != member.address);
+    let connected: Vec<_> = others
+        .map(|seed| Ok((seed, peers.stranger(&seed.address)?)))
+        .collect::<Result<_, Error>>()?;
+    let itself = Heard { address: member.address.clone(), state: State::Itself };
+    let is_seed = connected.len() < seeds.len();
     let mut round = 0u32;
     while !is_member(book) {
         let mut heard = Vec::new();
-        for (seed, peer) in seeds.iter().zip(&connected) {
+        for (seed, peer) in &connected {
             heard.push(hear(seed, peer, member).await);
         }
+        heard.extend(is_seed.then(|| itself.clone()));
         match next(&heard) {
             Next::Found => {
                 tracing::info!("this node is the first of the seeds: it begins the cluster");
@@ -73,7 +79,7 @@ pub(crate) async fn find_group(
             Next::Join(seed) => {
                 let join = Ask::Join { id: book.store().id(), member: member.clone() };
                 let joined = match connected.get(seed) {
-                    Some(peer) => ask(peer, &join, ADMISSION).await,
+                    Some((_, peer)) => ask(peer, &join, ADMISSION).await,
                     None => Err(Error::Timeout),
                 };
                 match joined {
@@ -95,9 +101,6 @@ pub(crate) async fn find_group(
 /// Asks a seed. Lists may name one node in several ways; what it says itself counts.
 async fn hear(seed: &Seed, peer: &Peer, me: &Member) -> Heard {
     let at = |address: &str, state| Heard { address: address.to_owned(), state };
-    if seed.address == me.address {
-        return at(&me.address, State::Itself);
-    }
     match ask(peer, &Ask::Who, PATIENCE).await {
         Ok(Answer::Who { group: Some(_), member, .. }) => at(&member.address, State::Grouped),
         Ok(Answer::Who { member, .. }) => at(&member.address, State::Groupless),
