@@ -16,6 +16,8 @@ use crate::server::{Server, Setup, free_port};
 
 /// How long nodes may take to find each other.
 const JOIN_LIMIT: Duration = Duration::from_secs(30);
+/// How long nodes see each other before that is believed.
+const STEADY: Duration = Duration::from_secs(1);
 /// Where nodes are reached that have a host of their own: by clients, and by each other.
 const PORTS: (u16, u16) = (5984, 9100);
 
@@ -176,26 +178,39 @@ impl Cluster {
         Ok(())
     }
 
+    /// Waits until all nodes see each other, and go on doing so for a while: a link that was cut a
+    /// moment ago may seem whole and then fail.
+    ///
+    /// # Errors
+    /// When that takes too long.
+    pub fn wait_until_steady(&mut self) -> io::Result<()> {
+        let began = Instant::now();
+        let mut whole = Instant::now();
+        while whole.elapsed() < STEADY {
+            if !self.nodes.iter().all(|node| knows(node, self.nodes.len())) {
+                whole = Instant::now();
+            }
+            if began.elapsed() > JOIN_LIMIT {
+                return Err(io::Error::other("the nodes lose each other again and again"));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+
     /// Waits until every node says that all are members and there.
     ///
     /// # Errors
     /// When that takes too long.
     pub fn wait_until_joined(&mut self) -> io::Result<()> {
         let count = self.nodes.len();
-        let mut said = Vec::new();
         for node in &mut self.nodes {
             node.wait_until_up()?;
             let began = Instant::now();
-            loop {
-                let members = members(&mut node.client());
-                let named = |list: &str| members.get(list).and_then(Value::as_array).map(Vec::len);
-                let all = |list: &str| named(list) == Some(count);
-                if all("all_nodes") && all("cluster_nodes") {
-                    break;
-                }
+            while !knows(node, count) {
                 if began.elapsed() > JOIN_LIMIT {
-                    said.push(members.to_string());
-                    return Err(io::Error::other(format!("they did not join: {said:?}")));
+                    let members = members(&mut node.client());
+                    return Err(io::Error::other(format!("they did not join: {members}")));
                 }
                 std::thread::sleep(Duration::from_millis(50));
             }
@@ -214,6 +229,13 @@ fn environment(places: &[Place], node: usize, forming: Option<&Forming>) -> Vec<
         set.push(("SETTEE_SEEDLIST".to_owned(), seeds.join(",")));
     }
     set
+}
+
+/// Whether a node says that so many are members and there.
+fn knows(node: &Server, count: usize) -> bool {
+    let members = members(&mut node.client());
+    let named = |list: &str| members.get(list).and_then(Value::as_array).map(Vec::len);
+    named("all_nodes") == Some(count) && named("cluster_nodes") == Some(count)
 }
 
 fn members(client: &mut Client) -> Value {

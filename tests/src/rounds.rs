@@ -100,7 +100,7 @@ impl Rounds {
         let healed = Instant::now();
         cluster.heal(fault, node).expect("a node that comes back");
         // Until then it may answer for itself alone.
-        cluster.wait_until_joined().expect("nodes that find each other");
+        cluster.wait_until_steady().expect("nodes that find each other");
         load.recover();
         healed
     }
