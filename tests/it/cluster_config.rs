@@ -2,10 +2,10 @@
 //! nodes have in common.
 
 use serde_json::{Value, json};
+use settee_tests::ask::{get, put, put_json, wait_for};
 use settee_tests::client::{ANONYMOUS, Client, Request};
 use settee_tests::cluster::Cluster;
 
-use crate::cluster::{get, put, put_json, wait_for};
 use crate::program;
 
 #[test]

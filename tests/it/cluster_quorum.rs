@@ -1,10 +1,10 @@
 //! What is answered while nodes are away: with a majority of them, and without.
 
 use serde_json::{Value, json};
+use settee_tests::ask::wait_for;
 use settee_tests::client::{Client, Request, Response};
 use settee_tests::cluster::Cluster;
 
-use crate::cluster::wait_for;
 use crate::program;
 
 #[test]

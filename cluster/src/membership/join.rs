@@ -105,7 +105,7 @@ async fn hear(seed: &Seed, peer: &Peer, me: &Member) -> Heard {
         Ok(Answer::Who { group: Some(_), member, .. }) => at(&member.address, State::Grouped),
         Ok(Answer::Who { member, .. }) => at(&member.address, State::Groupless),
         Err(error) if is_itself(&error) => at(&me.address, State::Itself),
-        Ok(Answer::Done) | Err(_) => at(&seed.address, State::Silent),
+        Ok(_) | Err(_) => at(&seed.address, State::Silent),
     }
 }
 
