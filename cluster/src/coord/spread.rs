@@ -51,27 +51,33 @@ fn placed(outcomes: Vec<Outcome>) -> Vec<(usize, Outcome)> {
     outcomes.into_iter().enumerate().collect()
 }
 
+/// How often a refusal is doubted.
+const DOUBTS: usize = 3;
+
 /// Lets one copy decide; what it refuses because it was away another one decides.
 async fn edit(
-    mut copies: Vec<ShardCopy>,
+    copies: Vec<ShardCopy>,
     batch: Batch,
     wanted: usize,
     lacking: Lacking,
 ) -> Result<Vec<Acked>, Error> {
     let (by, mut acked) = lead(&copies, &batch, wanted, &lacking).await?;
-    let Some(Doubt { places, knows }) = doubt(&copies, by, &batch, &acked).await else {
-        return Ok(acked);
-    };
-    copies.get(by).into_iter().for_each(|behind| lacking(behind));
-    copies.swap(0, knows);
-    let again = places.iter().filter_map(|place| batch.writes.get(*place));
-    let again = Batch { writes: again.cloned().collect(), ..batch };
-    // `batch` holds what was uploaded for it until here.
-    if let Ok((_, decided)) = lead(&copies, &again, wanted, &lacking).await {
+    for _ in 0..DOUBTS {
+        let Some(Doubt { places, knows }) = doubt(&copies, by, &batch, &acked).await else { break };
+        if knows != by {
+            copies.get(by).into_iter().for_each(|behind| lacking(behind));
+        }
+        let mut order = copies.clone();
+        order.swap(0, knows);
+        let again = places.iter().filter_map(|place| batch.writes.get(*place));
+        let again = Batch { writes: again.cloned().collect(), ..batch };
+        let Ok((_, decided)) = lead(&order, &again, wanted, &lacking).await else { break };
         for (place, decided) in places.into_iter().zip(decided) {
             acked.get_mut(place).into_iter().for_each(|acked| *acked = decided.clone());
         }
     }
+    // `batch` holds what was uploaded for it until here.
+    drop(batch);
     Ok(acked)
 }
 

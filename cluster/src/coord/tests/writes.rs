@@ -145,6 +145,29 @@ async fn an_owner_that_missed_an_edit_refuses_nothing_that_follows_it() {
     }
 }
 
+#[tokio::test]
+async fn a_refusal_is_doubted_if_what_was_missing_has_come_meanwhile() {
+    use super::super::doubt::doubt;
+    use settee_engine::shard::{Outcome, Write};
+    use settee_model::edit::EditError;
+    let nodes = Nodes::three().await;
+    let database = nodes.database(1);
+    let (first, _) = put(&database, edit("doc", "{}", None), 3).await.unwrap();
+    let (second, _) = put(&database, edit("doc", "{}", Some(&first)), 3).await.unwrap();
+    let copies: Vec<_> = (0..3).map(|at| nodes.copy(at)).collect();
+    let refusals = |edits: [DocEdit; 2]| {
+        let refused = || (Ok(Outcome::Failed(EditError::Conflict)), false);
+        (Batch::of(edits.map(Write::Interactive).to_vec()), [refused(), refused()])
+    };
+    // It ends with the second one; whoever replaces the first one is late, now and later.
+    let late = || edit("doc", "{\"late\":1}", Some(&first));
+    let (batch, acked) = refusals([late(), edit("doc", "{\"n\":3}", Some(&second))]);
+    let doubted = doubt(&copies, 0, &batch, &acked).await.unwrap();
+    assert_eq!((doubted.places, doubted.knows), (vec![1], 0));
+    let (batch, acked) = refusals([late(), edit("doc", "{}", None)]);
+    assert!(doubt(&copies, 0, &batch, &acked).await.is_none());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_racing_edits_one_wins_everywhere() {
     let nodes = Nodes::three().await;
