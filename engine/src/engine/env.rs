@@ -2,8 +2,8 @@
 //! write, and who wants to hear of commits. No decisions.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, SystemTime};
 
 use parking_lot::{Condvar, Mutex, RwLock};
@@ -64,8 +64,12 @@ impl Env {
 
     /// Milliseconds on the wall clock; only differences are used, and none of them for correctness.
     pub(crate) fn now_ms(&self) -> u64 {
-        let since = self.storage.now().duration_since(SystemTime::UNIX_EPOCH);
-        since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+        u64::try_from(self.now().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Time since 1970 on the wall clock.
+    pub(crate) fn now(&self) -> Duration {
+        self.storage.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
     }
 
     /// A name for a file that is not finished; what lies there is removed at the next start.
@@ -85,6 +89,22 @@ impl Env {
         if let Err(error) = self.storage.remove(draft) {
             tracing::debug!(draft, %error, "could not remove an unfinished file");
         }
+    }
+
+    /// Does what waits, one thing, if anything does; whether it did. For an engine without threads.
+    pub(crate) fn turn(&self) -> bool {
+        if let Some(shard) = self.ready.next() {
+            shard.write_waiting();
+            return true;
+        }
+        self.log.turn()
+    }
+
+    /// Waits for what is told when a write is durable.
+    pub(crate) fn wait<T>(&self, told: &mpsc::Receiver<T>) -> Result<T, Error> {
+        // The log is waited for by `Log::wait`, but the write may have to be decided first.
+        while !self.options.threads && self.turn() {}
+        self.log.wait(told)
     }
 
     pub(crate) fn notify(&self, id: &ShardId, update_seq: u64) {
@@ -118,6 +138,11 @@ impl<T> Queue<T> {
                 (None, false) => self.changed.wait(&mut state),
             }
         }
+    }
+
+    /// The next item, if there is one.
+    pub(crate) fn next(&self) -> Option<T> {
+        self.state.lock().0.pop_front()
     }
 
     pub(crate) fn close(&self) {

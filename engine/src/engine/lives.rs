@@ -157,7 +157,7 @@ fn append(env: &Env, id: &ShardId, epoch: u64, number: u64, record: &Record) -> 
     let (tell, told) = mpsc::sync_channel(1);
     let done = Box::new(move |result| drop(tell.send(result)));
     let lsn = env.log.append(id.shared(), frame.into(), done)?;
-    told.recv().unwrap_or(Err(Error::Closed))?;
+    env.log.wait(&told)??;
     Ok(lsn)
 }
 

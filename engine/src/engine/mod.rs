@@ -19,6 +19,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -96,6 +97,12 @@ impl Engine {
         self.0.env.listeners.write().push(listener);
     }
 
+    /// Time since 1970, by the wall clock.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        self.0.env.now()
+    }
+
     /// Compactions that are running.
     #[must_use]
     pub fn tasks(&self) -> Vec<Task> {
@@ -114,9 +121,18 @@ impl Engine {
         inner.env.log.close().and(trimmed)
     }
 
-    /// One round of what happens by itself.
-    #[cfg(test)]
-    pub(crate) fn look_after(&self) {
+    /// Does what waits, one thing, if anything does; whether it did. For an engine without threads
+    /// ([`Options::threads`]), of which this is all that ever writes, syncs or compacts.
+    #[must_use]
+    pub fn turn(&self) -> bool {
+        let env = &self.0.env;
+        let compacts = || env.compactions.next().inspect(|shard| shard.compact_requested());
+        env.turn() || compacts().is_some()
+    }
+
+    /// One round of what happens by itself, for an engine without threads: checkpoints, closing, what
+    /// is worth a compaction.
+    pub fn look_after(&self) {
         upkeep::look_after(&self.0.env, &self.0.registry);
     }
 
@@ -139,6 +155,7 @@ impl Inner {
         self.env.ready.close();
         self.env.compactions.close();
         self.env.alarm.ring();
+        while !self.env.options.threads && self.env.turn() {}
         for thread in self.threads.lock().drain(..) {
             // The last that holds the engine may be a task of one of its own threads.
             let own = thread.thread().id() == std::thread::current().id();

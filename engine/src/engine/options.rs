@@ -19,6 +19,10 @@ pub struct Options {
     pub log_bytes: u64,
     /// The log's own options.
     pub log: log::Options,
+    /// Whether the engine has threads of its own. Without, what waits is done when somebody calls
+    /// [`Engine::turn`](super::Engine::turn), [`Engine::look_after`](super::Engine::look_after), or
+    /// something that must wait for it; so everything happens in an order that can be repeated.
+    pub threads: bool,
     /// Threads that decide writes; 0 means one for each core.
     pub writers: usize,
     /// Threads for checkpoints and compactions; 0 turns off all that happens by itself.
@@ -48,6 +52,7 @@ impl Default for Options {
             shard_dirty_bytes: 8 << 20,
             log_bytes: 64 << 20,
             log: log::Options { segment_bytes: 16 << 20, ..log::Options::default() },
+            threads: true,
             writers: 0,
             workers: 1,
             queue_bytes: 64 << 20,

@@ -36,7 +36,8 @@ pub(super) fn open(
     }
     let cache = Cache::new(options.cache_bytes);
     let mut replay = Replay { storage: &*storage, cache: &cache, shards: BTreeMap::new() };
-    let log = Log::open(storage.clone(), options.log.clone(), &mut |frame| replay.frame(frame))?;
+    let log_options = crate::log::Options { thread: options.threads, ..options.log.clone() };
+    let log = Log::open(storage.clone(), log_options, &mut |frame| replay.frame(frame))?;
     let shards = replay.shards;
     let env = Arc::new(Env {
         storage,

@@ -18,11 +18,14 @@ const ROUND: Duration = Duration::from_millis(500);
 /// The most that passes between two attempts to write a log that cannot be written.
 const LONGEST_REST: Duration = Duration::from_secs(4);
 
-/// Starts the threads of an engine.
+/// Starts the threads of an engine, if it is to have any.
 pub(super) fn spawn(
     env: &Arc<Env>,
     registry: &Arc<Registry>,
 ) -> Result<Vec<JoinHandle<()>>, Error> {
+    if !env.options.threads {
+        return Ok(Vec::new());
+    }
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let writers = if env.options.writers == 0 { cores } else { env.options.writers };
     let mut threads = Vec::new();

@@ -251,6 +251,12 @@ impl SimStorage {
         SimStorage::default()
     }
 
+    /// An empty disk with randomness of its own.
+    pub fn seeded(seed: u64) -> SimStorage {
+        let disk = Disk { randomness: seed, ..Disk::default() };
+        SimStorage { disk: Arc::new(Mutex::new(disk)) }
+    }
+
     /// Mutating operations (create, rename, remove, sync_dir, write, sync, truncate) so far.
     pub fn operations(&self) -> u64 {
         self.disk.lock().operations

@@ -9,10 +9,15 @@ mod segments;
 #[cfg(test)]
 mod tests;
 
-use std::{sync::Arc, thread};
+use std::{
+    io,
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
+};
 
 use bytes::Bytes;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use self::segments::{Appender, Segments};
 use crate::{Error, io::Storage};
@@ -29,11 +34,19 @@ pub struct Options {
     pub segment_bytes: u64,
     /// Appends wait when so many bytes are waiting for the disk.
     pub queue_bytes: usize,
+    /// Whether a thread of its own writes what waits. Otherwise that is done by who calls
+    /// [`Log::turn`], or waits for it.
+    pub thread: bool,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { dir: "log".into(), segment_bytes: 64 << 20, queue_bytes: 64 << 20 }
+        Options {
+            dir: "log".into(),
+            segment_bytes: 64 << 20,
+            queue_bytes: 64 << 20,
+            thread: true,
+        }
     }
 }
 
@@ -56,6 +69,7 @@ pub type Done = Box<dyn FnOnce(Result<(), Error>) + Send>;
 pub struct Log {
     shared: Arc<Shared>,
     segments: Segments,
+    threaded: bool,
     thread: Mutex<Option<thread::JoinHandle<()>>>,
 }
 
@@ -109,12 +123,10 @@ impl Log {
             room: Condvar::new(),
             appender: Mutex::new(appender),
         });
-        let worker = shared.clone();
-        let thread = thread::Builder::new()
-            .name("settee-log".into())
-            .spawn(move || worker.run())
-            .map_err(|error| Error::io("start thread for", &options.dir, error))?;
-        Ok(Log { shared, segments, thread: Mutex::new(Some(thread)) })
+        let threaded = options.thread;
+        let thread = threaded.then(|| start(shared.clone())).transpose();
+        let thread = thread.map_err(|error| Error::io("start thread for", &options.dir, error))?;
+        Ok(Log { shared, segments, threaded, thread: Mutex::new(thread) })
     }
 
     /// Queues a frame and returns its lsn. Waits while the queue is full. An error here means that
@@ -130,7 +142,11 @@ impl Log {
             if queue.waiting.is_empty() || queue.bytes + size <= self.shared.queue_bytes {
                 break;
             }
-            self.shared.room.wait(&mut queue);
+            if self.threaded {
+                self.shared.room.wait(&mut queue);
+            } else {
+                MutexGuard::unlocked(&mut queue, || self.turn());
+            }
         }
         let lsn = queue.next_lsn;
         queue.next_lsn += 1;
@@ -140,6 +156,39 @@ impl Log {
             self.shared.work.notify_one();
         }
         Ok(lsn)
+    }
+
+    /// Writes what waits and tells who waited, if anything waits; whether it did. For a log that has
+    /// no thread.
+    pub(crate) fn turn(&self) -> bool {
+        let batch = self.shared.queue.lock().take();
+        let some = !batch.is_empty();
+        if some {
+            self.shared.write(batch);
+        }
+        some
+    }
+
+    /// Waits for what a completion tells.
+    pub(crate) fn wait<T>(&self, told: &mpsc::Receiver<T>) -> Result<T, Error> {
+        // Without a thread nobody else completes anything, and once nothing waits nothing will come.
+        while !self.threaded {
+            match told.try_recv() {
+                Ok(told) => return Ok(told),
+                Err(_) if self.turn() => {}
+                Err(_) => return Err(Error::Closed),
+            }
+        }
+        told.recv().map_err(|_| Error::Closed)
+    }
+
+    /// Waits until a completion moves `moved`, or a while.
+    pub(crate) fn wait_for<T>(&self, moved: &Condvar, held: &mut MutexGuard<'_, T>) {
+        if self.threaded {
+            moved.wait_for(held, Duration::from_millis(100));
+        } else {
+            MutexGuard::unlocked(held, || self.turn());
+        }
     }
 
     /// Whether nothing waits for the disk or is being written, as of now.
@@ -195,6 +244,7 @@ impl Log {
             // A panic of a completion is its owner's; the queue was left consistent.
             let _ = thread.join();
         }
+        while !self.threaded && self.turn() {}
         self.poisoned().map_or(Ok(()), Err)
     }
 }
@@ -221,20 +271,28 @@ impl Queue {
     }
 }
 
+fn start(shared: Arc<Shared>) -> io::Result<thread::JoinHandle<()>> {
+    thread::Builder::new().name("settee-log".into()).spawn(move || shared.run())
+}
+
 impl Shared {
     /// The log's thread: takes whatever is waiting, makes it durable, tells who waited.
     fn run(&self) {
         let _watch = Watch(self);
         while let Some(batch) = self.next_batch() {
-            let mut appender = self.appender.lock();
-            let frames = batch.iter().map(|waiting| (&*waiting.shard, &*waiting.payload));
-            match appender.append(batch.len(), frames) {
-                Ok(()) => {
-                    drop(appender);
-                    batch.into_iter().for_each(|waiting| (waiting.done)(Ok(())));
-                }
-                Err(error) => self.fail(batch, &error),
+            self.write(batch);
+        }
+    }
+
+    fn write(&self, batch: Vec<Waiting>) {
+        let mut appender = self.appender.lock();
+        let frames = batch.iter().map(|waiting| (&*waiting.shard, &*waiting.payload));
+        match appender.append(batch.len(), frames) {
+            Ok(()) => {
+                drop(appender);
+                batch.into_iter().for_each(|waiting| (waiting.done)(Ok(())));
             }
+            Err(error) => self.fail(batch, &error),
         }
     }
 

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use parking_lot::MutexGuard;
 
@@ -89,7 +88,7 @@ impl Shard {
         let mut durable = self.durable.lock();
         while durable.state.counters.number < head.counters.number {
             self.check_going()?;
-            self.durable_moved.wait_for(&mut durable, Duration::from_millis(100));
+            self.env.log.wait_for(&self.durable_moved, &mut durable);
         }
         Ok(durable.state.clone())
     }

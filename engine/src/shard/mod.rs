@@ -185,7 +185,7 @@ impl Shard {
     pub fn write(self: &Arc<Self>, batch: Batch) -> Result<Vec<Outcome>, Error> {
         let (tell, told) = std::sync::mpsc::sync_channel(1);
         self.submit(batch, Box::new(move |result| drop(tell.send(result))));
-        told.recv().unwrap_or(Err(Error::Closed))
+        self.env.wait(&told)?
     }
 
     pub(crate) fn touch(&self) {
