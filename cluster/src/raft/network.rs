@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use openraft::error::{
     Fatal, RPCError, RaftError, ReplicationClosed, StreamingError, Timeout, Unreachable,
 };
@@ -34,6 +33,8 @@ pub(super) struct Wire {
 pub(super) enum AskError {
     #[error(transparent)]
     Call(#[from] CallError),
+    #[error("no answer in time")]
+    Late,
     #[error("refused: {0}")]
     Refused(Refusal),
     #[error("the reply makes no sense")]
@@ -58,8 +59,7 @@ impl Wire {
         };
         let message = message::encode(&envelope).ok_or(AskError::Nonsense)?;
         let call = self.transport.call(to, peer, message, deadline);
-        let answer: Result<Bytes, CallError> =
-            tokio::time::timeout(deadline, call).await.unwrap_or(Err(CallError::Lost));
+        let answer = tokio::time::timeout(deadline, call).await.map_err(|_| AskError::Late)?;
         match message::decode(&answer?) {
             Some(Reply::Refused(refusal)) => Err(AskError::Refused(refusal)),
             Some(reply) => Ok(reply),
@@ -92,7 +92,8 @@ type SnapshotError = StreamingError<Types, Fatal<NodeId>>;
 impl Link {
     fn failed(&self, error: &AskError, action: RPCTypes, option: &RPCOption) -> RpcError {
         match error {
-            AskError::Call(CallError::Lost) => RPCError::Timeout(Timeout {
+            // Raft asks again at once, which is right only if time has passed.
+            AskError::Late => RPCError::Timeout(Timeout {
                 action,
                 id: self.wire.me,
                 target: self.to,

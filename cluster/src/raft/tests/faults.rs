@@ -14,6 +14,19 @@ use super::net::{Group, PATIENCE, id, put, until};
 use crate::raft::{Error, MetaStore, Txn, Update};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_breaks_at_once_is_not_tried_without_rest() {
+    let group = Group::of(3).await;
+    let leader = group.leader().await;
+    let other = (leader + 1) % 3;
+    group.net.fray(id(leader), id(other));
+    let before = group.net.calls();
+    put(group.store(leader), "a", "1").await;
+    sleep(group.timing.heartbeat * 10).await;
+    let calls = group.net.calls() - before;
+    assert!(calls < 200, "{calls} calls in ten heartbeats");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_minority_reads_and_does_not_write() {
     let group = Group::of(5).await;
     put(group.store(0), "a", "1").await;
