@@ -27,7 +27,7 @@ pub fn home(options: &Serve, data: &Path, config: &Config) -> Outcome<Home> {
     let must_listen = listen.is_some() || !seeds.is_empty();
     let tls = tls(set)?;
     let mesh = Some(MeshHome { must_listen, seeds, tls, ..MeshHome::new(address, secret) });
-    Ok(Home { data: data.to_owned(), zone: set("zone").map(str::to_owned), mesh })
+    Ok(Home { zone: set("zone").map(str::to_owned), mesh, ..Home::new(data.to_owned()) })
 }
 
 /// The certificates of a node: all of its files are named, or none is.

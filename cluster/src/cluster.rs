@@ -14,7 +14,7 @@ use crate::catalogue::Layout;
 use crate::info::{ActiveTask, Members};
 use crate::membership::{Answer, Ask, Seed, ask, invite};
 use crate::mesh::Secret;
-use crate::node::{NewId, Node, now};
+use crate::node::{NewId, Node};
 use crate::raft::NodeId;
 use crate::steps::uninterrupted;
 use crate::updates::Event;
@@ -216,7 +216,7 @@ impl Cluster {
     #[must_use]
     pub fn active_tasks(&self) -> Vec<ActiveTask> {
         let node = self.node_name();
-        let (tasks, now) = (self.node.engine().tasks().into_iter(), now());
+        let (tasks, now) = (self.node.engine().tasks().into_iter(), self.node.engine().now().as_secs());
         tasks.map(|task| ActiveTask::new(node, task, now)).collect()
     }
 
@@ -241,7 +241,7 @@ async fn create(
         security: options.security.as_ref(),
         placement: options.placement.as_deref().or(usual.placement.as_deref()),
         candidates: node.candidates(),
-        now: now(),
+        now: node.engine().now().as_secs(),
     };
     let meta = node.book().create(name, layout).await?;
     let copies = node.copies(&meta)?;

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Weak};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use parking_lot::{Mutex, RwLock};
 use settee_engine::{Engine, ShardId};
@@ -474,9 +473,4 @@ fn committed(commits: &Commits, updates: &Updates, id: &ShardId) {
     let name = DbName::trusted(name);
     commits.committed(&name);
     updates.add(Event::Updated, &name);
-}
-
-/// Seconds since 1970, by the wall clock.
-pub(crate) fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

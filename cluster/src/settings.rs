@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::mesh::{self, Secret};
 use crate::raft;
@@ -39,6 +40,8 @@ pub struct Home {
     pub zone: Option<String>,
     /// How other nodes reach it; without, it is alone for ever.
     pub mesh: Option<MeshHome>,
+    /// Where the metadata is; in a folder of the data directory otherwise.
+    pub metadata: Option<raft::Place>,
 }
 
 /// How a node is reached by others.
@@ -54,6 +57,8 @@ pub struct MeshHome {
     pub must_listen: bool,
     /// `[cluster] seedlist`: nodes that may tell it its cluster. With none it begins one.
     pub seeds: Vec<String>,
+    /// Where connections come from.
+    pub net: Arc<dyn mesh::Net>,
     /// How long things take between nodes.
     pub timing: mesh::Timing,
     /// How long things take in the group that keeps the metadata.
@@ -64,7 +69,7 @@ impl Home {
     /// The home of a node that is alone.
     #[must_use]
     pub fn new(data: PathBuf) -> Home {
-        Home { data, zone: None, mesh: None }
+        Home { data, zone: None, mesh: None, metadata: None }
     }
 }
 
@@ -73,8 +78,8 @@ impl MeshHome {
     #[must_use]
     pub fn new(listen: SocketAddr, secret: Option<Secret>) -> MeshHome {
         let (timing, raft) = (mesh::Timing::default(), raft::Timing::default());
-        let (tls, seeds) = (None, Vec::new());
-        MeshHome { listen, secret, tls, must_listen: true, seeds, timing, raft }
+        let (tls, seeds, net) = (None, Vec::new(), mesh::Tcp::shared());
+        MeshHome { listen, secret, tls, must_listen: true, seeds, net, timing, raft }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::catalogue::{Book, Identity, Member};
 use crate::membership::{Door, Peers, Seed, Whereabouts, find_group};
 use crate::mesh::Secret;
 use crate::node::{NewId, Node};
-use crate::raft::{MetaStore, OpenError, Options, Peer, Timing};
+use crate::raft::{MetaStore, OpenError, Options, Peer, Place, Timing};
 use crate::steps::blocking;
 use crate::{Desk, Error, Home};
 
@@ -39,7 +39,7 @@ impl Station {
         home: Home,
         new_id: &NewId,
     ) -> Result<Station, Error> {
-        let Home { data, zone, mesh } = home;
+        let Home { data, zone, mesh, metadata } = home;
         let Identity { uuid } = identity(&data, new_id).await?;
         let seeds = mesh.as_ref().map_or(&[][..], |mesh| &mesh.seeds);
         let seeds =
@@ -61,8 +61,8 @@ impl Station {
             },
             None => None,
         };
-        let options =
-            Options { path: data.join(METADATA), uuid, peer: peer(&door.me().now()), timing };
+        let place = metadata.unwrap_or_else(|| Place::Directory(data.join(METADATA)));
+        let options = Options { place, uuid, peer: peer(&door.me().now()), timing };
         let peers = Arc::new(Peers::new(settings));
         let store = MetaStore::open(options.clone(), peers.clone()).await.map_err(failed)?;
         let book = Arc::new(Book::new(store));

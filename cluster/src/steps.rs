@@ -3,6 +3,7 @@
 
 use std::future::Future;
 
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::JoinHandle;
 
 use crate::Error;
@@ -58,11 +59,21 @@ impl<S: Send + 'static, R: Send + 'static> Steps<S, R> {
     }
 }
 
+/// Begins work that may block, on a thread that may. A runtime with a single thread has no other: it
+/// does the work itself, as one task among the others, so that all happens in an order that can be
+/// repeated.
+pub(crate) fn off<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> JoinHandle<R> {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::CurrentThread => tokio::spawn(async move { work() }),
+        _ => tokio::task::spawn_blocking(work),
+    }
+}
+
 /// Does one thing on a thread that may block.
 pub(crate) async fn blocking<R: Send + 'static>(
     work: impl FnOnce() -> Result<R, Error> + Send + 'static,
 ) -> Result<R, Error> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(lost(&error)))
+    off(work).await.unwrap_or_else(|error| Err(lost(&error)))
 }
 
 /// Does work to its end although the request that wanted it may be given up in the middle.

@@ -14,7 +14,7 @@ use crate::shard::Fault;
 use crate::shard::changes::{ChangeScan, ChangeScanner, ShardStep};
 use crate::shard::point::Point;
 use crate::shard::rows::{self, RowBatch, RowScan, RowScanner, ShardHead};
-use crate::steps::Steps;
+use crate::steps::{Steps, off};
 
 /// Rows of a copy.
 pub(crate) struct RowStream {
@@ -106,7 +106,7 @@ impl RowStream {
 impl RowWork {
     fn begin(self) -> JoinHandle<(RowWork, Result<RowBatch, Error>)> {
         match self {
-            RowWork::Local(mut rows) => tokio::task::spawn_blocking(move || {
+            RowWork::Local(mut rows) => off(move || {
                 let batch = rows.step().map_err(Error::from);
                 (RowWork::Local(rows), batch)
             }),
@@ -186,7 +186,7 @@ impl ChangeStream {
 impl ChangeWork {
     fn begin(self, most: usize) -> JoinHandle<(ChangeWork, Result<ShardStep, Error>)> {
         match self {
-            ChangeWork::Local(mut changes) => tokio::task::spawn_blocking(move || {
+            ChangeWork::Local(mut changes) => off(move || {
                 let step = changes.step(most).map_err(Error::from);
                 (ChangeWork::Local(changes), step)
             }),

@@ -15,7 +15,7 @@ use super::gzip::Encoder;
 use super::{Finished, UploadOptions};
 use crate::Error;
 use crate::mesh::RemoteUpload;
-use crate::steps::Steps;
+use crate::steps::{Steps, off};
 
 /// The way to one copy. Dropping it gives up; what was written is garbage for the compactor.
 pub(crate) struct Lane(Steps<Work, Result<(), Error>>);
@@ -82,7 +82,7 @@ impl Lane {
 impl Work {
     fn begin(self, gathered: Vec<Bytes>) -> JoinHandle<(Work, Result<(), Error>)> {
         match self {
-            Work::Local(mut work) => tokio::task::spawn_blocking(move || {
+            Work::Local(mut work) => off(move || {
                 let taken = gathered.iter().try_for_each(|bytes| work.take(bytes));
                 (Work::Local(work), taken)
             }),

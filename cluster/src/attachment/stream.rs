@@ -14,7 +14,7 @@ use crate::Error;
 use crate::copy::ShardCopy;
 use crate::local::LocalCopy;
 use crate::mesh::RemoteAttachment;
-use crate::steps::Steps;
+use crate::steps::{Steps, off};
 
 /// Bytes of an attachment, in pieces.
 pub struct AttStream {
@@ -138,7 +138,7 @@ impl AttStream {
 impl Work {
     fn begin(self) -> JoinHandle<(Work, Result<Piece, Error>)> {
         match self {
-            Work::Local(mut local) => tokio::task::spawn_blocking(move || {
+            Work::Local(mut local) => off(move || {
                 let piece = local.piece();
                 (Work::Local(local), piece)
             }),

@@ -13,7 +13,7 @@ use super::meta::DbMeta;
 use super::plan::{Plan, databases_of, states, strays};
 use crate::node::Node;
 use crate::raft::{Update, Watch};
-use crate::steps::blocking;
+use crate::steps::{blocking, off};
 use crate::{Error, raft};
 
 /// Shards that are made or dropped at once; they share syncs of the disk.
@@ -146,11 +146,11 @@ async fn each(engine: &Engine, shards: Vec<ShardId>, work: Work) {
         let mut running = JoinSet::new();
         for id in some {
             let (engine, id) = (engine.clone(), id.clone());
-            running.spawn_blocking(move || {
+            running.spawn(off(move || {
                 if let Err(error) = work(&engine, &id) {
                     tracing::warn!(shard = %id, %error, "a shard was neither made nor dropped");
                 }
-            });
+            }));
         }
         while running.join_next().await.is_some() {}
     }

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use parking_lot::RwLock;
 use settee_engine::Engine;
@@ -67,7 +67,7 @@ impl Door {
         if let Some((_, old)) = server.take() {
             old.stop().await;
         }
-        let settings = Arc::new(settings(home, secret.clone(), &self.me.now()));
+        let settings = Arc::new(settings(home, secret.clone(), &self.me.now(), self.engine.now()));
         let started = MeshServer::start(settings.clone(), self.engine.clone(), self.port.clone());
         let new = started.await.map_err(|error| Error::Storage(error.to_string()))?;
         self.me.move_to(reached_at(new.address(), &self.me.now().name));
@@ -83,16 +83,15 @@ impl Door {
     }
 }
 
-fn settings(home: &MeshHome, secret: Secret, member: &Member) -> MeshSettings {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+fn settings(home: &MeshHome, secret: Secret, member: &Member, now: Duration) -> MeshSettings {
     let node = NodeIdentity {
         name: member.name.clone(),
         // 32 hexadecimal digits, as was checked when it was read.
         uuid: u128::from_str_radix(&member.uuid, 16).unwrap_or(0).to_be_bytes(),
-        epoch: u64::try_from(since.as_micros()).unwrap_or(u64::MAX),
+        epoch: u64::try_from(now.as_micros()).unwrap_or(u64::MAX),
     };
-    let (listen, timing, tls) = (home.listen, home.timing, home.tls.clone());
-    MeshSettings { listen, timing, tls, ..MeshSettings::new(secret, node) }
+    let MeshHome { listen, timing, tls, net, .. } = home.clone();
+    MeshSettings { listen, timing, tls, net, ..MeshSettings::new(secret, node) }
 }
 
 /// Where others reach a node that listens at an address.

@@ -3,13 +3,14 @@
 //! is down costs nothing but the look at a flag. The only room that knows `tonic`.
 //!
 //! `peer` is the client's side of a node, `remote` a shard copy there as the coordinator sees it;
-//! `server` listens, `greet` lets callers in, `shards` asks the local copy. `handshake`, `backoff`
+//! `net` connects; `server` listens, `greet` lets callers in, `shards` asks the local copy. `handshake`, `backoff`
 //! and `detector` decide without IO; `wire` is the values as messages. See `docs/mesh.md`.
 
 mod backoff;
 mod detector;
 mod greet;
 mod handshake;
+mod net;
 mod peer;
 mod raft;
 mod remote;
@@ -28,6 +29,7 @@ mod wire;
 pub use detector::Liveness;
 pub(crate) use handshake::is_itself;
 pub use handshake::{NodeIdentity, VERSIONS, Versions};
+pub use net::{Connecting, Connection, Duplex, Ear, Listening, Net, Tcp};
 pub use peer::Peer;
 pub(crate) use peer::WeakPeer;
 pub use raft::{RaftAnswer, RaftCall, RaftPieces, RaftPort};

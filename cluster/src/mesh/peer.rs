@@ -19,6 +19,7 @@ use super::backoff::Backoff;
 use super::detector::{Detector, Limits, Liveness};
 use super::greet::{self, SESSION};
 use super::handshake::NodeIdentity;
+use super::net::Connector;
 use super::settings::{MeshSettings, Timing};
 use super::wire::health_client::HealthClient;
 use super::wire::raft_client::RaftClient;
@@ -376,7 +377,6 @@ impl Inner {
         let scheme = if self.settings.tls.is_some() { "https" } else { "http" };
         let mut endpoint = Endpoint::from_shared(format!("{scheme}://{}", self.address))
             .map_err(|error| unreachable(&error))?
-            .tcp_nodelay(true)
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .http2_keep_alive_interval(PROBE_EVERY)
@@ -387,7 +387,9 @@ impl Inner {
             let tls = tls.map_err(|error| Error::Unreachable(error.to_string()))?;
             endpoint = endpoint.tls_config(tls).map_err(|error| unreachable(&error))?;
         }
-        let channel = endpoint.connect().await.map_err(|error| unreachable(&error))?;
+        let connector = Connector { net: self.settings.net.clone(), to: self.address.clone() };
+        let channel = endpoint.connect_with_connector(connector).await;
+        let channel = channel.map_err(|error| unreachable(&error))?;
         let welcomed = greet::introduce(channel.clone(), &self.settings, &self.address).await?;
         Ok((channel, welcomed))
     }

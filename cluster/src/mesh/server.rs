@@ -6,16 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use settee_engine::Engine;
-use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tonic::codegen::InterceptedService;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
 use super::greet::{Gate, Greeter, MESSAGE_MAX};
+use super::net::Incoming;
 use super::peer::{CONNECTION_WINDOW, PROBE_EVERY, PROBE_WAIT, STREAM_WINDOW};
 use super::raft::{RaftPort, RaftService};
 use super::sessions::Sessions;
@@ -69,9 +68,9 @@ impl MeshServer {
         raft: Arc<dyn RaftPort>,
     ) -> Result<MeshServer, StartError> {
         let failed = |error| StartError::Listen(settings.listen, error);
-        let listener = TcpListener::bind(settings.listen).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let ear = settings.net.listen(settings.listen).await.map_err(failed)?;
+        let address = ear.address().map_err(failed)?;
+        let incoming = Incoming::new(ear);
         let router = router(&settings, engine, raft).await?;
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(async move {

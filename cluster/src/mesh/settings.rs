@@ -1,9 +1,11 @@
 //! What an operator decides about the mesh. Values only.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::handshake::{NodeIdentity, VERSIONS, Versions};
+use super::net::{Net, Tcp};
 use super::secret::Secret;
 use super::tls::TlsFiles;
 
@@ -23,6 +25,8 @@ pub struct MeshSettings {
     pub versions: Versions,
     /// Certificates, for mutual TLS; plain TCP without.
     pub tls: Option<TlsFiles>,
+    /// Where connections come from.
+    pub net: Arc<dyn Net>,
     /// How long things may take.
     pub timing: Timing,
     /// Calls to one peer that may be under way, and as many streams; more are shed.
@@ -78,6 +82,7 @@ impl MeshSettings {
             node,
             versions: VERSIONS,
             tls: None,
+            net: Tcp::shared(),
             timing: Timing::default(),
             calls_max: 1024,
             message_max: 1 << 30,

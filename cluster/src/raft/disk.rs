@@ -1,45 +1,29 @@
-//! What lies in sled: three trees, `log`, `vote` and `applied`, as `docs/format.md` says. All
+//! What a store keeps: three maps, `log`, `vote` and `applied`, as `docs/format.md` says. All
 //! functions block and belong on threads that may; [`off`] brings them there. Nothing here knows
 //! what Raft does with it.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::ops::{Bound, RangeBounds};
-use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use md5::{Digest, Md5};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sled::{Batch, Tree};
 
 use super::applied::{Delta, Header, Image};
+use super::records::{ALL, Edit, Place, Records, SledRecords, Span, Tree};
 use super::state::{Change, State, Stored};
 use super::{Entry, LogId, NodeId, OpenError};
+use crate::steps;
 
 /// The format that this code writes, and the only one that it reads.
 const FORMAT: u32 = 1;
-/// Bytes of pages that sled keeps in memory.
-const CACHE: u64 = 16 << 20;
 /// Bytes of log entries that are read at once, at least one entry.
 const READ_MAX: usize = 1 << 20;
 
-/// Sled's file in its directory.
-const FILE: &str = "db";
-/// How long a directory may be held by who had it before.
-const HELD: Duration = Duration::from_secs(5);
-
 /// Where a store's records lie.
 #[derive(Clone)]
-pub(super) struct Disk {
-    db: sled::Db,
-    /// The file that sled writes to.
-    file: Arc<File>,
-    log: Tree,
-    vote: Tree,
-    applied: Tree,
-}
+pub(super) struct Disk(Arc<dyn Records>);
 
 /// Single records in the tree `vote`.
 #[derive(Clone, Copy)]
@@ -68,14 +52,14 @@ impl Slot {
 
 impl Disk {
     /// Opens or makes the store of a node; a store of another node is refused.
-    pub(super) fn open(path: &Path, uuid: &str) -> Result<Disk, OpenError> {
-        let db = patiently(path)?;
-        let file = Arc::new(File::open(path.join(FILE)).map_err(sled::Error::Io)?);
-        let (log, vote) = (db.open_tree("log")?, db.open_tree("vote")?);
-        let disk = Disk { applied: db.open_tree("applied")?, db, file, log, vote };
+    pub(super) fn open(place: &Place, uuid: &str) -> Result<Disk, OpenError> {
+        let disk = match place {
+            Place::Directory(path) => Disk(Arc::new(SledRecords::open(path)?)),
+            Place::Memory(memory) => Disk(Arc::new(memory.clone())),
+        };
         match disk.get::<u32>(Slot::Format)? {
             None => {
-                disk.vote.insert(Slot::Uuid.key(), postcard::to_stdvec(&uuid)?)?;
+                disk.0.apply(Tree::Vote, vec![record(Slot::Uuid, &uuid)?])?;
                 disk.put(Slot::Format, &FORMAT)?;
             }
             Some(FORMAT) => {}
@@ -94,41 +78,41 @@ impl Disk {
     /// Forgets everything but whose store this is. Done anew if a crash comes between.
     pub(super) fn wipe(&self) -> Result<(), OpenError> {
         self.put(Slot::Leaving, &())?;
-        self.log.clear()?;
-        self.applied.clear()?;
-        self.flush()?;
-        let mut batch = Batch::default();
-        for slot in [Slot::Group, Slot::Vote, Slot::Purged, Slot::Leaving] {
-            batch.remove(slot.key());
+        for tree in [Tree::Log, Tree::Applied] {
+            self.0.apply(tree, self.removals(tree, ALL)?)?;
         }
-        self.vote.apply_batch(batch)?;
+        self.flush()?;
+        let slots = [Slot::Group, Slot::Vote, Slot::Purged, Slot::Leaving];
+        self.0.apply(Tree::Vote, slots.map(|slot| (slot.key().into(), None)).into())?;
         self.flush()
     }
 
+    fn removals(&self, tree: Tree, span: Span) -> Result<Vec<Edit>, OpenError> {
+        self.0.pairs(tree, span).map(|pair| Ok((pair?.0, None))).collect()
+    }
+
     pub(super) fn get<T: DeserializeOwned>(&self, slot: Slot) -> Result<Option<T>, OpenError> {
-        self.vote.get(slot.key())?.map(|bytes| Ok(postcard::from_bytes(&bytes)?)).transpose()
+        let bytes = self.0.get(Tree::Vote, slot.key().as_bytes())?;
+        bytes.map(|bytes| Ok(postcard::from_bytes(&bytes)?)).transpose()
     }
 
     /// Writes a record and makes it durable, with everything that was written before.
     pub(super) fn put<T: Serialize>(&self, slot: Slot, value: &T) -> Result<(), OpenError> {
-        self.vote.insert(slot.key(), postcard::to_stdvec(value)?)?;
+        self.0.apply(Tree::Vote, vec![record(slot, value)?])?;
         self.flush()
     }
 
-    /// Makes durable what was written. Sled itself only hands its pages to the disk, which may
-    /// keep them in a cache that does not survive a power failure.
+    /// Makes durable what was written.
     pub(super) fn flush(&self) -> Result<(), OpenError> {
-        self.db.flush()?;
-        Ok(self.file.sync_data().map_err(sled::Error::Io)?)
+        self.0.flush()
     }
 
     /// Appends entries and makes them durable with one flush.
     pub(super) fn append(&self, entries: &[Entry]) -> Result<(), OpenError> {
-        let mut batch = Batch::default();
-        for entry in entries {
-            batch.insert(&index_key(entry.log_id.index), postcard::to_stdvec(entry)?);
-        }
-        self.log.apply_batch(batch)?;
+        let edit = |entry: &Entry| -> Result<Edit, OpenError> {
+            Ok((index_key(entry.log_id.index), Some(postcard::to_stdvec(entry)?)))
+        };
+        self.0.apply(Tree::Log, entries.iter().map(edit).collect::<Result<_, _>>()?)?;
         self.flush()
     }
 
@@ -138,9 +122,8 @@ impl Disk {
         range: impl RangeBounds<u64>,
         cut: bool,
     ) -> Result<Vec<Entry>, OpenError> {
-        let bounds = (key_of(range.start_bound()), key_of(range.end_bound()));
         let (mut entries, mut size) = (Vec::new(), 0);
-        for pair in self.log.range::<[u8; 8], _>(bounds) {
+        for pair in self.0.pairs(Tree::Log, span_of(&range)) {
             let (_, bytes) = pair?;
             size += bytes.len();
             if cut && size > READ_MAX && !entries.is_empty() {
@@ -152,7 +135,9 @@ impl Disk {
     }
 
     pub(super) fn last_entry(&self) -> Result<Option<LogId>, OpenError> {
-        let Some((_, bytes)) = self.log.last()? else { return Ok(None) };
+        let Some((_, bytes)) = self.0.pairs(Tree::Log, ALL).next_back().transpose()? else {
+            return Ok(None);
+        };
         Ok(Some(postcard::from_bytes::<Entry>(&bytes)?.log_id))
     }
 
@@ -170,21 +155,15 @@ impl Disk {
     }
 
     fn remove(&self, range: impl RangeBounds<u64>) -> Result<(), OpenError> {
-        let bounds = (key_of(range.start_bound()), key_of(range.end_bound()));
-        let mut batch = Batch::default();
-        for key in self.log.range::<[u8; 8], _>(bounds).keys() {
-            batch.remove(key?);
-        }
-        self.log.apply_batch(batch)?;
-        Ok(())
+        self.0.apply(Tree::Log, self.removals(Tree::Log, span_of(&range))?)
     }
 
     /// The applied state as it was left.
     pub(super) fn image(&self) -> Result<Image, OpenError> {
-        let Some(header) = self.applied.get(HEADER)? else { return Ok(Image::default()) };
+        let Some(header) = self.0.get(Tree::Applied, HEADER)? else { return Ok(Image::default()) };
         let header: Header = postcard::from_bytes(&header)?;
         let mut keys = BTreeMap::new();
-        for pair in self.applied.scan_prefix(KEYS) {
+        for pair in self.0.pairs(Tree::Applied, (Bound::Included(KEYS.into()), Bound::Unbounded)) {
             let (key, bytes) = pair?;
             let key = String::from_utf8_lossy(key.get(KEYS.len()..).unwrap_or_default());
             keys.insert(Arc::from(key), postcard::from_bytes::<Stored>(&bytes)?);
@@ -195,31 +174,28 @@ impl Disk {
     /// Writes what entries did, as one. It need not be durable: the log has the entries until
     /// [`Disk::flush`] was called.
     pub(super) fn write(&self, delta: &Delta) -> Result<(), OpenError> {
-        let mut batch = Batch::default();
-        for Change { key, stored } in &delta.changes {
-            match stored {
-                Some(stored) => batch.insert(state_key(key), postcard::to_stdvec(stored)?),
-                None => batch.remove(state_key(key)),
-            }
-        }
-        batch.insert(HEADER, postcard::to_stdvec(&delta.header)?);
-        self.applied.apply_batch(batch)?;
-        Ok(())
+        let edit = |Change { key, stored }: &Change| -> Result<Edit, OpenError> {
+            Ok((state_key(key), stored.as_ref().map(postcard::to_stdvec).transpose()?))
+        };
+        let mut edits = delta.changes.iter().map(edit).collect::<Result<Vec<_>, _>>()?;
+        edits.push((HEADER.into(), Some(postcard::to_stdvec(&delta.header)?)));
+        self.0.apply(Tree::Applied, edits)
     }
 
     /// Replaces the applied state as one, durably.
     pub(super) fn replace(&self, image: &Image) -> Result<(), OpenError> {
-        let mut batch = Batch::default();
-        for key in self.applied.iter().keys() {
-            batch.remove(key?);
-        }
+        let mut edits = self.removals(Tree::Applied, ALL)?;
         for (key, stored) in image.state.keys() {
-            batch.insert(state_key(key), postcard::to_stdvec(stored)?);
+            edits.push((state_key(key), Some(postcard::to_stdvec(stored)?)));
         }
-        batch.insert(HEADER, postcard::to_stdvec(&image.header)?);
-        self.applied.apply_batch(batch)?;
+        edits.push((HEADER.into(), Some(postcard::to_stdvec(&image.header)?)));
+        self.0.apply(Tree::Applied, edits)?;
         self.flush()
     }
+}
+
+fn record<T: Serialize>(slot: Slot, value: &T) -> Result<Edit, OpenError> {
+    Ok((slot.key().into(), Some(postcard::to_stdvec(value)?)))
 }
 
 /// Key of the header in `applied`.
@@ -231,12 +207,13 @@ fn state_key(key: &str) -> Vec<u8> {
     [KEYS, key.as_bytes()].concat()
 }
 
-fn index_key(index: u64) -> [u8; 8] {
-    index.to_be_bytes()
+fn index_key(index: u64) -> Vec<u8> {
+    index.to_be_bytes().into()
 }
 
-fn key_of(bound: Bound<&u64>) -> Bound<[u8; 8]> {
-    bound.map(|index| index_key(*index))
+fn span_of(range: &impl RangeBounds<u64>) -> Span {
+    let key = |bound: Bound<&u64>| bound.map(|index| index_key(*index));
+    (key(range.start_bound()), key(range.end_bound()))
 }
 
 /// The id of a node, from its uuid.
@@ -245,31 +222,11 @@ pub(super) fn node_id(uuid: &str) -> NodeId {
     digest.iter().take(8).fold(0, |id, byte| id << 8 | u64::from(*byte)).max(1)
 }
 
-/// Opens sled; waits a little for one before to let go of its files, which it does in its own time.
-fn patiently(path: &Path) -> Result<sled::Db, OpenError> {
-    // Nothing is flushed by the clock: what must be durable is flushed when it is written.
-    let config = sled::Config::new().path(path).cache_capacity(CACHE).flush_every_ms(None);
-    let given_up = Instant::now() + HELD;
-    loop {
-        match config.open() {
-            Err(sled::Error::Io(error)) if Instant::now() < given_up && is_held(&error) => {
-                std::thread::sleep(Duration::from_millis(5));
-            }
-            opened => return Ok(opened?),
-        }
-    }
-}
-
-/// Sled says so in words only.
-fn is_held(error: &std::io::Error) -> bool {
-    error.to_string().contains("could not acquire lock")
-}
-
 /// Does work on a thread that may block.
 pub(super) async fn off<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, OpenError> + Send + 'static,
 ) -> Result<T, OpenError> {
-    match tokio::task::spawn_blocking(work).await {
+    match steps::off(work).await {
         Ok(result) => result,
         Err(_) => Err(OpenError::Raft("a thread of the disk was lost".to_owned())),
     }

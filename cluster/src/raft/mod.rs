@@ -3,7 +3,7 @@
 //! (`node/`, `db/`, `config/`, `admin/`, `secret/`); every change has a revision of the cluster.
 //!
 //! What a transaction does is pure (`state`, `history`, `policy`); `disk`, `log` and `machine` keep
-//! it in sled; `network` speaks through a [`Transport`] that others implement. It never keeps
+//! it in `records`, which are sled's; `network` speaks through a [`Transport`] that others implement. It never keeps
 //! documents, never interprets a value and never opens a socket.
 
 mod applied;
@@ -14,10 +14,12 @@ mod keeper;
 mod leader;
 mod log;
 mod machine;
+mod memory;
 mod message;
 mod network;
 mod policy;
 mod propose;
+mod records;
 mod state;
 mod store;
 #[cfg(test)]
@@ -28,7 +30,9 @@ mod watch;
 
 pub use error::{Error, OpenError};
 pub use history::Revision;
+pub use memory::Memory;
 pub use policy::{Seats, VOTERS_MAX};
+pub use records::Place;
 pub use state::{Change, State, Stored};
 pub use store::{Member, MetaStore, Options, Timing};
 pub use transport::{CallError, Calling, Transport};

@@ -2,7 +2,6 @@
 //! what changes something goes to the leader, wherever it is, and never waits beyond its deadline.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -20,6 +19,7 @@ use super::log::Log;
 use super::machine::Machine;
 use super::message::{self, Envelope, Refusal, Reply, Request, Task, VERSION};
 use super::network::{AskError, Links, Wire};
+use super::records::Place;
 use super::state::Stored;
 use super::transport::{CallError, Transport};
 use super::txn::Txn;
@@ -35,8 +35,8 @@ const HOPELESS: Duration = Duration::from_millis(1500);
 /// Where a store lies and whose it is.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Its directory, used by nobody else.
-    pub path: PathBuf,
+    /// Where its records are.
+    pub place: Place,
     /// The uuid in the node's data directory.
     pub uuid: String,
     /// Name and address of this node.
@@ -50,9 +50,10 @@ pub struct Options {
 pub struct Timing {
     /// Rest between two heartbeats of a leader.
     pub heartbeat: Duration,
-    /// Shortest silence of a leader after which another node stands for election; the longest is
-    /// twice that.
+    /// Shortest silence of a leader after which another node stands for election.
     pub election: Duration,
+    /// How much longer it may be by chance, so that not all stand at once.
+    pub election_spread: Duration,
     /// How long a request may take.
     pub patience: Duration,
     /// How long a voter may be away before a learner takes its seat.
@@ -66,6 +67,7 @@ impl Default for Timing {
         Timing {
             heartbeat: Duration::from_millis(150),
             election: Duration::from_millis(700),
+            election_spread: Duration::from_millis(700),
             patience: Duration::from_secs(5),
             replace_after: Duration::from_secs(600),
             snapshot_every: 5000,
@@ -76,7 +78,7 @@ impl Default for Timing {
 impl Timing {
     /// Milliseconds for which a leader believes to lead after a majority answered it.
     pub(super) fn lease(&self) -> u64 {
-        millis(self.election * 2)
+        millis(self.election + self.election_spread)
     }
 
     fn config(&self) -> Result<Config, OpenError> {
@@ -84,7 +86,7 @@ impl Timing {
             cluster_name: "settee".to_owned(),
             heartbeat_interval: millis(self.heartbeat),
             election_timeout_min: millis(self.election),
-            election_timeout_max: millis(self.election * 2),
+            election_timeout_max: millis(self.election + self.election_spread),
             install_snapshot_timeout: millis(self.patience * 2),
             snapshot_policy: SnapshotPolicy::LogsSinceLast(self.snapshot_every),
             max_in_snapshot_log_to_keep: self.snapshot_every,
@@ -133,10 +135,10 @@ impl MetaStore {
         options: Options,
         transport: Arc<dyn Transport>,
     ) -> Result<MetaStore, OpenError> {
-        let Options { path, uuid, peer, timing } = options;
+        let Options { place, uuid, peer, timing } = options;
         let me = node_id(&uuid);
         let opened = off(move || {
-            let disk = Disk::open(&path, &uuid)?;
+            let disk = Disk::open(&place, &uuid)?;
             let (image, group) = (disk.image()?, disk.get(Slot::Group)?);
             Ok((disk, image, group))
         });
@@ -199,8 +201,8 @@ impl MetaStore {
     /// Empties the directory of a store that was shut down, so that it is of no group and may be
     /// taken in by another. What a crash leaves half done is finished when it is opened.
     pub async fn wipe(options: &Options) -> Result<(), OpenError> {
-        let Options { path, uuid, .. } = options.clone();
-        off(move || Disk::open(&path, &uuid)?.wipe()).await
+        let Options { place, uuid, .. } = options.clone();
+        off(move || Disk::open(&place, &uuid)?.wipe()).await
     }
 
     /// What a key holds in this node's copy.
@@ -371,7 +373,7 @@ impl Inner {
     async fn ask_leader(&self, to: NodeId, peer: &Peer, task: Task, deadline: Instant) -> Reply {
         match self.wire.ask(to, peer, Request::Lead(task), rest(deadline)).await {
             Ok(reply) => reply,
-            Err(AskError::Call(CallError::Lost) | AskError::Nonsense) => {
+            Err(AskError::Call(CallError::Lost) | AskError::Late | AskError::Nonsense) => {
                 Reply::Failed(Error::Timeout)
             }
             Err(AskError::Call(CallError::Unreachable) | AskError::Refused(_)) => Reply::NotLeader,

@@ -41,8 +41,9 @@ async fn open(
     let engine = Engine::open(storage, Options::default()).unwrap();
     let mut mesh = MeshHome::new(listen, Some(Secret::new("monster").unwrap()));
     mesh.seeds = seeds.to_vec();
-    mesh.raft = Timing { election: Duration::from_millis(500), ..Timing::default() };
-    let home = Home { data: data.to_owned(), zone: None, mesh: Some(mesh) };
+    let election = Duration::from_millis(500);
+    mesh.raft = Timing { election, election_spread: election, ..Timing::default() };
+    let home = Home { mesh: Some(mesh), ..Home::new(data.to_owned()) };
     let settings = Settings { node_name: name(number), ..Settings::default() };
     let new_id = move || {
         let mut random = [0; 16];

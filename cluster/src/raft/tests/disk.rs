@@ -13,14 +13,14 @@ use crate::raft::disk::{Disk, Slot};
 use crate::raft::log::Log;
 use crate::raft::machine::Machine;
 use crate::raft::txn::Command;
-use crate::raft::{OpenError, StorageError, Types, Write};
+use crate::raft::{Memory, OpenError, Place, StorageError, Types, Write};
 
-struct Builder;
+struct Builder(fn(&TempDir) -> Place);
 
 impl StoreBuilder<Types, Log, Machine, TempDir> for Builder {
     async fn build(&self) -> Result<(TempDir, Log, Machine), StorageError> {
         let dir = tempfile::tempdir().unwrap();
-        let disk = Disk::open(dir.path(), "u").unwrap();
+        let disk = Disk::open(&self.0(&dir), "u").unwrap();
         let applied = Arc::new(Applied::new(disk.image().unwrap()));
         Ok((dir, Log(disk.clone()), Machine::new(disk, applied)))
     }
@@ -28,20 +28,21 @@ impl StoreBuilder<Types, Log, Machine, TempDir> for Builder {
 
 #[test]
 fn storage_passes_the_suite_of_raft() {
-    Suite::test_all(Builder).unwrap();
+    Suite::test_all(Builder(|dir| Place::Directory(dir.path().to_owned()))).unwrap();
+    Suite::test_all(Builder(|_| Place::Memory(Memory::default()))).unwrap();
 }
 
 #[test]
 fn other_nodes_and_other_formats_are_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let disk = Disk::open(dir.path(), "mine").unwrap();
+    let disk = Disk::open(&Place::Directory(dir.path().to_owned()), "mine").unwrap();
     drop(disk);
-    let other = Disk::open(dir.path(), "yours").err().unwrap();
+    let other = Disk::open(&Place::Directory(dir.path().to_owned()), "yours").err().unwrap();
     assert!(matches!(other, OpenError::OtherNode(uuid) if uuid == "mine"));
-    let disk = Disk::open(dir.path(), "mine").unwrap();
+    let disk = Disk::open(&Place::Directory(dir.path().to_owned()), "mine").unwrap();
     disk.put(Slot::Format, &2u32).unwrap();
     drop(disk);
-    let newer = Disk::open(dir.path(), "mine").err().unwrap();
+    let newer = Disk::open(&Place::Directory(dir.path().to_owned()), "mine").err().unwrap();
     assert!(matches!(newer, OpenError::Version(2)));
 }
 
@@ -68,7 +69,7 @@ async fn what_was_answered_is_in_the_files() {
     group.stop(0).await;
     for round in 1..=5 {
         let (uuid, wanted) = (group.options(0).uuid, round.to_string());
-        let disk = Disk::open(&group.path(round), &uuid).unwrap();
+        let disk = Disk::open(&Place::Directory(group.path(round)), &uuid).unwrap();
         let log = disk.entries(.., false).unwrap();
         let EntryPayload::Normal(Command(txns)) = &log.last().unwrap().payload else {
             panic!("the last entry is no transaction");

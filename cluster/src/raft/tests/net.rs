@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
 use crate::raft::{
-    CallError, Calling, Error, MetaStore, NodeId, Options, Peer, Timing, Transport, Txn,
+    CallError, Calling, Error, MetaStore, NodeId, Options, Peer, Place, Timing, Transport, Txn,
 };
 
 /// Longest wait for something that must come.
@@ -23,6 +23,10 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Net {
     nodes: Mutex<BTreeMap<NodeId, MetaStore>>,
     cut: Mutex<HashSet<(NodeId, NodeId)>>,
+    /// Directions in which connections break as soon as they are used.
+    broken: Mutex<HashSet<(NodeId, NodeId)>>,
+    /// Messages that somebody wanted to send.
+    calls: AtomicU64,
     /// Messages lost, in a thousand.
     loss: AtomicU64,
     /// Longest delay of a message, in milliseconds.
@@ -42,6 +46,16 @@ impl Net {
     /// Breaks one direction only.
     pub fn deafen(&self, from: NodeId, to: NodeId) {
         self.cut.lock().insert((from, to));
+    }
+
+    /// From now on connections in one direction break as soon as they are used.
+    pub fn fray(&self, from: NodeId, to: NodeId) {
+        self.broken.lock().insert((from, to));
+    }
+
+    /// Messages that somebody wanted to send so far.
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
     }
 
     pub fn heal(&self) {
@@ -82,6 +96,10 @@ impl Net {
         message: Bytes,
         deadline: Duration,
     ) -> Result<Bytes, CallError> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        if self.broken.lock().contains(&(from, to)) {
+            return Err(CallError::Lost);
+        }
         self.hop().await;
         let node = self.nodes.lock().get(&to).cloned();
         let node = node.filter(|_| !self.is_cut(from, to)).ok_or(CallError::Unreachable)?;
@@ -142,6 +160,7 @@ impl Group {
         let timing = Timing {
             heartbeat: Duration::from_millis(80),
             election: Duration::from_millis(500),
+            election_spread: Duration::from_millis(500),
             patience: Duration::from_secs(2),
             replace_after: Duration::from_millis(500),
             snapshot_every: 40,
@@ -172,8 +191,8 @@ impl Group {
     }
 
     pub fn options(&self, number: usize) -> Options {
-        let (path, timing) = (self.path(number), self.timing.clone());
-        Options { path, uuid: uuid(number), peer: peer(number), timing }
+        let (place, timing) = (Place::Directory(self.path(number)), self.timing.clone());
+        Options { place, uuid: uuid(number), peer: peer(number), timing }
     }
 
     /// Starts a node on the directory it had, if it had one.
