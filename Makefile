@@ -1,7 +1,7 @@
 # Everything a person does with settee. Two commands do it all on a fresh machine with Rust and
 # Debian's packages: `make run` and `make test`; each installs what it lacks.
 
-.PHONY: run cluster test check fix lint unit it clients chaos bench record setup setup-clients help
+.PHONY: run cluster test check fix lint unit it clients chaos simulate bench record setup setup-clients help
 
 DATA ?= data
 PORT ?= 5984
@@ -46,6 +46,9 @@ chaos: setup ## kill -9 in a loop, starts in every order, races, and every fault
 	RACE=$${RACE:-600} cargo test --release --test it clients_that_race -- --nocapture
 	MINUTES=$${MINUTES:-60} FAULTS=$${FAULTS:-300} RACE=$${RACE:-600} \
 		cargo test --release --test chaos -- --nocapture --test-threads 1
+
+simulate: setup ## clusters in a simulation: SEEDS=n of them, FIRST=n from there on; SEED=n is one, in words
+	SEEDS=$${SEEDS:-100} cargo test -p settee-cluster --test simulation -- --nocapture
 
 bench: setup ## side by side: make bench THEIRS=http://admin:pass@127.0.0.1:5985
 	cargo run --release -p settee-bench -- $(OURS) $(THEIRS)

@@ -216,7 +216,8 @@ impl Cluster {
     #[must_use]
     pub fn active_tasks(&self) -> Vec<ActiveTask> {
         let node = self.node_name();
-        let (tasks, now) = (self.node.engine().tasks().into_iter(), self.node.engine().now().as_secs());
+        let (tasks, now) =
+            (self.node.engine().tasks().into_iter(), self.node.engine().now().as_secs());
         tasks.map(|task| ActiveTask::new(node, task, now)).collect()
     }
 

@@ -19,7 +19,7 @@ const UNSEEN: [(&str, &[&str]); 5] = [
     ("model", &["std::fs", "std::net", "tokio", "SystemTime", "Instant::now", "async fn"]),
     ("engine", &["tokio", "hyper", "async fn", "settee_cluster", "settee_http"]),
     ("query", &["std::fs", "std::net", "tokio", "hyper", "async fn", "settee_cluster"]),
-    ("cluster", &["hyper", "http::", "settee_http"]),
+    ("cluster", &["hyper::", "http::", "settee_http"]),
     ("http", &["settee_engine", "std::fs"]),
 ];
 

@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 use tokio_stream::Stream;
 use tonic::codegen::Service;
-use tonic::codegen::http::Uri;
+use tonic::transport::Uri;
 use tonic::transport::server::Connected;
 
 /// Rest after nobody could be let in, for want of file handles as a rule.

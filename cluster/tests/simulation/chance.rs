@@ -43,10 +43,6 @@ impl Chance {
     pub fn one_in(&mut self, n: u64) -> bool {
         self.below(n) == 0
     }
-
-    pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        &from[self.below(from.len() as u64) as usize]
-    }
 }
 
 /// What the operating system's randomness is, once it is decided.

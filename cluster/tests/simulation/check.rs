@@ -104,19 +104,25 @@ pub fn differences(world: &World) -> String {
     text
 }
 
+/// What each copy knows of a document. Leaves are equal by now; of their ancestors one copy may know
+/// more than another, if somebody wrote a branch without them.
+type Trees = BTreeMap<DocId, Vec<DocInfo>>;
+
 /// All that is wrong after the copies have become equal.
 pub fn faults(world: &World) -> Vec<String> {
     let mut wrong = Vec::new();
-    let running = world.nodes[0].running().unwrap();
-    let mut trees = BTreeMap::new();
-    for id in running.engine.shard_ids().unwrap() {
-        for info in infos(&running.engine, &id) {
-            match id.as_str().contains(&format!("/{STAYS}.")) {
-                true => drop(trees.insert(info.id.clone(), info)),
-                false => stranger(&id, &info.id, &mut wrong),
+    let mut trees = Trees::new();
+    for running in world.nodes.iter().filter_map(|node| node.running()) {
+        for id in running.engine.shard_ids().unwrap() {
+            for info in infos(&running.engine, &id) {
+                match id.as_str().contains(&format!("/{STAYS}.")) {
+                    true => trees.entry(info.id.clone()).or_default().push(info),
+                    false => stranger(&id, &info.id, &mut wrong),
+                }
             }
         }
     }
+    let running = world.nodes[0].running().unwrap();
     let shown = running.cluster.all_dbs();
     let shows = |name: &str| shown.keys().any(|shown| shown.as_str() == name);
     world.load.history.with(|kept| {
@@ -150,19 +156,21 @@ fn stranger(shard: &ShardId, doc: &DocId, wrong: &mut Vec<String>) {
 }
 
 /// Acknowledged writes that are nowhere.
-fn lost(kept: &Kept, trees: &BTreeMap<DocId, DocInfo>, wrong: &mut Vec<String>) {
+fn lost(kept: &Kept, trees: &Trees, wrong: &mut Vec<String>) {
     for (id, rev) in &kept.writes {
-        if trees.get(id).is_none_or(|info| info.tree.get(rev).is_none()) {
+        let knows = |info: &DocInfo| info.tree.get(rev).is_some();
+        if !trees.get(id).is_some_and(|infos| infos.iter().any(knows)) {
             wrong.push(format!("{id} lost {rev}, which was acknowledged"));
         }
     }
 }
 
 /// Purged revisions that came back.
-fn risen(kept: &Kept, trees: &BTreeMap<DocId, DocInfo>, wrong: &mut Vec<String>) {
+fn risen(kept: &Kept, trees: &Trees, wrong: &mut Vec<String>) {
     for (id, revs) in &kept.purged {
         for rev in revs {
-            if trees.get(id).is_some_and(|info| info.tree.get(rev).is_some()) {
+            let has = |info: &DocInfo| info.tree.get(rev).is_some();
+            if trees.get(id).is_some_and(|infos| infos.iter().any(has)) {
                 wrong.push(format!("{id} has {rev} again, which was purged"));
             }
         }
@@ -170,11 +178,10 @@ fn risen(kept: &Kept, trees: &BTreeMap<DocId, DocInfo>, wrong: &mut Vec<String>)
 }
 
 /// Documents whose end a follower of the feed was not told.
-fn unseen(kept: &Kept, trees: &BTreeMap<DocId, DocInfo>, wrong: &mut Vec<String>) {
+fn unseen(kept: &Kept, trees: &Trees, wrong: &mut Vec<String>) {
     for (follower, feed) in &kept.feeds {
-        for (id, info) in trees {
-            let mut leaves: Vec<_> =
-                info.tree.leaves().iter().map(|leaf| leaf.rev()).collect();
+        for (id, infos) in trees {
+            let mut leaves: Vec<_> = infos[0].tree.leaves().iter().map(|leaf| leaf.rev()).collect();
             leaves.sort();
             let told = feed.last.get(id);
             if told != Some(&leaves) {

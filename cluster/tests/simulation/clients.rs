@@ -50,6 +50,7 @@ struct Client {
     cluster: Cluster,
     chance: Chance,
     made: u64,
+    purges: bool,
 }
 
 /// Starts the clients of a node that has just started.
@@ -60,6 +61,7 @@ pub fn start(load: &Arc<Load>, node: &Arc<Node>, running: &Running) {
         cluster: running.cluster.clone(),
         chance: node.chance(100 + number),
         made: 0,
+        purges: std::env::var_os("PURGES").is_some(),
     };
     for number in 0..WRITERS {
         tokio::spawn(client(number).write());
@@ -105,7 +107,7 @@ impl Client {
             self.rest(5, 150).await;
             let Ok(db) = self.db() else { continue };
             match self.chance.below(20) {
-                0 => self.purge(&db).await,
+                0 if self.purges => self.purge(&db).await,
                 1..=2 => self.conflict(&db).await,
                 3..=5 => self.read(&db).await,
                 _ => self.edit(&db).await,
@@ -120,7 +122,8 @@ impl Client {
                 self.rest(50, 50).await;
                 continue;
             }
-            let made = self.cluster.create_db(&DbName::trusted(STAYS), CreateOptions::default()).await;
+            let made =
+                self.cluster.create_db(&DbName::trusted(STAYS), CreateOptions::default()).await;
             self.load.history.note(|| format!("{STAYS}: {made:?}"));
             self.rest(200, 200).await;
         }
@@ -220,7 +223,8 @@ impl Client {
         let (history, name) = (&self.load.history, &self.name);
         // From here on nobody may count on it.
         history.with(|kept| kept.writes.retain(|(written, _)| *written != id));
-        let asked = async { Ok(db.purge(vec![request], UpdateOptions::default()).await?.remove(0)) };
+        let asked =
+            async { Ok(db.purge(vec![request], UpdateOptions::default()).await?.remove(0)) };
         let answer = self.ask(asked).await;
         history.note(|| format!("{name} purged {id}: {answer:?}"));
         if let Ok(answer) = answer
@@ -246,36 +250,47 @@ impl Client {
 
     async fn create(&mut self, text: &str, name: &DbName) {
         let asked = Instant::now();
-        let begun = self.load.history.note(|| format!("{} creates {text}", self.name));
+        let named = self.begin_with(text, NameKind::CreatedPerhaps, "creates");
         let answer = self.ask(self.cluster.create_db(name, CreateOptions::default())).await;
         let ended = self.load.history.note(|| format!("{} created {text}: {answer:?}", self.name));
         let kind = match answer {
             Ok(_) => NameKind::Created,
-            Err(Error::DatabaseExists) if asked.elapsed() >= LOOK => return,
+            Err(Error::DatabaseExists) if asked.elapsed() >= LOOK => NameKind::Nothing,
             Err(Error::DatabaseExists) => NameKind::Present,
-            Err(_) => NameKind::CreatedPerhaps,
+            Err(_) => return,
         };
-        self.named(text, kind, begun, ended);
+        self.end_with(text, named, kind, ended);
     }
 
     async fn delete(&mut self, text: &str, name: &DbName) {
         let asked = Instant::now();
-        let begun = self.load.history.note(|| format!("{} deletes {text}", self.name));
+        let named = self.begin_with(text, NameKind::DeletedPerhaps, "deletes");
         let answer = self.ask(self.cluster.delete_db(name)).await;
         let ended = self.load.history.note(|| format!("{} deleted {text}: {answer:?}", self.name));
         let kind = match answer {
             Ok(_) => NameKind::Deleted,
-            Err(Error::DatabaseMissing) if asked.elapsed() >= LOOK => return,
+            Err(Error::DatabaseMissing) if asked.elapsed() >= LOOK => NameKind::Nothing,
             Err(Error::DatabaseMissing) => NameKind::Absent,
-            Err(_) => NameKind::DeletedPerhaps,
+            Err(_) => return,
         };
-        self.named(text, kind, begun, ended);
+        self.end_with(text, named, kind, ended);
     }
 
-    fn named(&self, text: &str, kind: NameKind, begun: u64, ended: u64) {
-        let perhaps = matches!(kind, NameKind::CreatedPerhaps | NameKind::DeletedPerhaps);
-        let op = NameOp { kind, begun, ended: (!perhaps).then_some(ended) };
-        self.load.history.with(|kept| kept.names.entry(text.to_owned()).or_default().push(op));
+    /// From now on it may happen, whatever becomes of this node; the number of the entry.
+    fn begin_with(&self, text: &str, kind: NameKind, does: &str) -> usize {
+        let begun = self.load.history.note(|| format!("{} {does} {text}", self.name));
+        self.load.history.with(|kept| {
+            let ops = kept.names.entry(text.to_owned()).or_default();
+            ops.push(NameOp { kind, begun, ended: None });
+            ops.len() - 1
+        })
+    }
+
+    fn end_with(&self, text: &str, named: usize, kind: NameKind, ended: u64) {
+        self.load.history.with(|kept| {
+            let ops = kept.names.get_mut(text).unwrap();
+            ops[named] = NameOp { kind, ended: Some(ended), ..ops[named].clone() };
+        });
     }
 
     /// Writes which database this is into it, so that another of its name can be told from it.
@@ -300,7 +315,10 @@ impl Client {
     }
 
     async fn follow_db(&mut self, db: &Db) -> Result<(), Error> {
-        let seq = self.load.history.with(|kept| kept.feeds.entry(self.name.clone()).or_default().seq.clone());
+        let seq = self
+            .load
+            .history
+            .with(|kept| kept.feeds.entry(self.name.clone()).or_default().seq.clone());
         let since = seq.map_or(Since::Start, Since::Seq);
         let query = ChangesQuery { since, style: Style::AllDocs, ..ChangesQuery::default() };
         let mut changes = db.changes(query).await?;

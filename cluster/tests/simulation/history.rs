@@ -62,6 +62,8 @@ pub enum NameKind {
     Deleted,
     /// It was not there.
     Absent,
+    /// Nothing that tells anything.
+    Nothing,
     /// It may be made, and then taken back.
     CreatedPerhaps,
     /// It may be removed.

@@ -64,7 +64,9 @@ fn happens(number: usize, kind: NameKind, stage: Stage, state: State) -> Option<
             Some((Stage::Done, None))
         }
         (NameKind::Deleted | NameKind::DeletedPerhaps, Some(_)) => Some((Stage::Done, None)),
-        (NameKind::Present, Some(_)) | (NameKind::Absent, None) => Some((Stage::Done, state)),
+        (NameKind::Nothing, _) | (NameKind::Present, Some(_)) | (NameKind::Absent, None) => {
+            Some((Stage::Done, state))
+        }
         _ => None,
     }
 }

@@ -97,10 +97,7 @@ impl Node {
     }
 
     /// Starts on what is there; never returns, unless that fails.
-    pub async fn live(
-        self: Arc<Node>,
-        clients: impl Fn(&Arc<Node>, &Running),
-    ) -> turmoil::Result {
+    pub async fn live(self: Arc<Node>, clients: impl Fn(&Arc<Node>, &Running)) -> turmoil::Result {
         self.starts.fetch_add(1, Ordering::Relaxed);
         let engine = Engine::open(Arc::new(self.disk.clone()), options())?;
         tokio::spawn(work(engine.clone(), self.chance(1)));

@@ -10,7 +10,7 @@ use crate::faults::Faults;
 use crate::world::World;
 
 /// How long clients work while things go wrong.
-const LOAD: Duration = Duration::from_secs(30);
+const LOAD: Duration = Duration::from_secs(20);
 /// The longest that a cluster may take to form.
 const FORMS: Duration = Duration::from_secs(30);
 /// The longest until all copies are equal once nothing goes wrong any more.

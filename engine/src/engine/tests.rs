@@ -1,12 +1,16 @@
-//! Whose turn it is: who only looks never waits, and who wants the same shard does.
+//! Whose turn it is: who only looks never waits, and who wants the same shard does. Engines without
+//! threads.
 
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use settee_model::rev::RevPath;
+
 use super::registry::Claim;
-use crate::Error;
 use crate::io::SimStorage;
-use crate::shard::tests::kit::{open, shard_id};
+use crate::shard::tests::kit::{doc_id, edit, open, options, put, shard_id};
+use crate::shard::{Batch, Write};
+use crate::{Engine, Error, Options};
 
 #[test]
 fn a_shard_is_opened_by_one_while_others_look_elsewhere() {
@@ -38,4 +42,26 @@ fn a_drop_that_fails_leaves_the_shard_as_it_was() {
     assert!(engine.shard(&shard_id()).is_ok());
     engine.drop_shard(&shard_id()).unwrap();
     assert!(matches!(engine.shard(&shard_id()), Err(Error::ShardMissing { .. })));
+}
+
+#[test]
+fn without_threads_nothing_happens_until_it_is_somebodys_turn() {
+    let options = Options { threads: false, ..options() };
+    let engine = Engine::open(Arc::new(SimStorage::new()), options).unwrap();
+    let shard = engine.create_shard(&shard_id()).unwrap();
+    let (tell, told) = mpsc::channel();
+    let write = Write::Interactive(edit("a", RevPath::default(), "{}"));
+    shard.submit(Batch::of(vec![write]), Box::new(move |result| tell.send(result).unwrap()));
+    assert!(told.try_recv().is_err());
+    assert!(shard.snapshot().doc(&doc_id("a")).unwrap().is_none());
+    while engine.turn() {}
+    told.try_recv().unwrap().unwrap();
+    assert!(shard.snapshot().doc(&doc_id("a")).unwrap().is_some());
+    // Who must wait does itself what it waits for.
+    put(&shard, edit("b", RevPath::default(), "{}"));
+    shard.checkpoint().unwrap();
+    shard.compact_now().unwrap();
+    drop(shard);
+    engine.drop_shard(&shard_id()).unwrap();
+    engine.close().unwrap();
 }

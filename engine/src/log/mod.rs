@@ -41,12 +41,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options {
-            dir: "log".into(),
-            segment_bytes: 64 << 20,
-            queue_bytes: 64 << 20,
-            thread: true,
-        }
+        Options { dir: "log".into(), segment_bytes: 64 << 20, queue_bytes: 64 << 20, thread: true }
     }
 }
 
@@ -171,15 +166,17 @@ impl Log {
 
     /// Waits for what a completion tells.
     pub(crate) fn wait<T>(&self, told: &mpsc::Receiver<T>) -> Result<T, Error> {
-        // Without a thread nobody else completes anything, and once nothing waits nothing will come.
-        while !self.threaded {
+        if self.threaded {
+            return told.recv().map_err(|_| Error::Closed);
+        }
+        // Nobody else completes anything, and once nothing waits nothing will come.
+        loop {
             match told.try_recv() {
                 Ok(told) => return Ok(told),
                 Err(_) if self.turn() => {}
                 Err(_) => return Err(Error::Closed),
             }
         }
-        told.recv().map_err(|_| Error::Closed)
     }
 
     /// Waits until a completion moves `moved`, or a while.
