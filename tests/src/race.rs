@@ -91,8 +91,10 @@ fn run(mut client: Client, db: &str, number: usize, race: &Mutex<Race>, done: &A
         };
         let Ok(mut doc) = read.json() else { continue };
         let Some(count) = doc.get("n").and_then(Value::as_u64) else { continue };
-        if let Some(n) = doc.get_mut("n") {
-            *n = json!(count + 1);
+        if let Some(members) = doc.as_object_mut() {
+            members.insert("n".to_owned(), json!(count + 1));
+            // Or two who write the same would make the same revision, and no conflict.
+            members.insert("by".to_owned(), json!(number));
         }
         let began = Instant::now();
         let status = client.send(&Request::new("PUT", &path).json(&doc.to_string()));
