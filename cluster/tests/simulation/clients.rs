@@ -165,11 +165,9 @@ impl Client {
         let id = self.some_doc();
         let mut digest = [0; 16];
         digest.fill_with(|| self.chance.next() as u8);
-        let (start, mut ids) = match self.latest(&id) {
-            Some(parent) => (parent.pos + 1, vec![parent.id]),
-            None => (1, Vec::new()),
-        };
-        ids.insert(0, RevId::from_md5(digest));
+        // All of its history comes with it, as from a replicator: a copy that misses some of it has
+        // another tree until digests are compared.
+        let (start, ids) = (1, vec![RevId::from_md5(digest)]);
         let edit = edit(id, RevPath { start, ids }, false, self.body());
         // What became of it is noted.
         let _ = self.put(db, edit, EditMode::Replicated).await;
