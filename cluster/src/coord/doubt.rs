@@ -1,6 +1,6 @@
 //! Doubts about conflicts. A copy that was away refuses an edit of a revision that it has not seen,
-//! though the client was told that it is written. So a refusal is believed only if the copy that
-//! decided knows what followed the revision, or no copy that lives ends with it.
+//! though the client was told that it is written. So a refusal is believed only if some copy knows
+//! what followed the revision, or no copy that lives ends with it.
 
 use std::time::Duration;
 
@@ -12,11 +12,12 @@ use tokio::time::timeout;
 
 use crate::Error;
 use crate::copy::ShardCopy;
-use crate::docs::{IdRevs, RevsDiff};
+use crate::docs::{BulkGet, IdRevs, RevResult, Revs};
+use crate::join::join_all;
 use crate::quorum::acks::Acked;
 use crate::sync::ask::{Answer, Ask};
 
-/// How long a copy may take to say what it knows; then the refusal stands.
+/// How long a copy may take to say what it knows; then it counts as not there.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Edits that were refused by who did not know better.
@@ -28,6 +29,7 @@ pub(super) struct Doubt {
 }
 
 /// An edit that was refused.
+#[derive(Clone)]
 struct Refused {
     place: usize,
     id: DocId,
@@ -35,35 +37,44 @@ struct Refused {
     base: Rev,
 }
 
-/// Which refusals of a copy, that of number `by`, another one should look at. What it decided is
-/// durable there, so that it shows all it knew.
+/// How a copy stands to what an edit replaces.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Knows {
+    /// The document ends with it here.
+    Ends,
+    /// Something followed it here.
+    Followed,
+    /// It was never seen here.
+    Nothing,
+}
+
+/// Which refusals of a copy, that of number `by`, another one should look at, of those at the given
+/// places. What it decided is durable there, so that it shows all it knew.
 pub(super) async fn doubt(
     copies: &[ShardCopy],
     by: usize,
     batch: &Batch,
     acked: &[Acked],
-) -> Option<Doubt> {
-    let refused = batch.writes.iter().zip(acked).enumerate().filter_map(refused).collect();
-    let decided = copies.get(by)?;
-    let (known, unknown) = sort(decided, refused).await?;
+    places: &[usize],
+) -> Vec<Doubt> {
+    let refused = |place: &usize| refused(*place, batch.writes.get(*place)?, acked.get(*place)?);
+    let refused: Vec<Refused> = places.iter().filter_map(refused).collect();
+    let Some(decided) = copies.get(by).filter(|_| !refused.is_empty()) else { return Vec::new() };
+    let Some(own) = standing(decided, &refused).await else { return Vec::new() };
     // It may have come while the refusal was on its way.
-    let places = ending(decided, &known).await;
-    if !places.is_empty() {
-        return Some(Doubt { places, knows: by });
+    let come = refused.iter().zip(&own).filter(|(_, knows)| **knows == Knows::Ends);
+    let come: Vec<usize> = come.map(|(refused, _)| refused.place).collect();
+    let unknown = refused.iter().zip(&own).filter(|(_, knows)| **knows == Knows::Nothing);
+    let unknown: Vec<Refused> = unknown.map(|(refused, _)| refused.clone()).collect();
+    let mut doubts = Vec::new();
+    if !come.is_empty() {
+        doubts.push(Doubt { places: come, knows: by });
     }
-    for (knows, copy) in copies.iter().enumerate() {
-        let places = match knows != by && copy.is_live() {
-            true => ending(copy, &unknown).await,
-            false => Vec::new(),
-        };
-        if !places.is_empty() {
-            return Some(Doubt { places, knows });
-        }
-    }
-    None
+    doubts.extend(known_elsewhere(copies, by, decided, unknown).await);
+    doubts
 }
 
-fn refused((place, (write, (result, _))): (usize, (&Write, &Acked))) -> Option<Refused> {
+fn refused(place: usize, write: &Write, (result, _): &Acked) -> Option<Refused> {
     match (write, result) {
         (Write::Interactive(edit), Ok(Outcome::Failed(EditError::Conflict))) => {
             Some(Refused { place, id: edit.id.clone(), base: edit.revs.tip()? })
@@ -72,32 +83,77 @@ fn refused((place, (write, (result, _))): (usize, (&Write, &Acked))) -> Option<R
     }
 }
 
-/// Those of which the copy has seen what they replace, and the others; none if there are none.
-async fn sort(copy: &ShardCopy, refused: Vec<Refused>) -> Option<(Vec<Refused>, Vec<Refused>)> {
-    if refused.is_empty() {
-        return None;
+/// Those that other copies end with, and none of them knows more.
+async fn known_elsewhere(
+    copies: &[ShardCopy],
+    by: usize,
+    decided: &ShardCopy,
+    unknown: Vec<Refused>,
+) -> Vec<Doubt> {
+    if unknown.is_empty() {
+        return Vec::new();
     }
-    let revs =
-        |refused: &Refused| IdRevs { id: refused.id.clone(), revs: vec![refused.base.clone()] };
-    let lacks = in_time(copy.revs_diff(refused.iter().map(revs).collect())).await?;
-    let sorted = refused.into_iter().zip(lacks);
-    let (known, unknown): (Vec<_>, Vec<_>) =
-        sorted.partition(|(_, lacks)| lacks.missing.is_empty());
-    let alone = |pairs: Vec<(Refused, RevsDiff)>| pairs.into_iter().map(|(it, _)| it).collect();
-    Some((alone(known), alone(unknown)))
+    let others = copies.iter().enumerate().filter(|(number, copy)| *number != by && copy.is_live());
+    let (numbers, others): (Vec<usize>, Vec<&ShardCopy>) = others.unzip();
+    let told = join_all(others.iter().map(|copy| standing(copy, &unknown))).await;
+    let told: Vec<(usize, Vec<Knows>)> =
+        numbers.into_iter().zip(told).filter_map(|(number, told)| Some((number, told?))).collect();
+    let knows = |place: usize| {
+        let all = || told.iter().filter_map(|(number, knows)| Some((*number, *knows.get(place)?)));
+        match all().any(|(_, knows)| knows == Knows::Followed) {
+            true => None,
+            false => all().find(|(_, knows)| *knows == Knows::Ends).map(|(number, _)| number),
+        }
+    };
+    let doubted = unknown.iter().enumerate().filter_map(|(place, it)| Some((it, knows(place)?)));
+    let (doubted, known): (Vec<&Refused>, Vec<usize>) = doubted.unzip();
+    let forgot = forgot(decided, &doubted).await;
+    let mut doubts: Vec<Doubt> = Vec::new();
+    for ((refused, knows), forgot) in doubted.into_iter().zip(known).zip(forgot) {
+        match doubts.iter_mut().find(|doubt| doubt.knows == knows) {
+            _ if forgot => {}
+            Some(doubt) => doubt.places.push(refused.place),
+            None => doubts.push(Doubt { places: vec![refused.place], knows }),
+        }
+    }
+    doubts
 }
 
-/// The places of those of which a document ends, on the copy, with what they replace.
-async fn ending(copy: &ShardCopy, refused: &[Refused]) -> Vec<usize> {
+/// How a copy stands to what edits replace; `None` if it does not say so in time.
+async fn standing(copy: &ShardCopy, refused: &[Refused]) -> Option<Vec<Knows>> {
+    let line =
+        |refused: &Refused| IdRevs { id: refused.id.clone(), revs: vec![refused.base.clone()] };
+    let lacks = in_time(copy.revs_diff(refused.iter().map(line).collect())).await?;
+    // Asked second: what came in between is then seen as an end, not as nothing.
+    let ids = refused.iter().map(|refused| refused.id.clone()).collect();
+    let Answer::Leaves(leaves) = in_time(copy.sync(Ask::Ends(ids))).await? else { return None };
+    let ends = refused.iter().zip(&leaves.docs).map(|(it, doc)| doc.revs.contains(&it.base));
+    let stand = |(ends, lacks): (bool, bool)| match (ends, lacks) {
+        (true, _) => Knows::Ends,
+        (false, false) => Knows::Followed,
+        (false, true) => Knows::Nothing,
+    };
+    Some(ends.zip(lacks.iter().map(|lacks| !lacks.missing.is_empty())).map(stand).collect())
+}
+
+/// Whether a copy may have known what edits replace, and forgotten it: histories are kept only so
+/// far back. If it does not say, it may have.
+async fn forgot(copy: &ShardCopy, refused: &[&Refused]) -> Vec<bool> {
     if refused.is_empty() {
         return Vec::new();
     }
-    let ask = Ask::Ends(refused.iter().map(|refused| refused.id.clone()).collect());
-    let Some(Answer::Leaves(leaves)) = in_time(copy.sync(ask)).await else { return Vec::new() };
-    let ends = |(refused, doc): (&Refused, &IdRevs)| {
-        doc.revs.contains(&refused.base).then_some(refused.place)
+    let line = |refused: &&Refused| BulkGet { id: refused.id.clone(), revs: Revs::All };
+    let lines = refused.iter().map(line).collect();
+    let Some(found) = in_time(copy.revisions_of_many(lines, false)).await else {
+        return vec![true; refused.len()];
     };
-    refused.iter().zip(&leaves.docs).filter_map(ends).collect()
+    let forgot = |(refused, found): (&&Refused, Vec<RevResult>)| {
+        found.iter().any(|leaf| match leaf {
+            RevResult::Found(doc) => doc.revs.start >= refused.base.pos + doc.revs.ids.len() as u64,
+            RevResult::Missing(_) => false,
+        })
+    };
+    refused.iter().zip(found).map(forgot).collect()
 }
 
 async fn in_time<R>(asked: impl Future<Output = Result<R, Error>>) -> Option<R> {

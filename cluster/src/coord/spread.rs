@@ -2,6 +2,8 @@
 //! live copy in owner order decides (but see `doubt`), and all others carry its decision out while it
 //! still syncs; everything else every copy carries out by itself.
 
+use std::collections::VecDeque;
+
 use settee_engine::shard::{Batch, Decision, Outcome, Write};
 use settee_model::doc::AttSource;
 use tokio::sync::mpsc;
@@ -51,8 +53,8 @@ fn placed(outcomes: Vec<Outcome>) -> Vec<(usize, Outcome)> {
     outcomes.into_iter().enumerate().collect()
 }
 
-/// How often a refusal is doubted.
-const DOUBTS: usize = 3;
+/// How many decisions of a batch are looked at for refusals to doubt.
+const DOUBTS: usize = 4;
 
 /// Lets one copy decide; what it refuses because it was away another one decides.
 async fn edit(
@@ -62,18 +64,30 @@ async fn edit(
     lacking: Lacking,
 ) -> Result<Vec<Acked>, Error> {
     let (by, mut acked) = lead(&copies, &batch, wanted, &lacking).await?;
+    // Who decided, and which edits.
+    let mut decided = VecDeque::from([(by, (0..batch.writes.len()).collect::<Vec<_>>())]);
     for _ in 0..DOUBTS {
-        let Some(Doubt { places, knows }) = doubt(&copies, by, &batch, &acked).await else { break };
-        if knows != by {
-            copies.get(by).into_iter().for_each(|behind| lacking(behind));
-        }
-        let mut order = copies.clone();
-        order.swap(0, knows);
-        let again = places.iter().filter_map(|place| batch.writes.get(*place));
-        let again = Batch { writes: again.cloned().collect(), ..batch };
-        let Ok((_, decided)) = lead(&order, &again, wanted, &lacking).await else { break };
-        for (place, decided) in places.into_iter().zip(decided) {
-            acked.get_mut(place).into_iter().for_each(|acked| *acked = decided.clone());
+        let Some((by, places)) = decided.pop_front() else { break };
+        for Doubt { places, knows } in doubt(&copies, by, &batch, &acked, &places).await {
+            if knows != by {
+                copies.get(by).into_iter().for_each(|behind| lacking(behind));
+            }
+            let mut order: Vec<usize> = (0..copies.len()).collect();
+            order.swap(0, knows);
+            let asked: Vec<_> = order.iter().filter_map(|at| copies.get(*at)).cloned().collect();
+            let again = places.iter().filter_map(|place| batch.writes.get(*place));
+            let again = Batch { writes: again.cloned().collect(), ..batch };
+            let verdicts = match lead(&asked, &again, wanted, &lacking).await {
+                Ok((by, verdicts)) => {
+                    decided.extend(order.get(by).map(|by| (*by, places.clone())));
+                    verdicts
+                }
+                // Whether it is written nobody knows; that it is a conflict would say that it isn't.
+                Err(error) => vec![(Err(error), false); places.len()],
+            };
+            for (place, verdict) in places.into_iter().zip(verdicts) {
+                acked.get_mut(place).into_iter().for_each(|acked| *acked = verdict.clone());
+            }
         }
     }
     // `batch` holds what was uploaded for it until here.

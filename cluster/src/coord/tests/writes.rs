@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use settee_engine::shard::Batch;
+use settee_engine::shard::{Batch, Write};
 use settee_model::rev::{RevId, RevPath};
 
 use super::*;
@@ -148,7 +148,7 @@ async fn an_owner_that_missed_an_edit_refuses_nothing_that_follows_it() {
 #[tokio::test]
 async fn a_refusal_is_doubted_if_what_was_missing_has_come_meanwhile() {
     use super::super::doubt::doubt;
-    use settee_engine::shard::{Outcome, Write};
+    use settee_engine::shard::Outcome;
     use settee_model::edit::EditError;
     let nodes = Nodes::three().await;
     let database = nodes.database(1);
@@ -162,10 +162,46 @@ async fn a_refusal_is_doubted_if_what_was_missing_has_come_meanwhile() {
     // It ends with the second one; whoever replaces the first one is late, now and later.
     let late = || edit("doc", "{\"late\":1}", Some(&first));
     let (batch, acked) = refusals([late(), edit("doc", "{\"n\":3}", Some(&second))]);
-    let doubted = doubt(&copies, 0, &batch, &acked).await.unwrap();
-    assert_eq!((doubted.places, doubted.knows), (vec![1], 0));
-    let (batch, acked) = refusals([late(), edit("doc", "{}", None)]);
-    assert!(doubt(&copies, 0, &batch, &acked).await.is_none());
+    let doubted = doubt(&copies, 0, &batch, &acked, &[0, 1]).await;
+    let [doubted] = &doubted[..] else { panic!("{}", doubted.len()) };
+    assert_eq!((&doubted.places[..], doubted.knows), (&[1][..], 0));
+    let (batch, acked) = refusals([late(), edit("doc", "{\"n\":3}", None)]);
+    assert!(doubt(&copies, 0, &batch, &acked, &[0, 1]).await.is_empty());
+}
+
+#[tokio::test]
+async fn what_some_copy_has_replaced_no_other_copy_replaces_again() {
+    let mut nodes = Nodes::three().await;
+    let database = nodes.database(1);
+    let (first, _) = put(&database, edit("doc", "{}", None), 3).await.unwrap();
+    nodes.all[0].kill();
+    let (second, _) = put(&database, edit("doc", "{}", Some(&first)), 2).await.unwrap();
+    nodes.all[0].revive();
+    // The second copy has replaced it, and nobody has heard of that yet.
+    let next = edit("doc", "{\"n\":3}", Some(&second));
+    nodes.copy(1).write(Batch::of(vec![Write::Interactive(next)])).await.unwrap();
+    let late = put(&nodes.database(2), edit("doc", "{\"n\":4}", Some(&second)), 2).await;
+    assert_eq!(late.unwrap_err(), Error::Conflict);
+    nodes.has(2, "doc", &second).await;
+}
+
+#[tokio::test]
+async fn a_refusal_by_who_has_forgotten_the_revision_stands() {
+    let nodes = Nodes::three().await;
+    let database = nodes.database(1);
+    let mut meta = (*database.meta()).clone();
+    meta.revs_limit = 1;
+    database.set_meta(Arc::new(meta));
+    let (first, _) = put(&database, edit("doc", "{}", None), 3).await.unwrap();
+    // The owner and another one have replaced it and know no more of it, the third one lags.
+    let next = edit("doc", "{\"n\":2}", Some(&first));
+    for at in [0, 1] {
+        let batch = Batch { revs_limit: 1, ..Batch::of(vec![Write::Interactive(next.clone())]) };
+        nodes.copy(at).write(batch).await.unwrap();
+    }
+    let late = put(&database, edit("doc", "{\"n\":3}", Some(&first)), 2).await;
+    assert_eq!(late.unwrap_err(), Error::Conflict);
+    nodes.has(2, "doc", &first).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
