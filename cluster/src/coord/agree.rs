@@ -24,6 +24,9 @@ use crate::sync::ask::{Answer, Ask};
 /// After so long without an answer another copy is asked, too.
 const HEDGE: Duration = Duration::from_millis(100);
 
+/// Documents that copies disagree on and that are read again at once.
+const AT_ONCE: usize = 16;
+
 /// How many copies are to agree.
 fn wanted(database: &Database, shard: usize, r: Option<u32>) -> Result<usize, Error> {
     let copies = database.copies(shard)?.len();
@@ -129,7 +132,7 @@ pub(super) async fn revisions_of_many(
         return Ok(answers);
     }
     let whole: Vec<DocId> =
-        lines.iter().filter(|line| line.revs == Revs::All).map(|line| line.id.clone()).collect();
+        lines.iter().filter(|line| is_whole(line)).map(|line| line.id.clone()).collect();
     let mut told = Vec::new();
     if !whole.is_empty() {
         let ask = |copy: ShardCopy| {
@@ -140,21 +143,35 @@ pub(super) async fn revisions_of_many(
         told.extend(others.into_iter().filter_map(|(_, answer)| Some(lines_of(answer.ok()?))));
     }
     let mut told: Vec<_> = told.into_iter().map(Vec::into_iter).collect();
-    for (line, answer) in lines.iter().zip(&mut answers) {
-        let agreed = if line.revs == Revs::All {
-            let mut own: Vec<Rev> = answer.iter().filter_map(found_rev).collect();
-            own.sort_unstable();
-            // Every copy's line is taken, whatever the others say.
-            let lines: Vec<_> = told.iter_mut().filter_map(Iterator::next).collect();
-            lines.iter().all(|ends| *ends == own)
-        } else {
-            !answer.iter().any(|result| matches!(result, RevResult::Missing(_)))
-        };
-        if !agreed {
-            *answer = revisions(database, &line.id, line.revs.clone(), latest).await?;
+    let mut agreed = |(line, answer): (&BulkGet, &Vec<RevResult>)| {
+        if !is_whole(line) {
+            let missing = |result: &RevResult| matches!(result, RevResult::Missing(_));
+            return line.id.is_local() || !answer.iter().any(missing);
+        }
+        let mut own: Vec<Rev> = answer.iter().filter_map(found_rev).collect();
+        own.sort_unstable();
+        // Every copy's line is taken, whatever the others say.
+        let lines: Vec<_> = told.iter_mut().filter_map(Iterator::next).collect();
+        lines.iter().all(|ends| *ends == own)
+    };
+    let agreed: Vec<bool> = lines.iter().zip(&answers).map(&mut agreed).collect();
+    let doubtful = lines.iter().zip(&mut answers).zip(agreed).filter(|(_, agreed)| !agreed);
+    let mut doubtful: Vec<_> = doubtful.map(|(line, _)| line).collect();
+    for some in doubtful.chunks_mut(AT_ONCE) {
+        let lines: Vec<&BulkGet> = some.iter().map(|(line, _)| *line).collect();
+        let read =
+            lines.iter().map(|line| revisions(database, &line.id, line.revs.clone(), latest));
+        let found = join_all(read).await;
+        for ((_, answer), found) in some.iter_mut().zip(found) {
+            **answer = found?;
         }
     }
     Ok(answers)
+}
+
+/// Whether all leaves are asked for, on which copies can disagree.
+fn is_whole(line: &BulkGet) -> bool {
+    line.revs == Revs::All && !line.id.is_local()
 }
 
 fn found_rev(result: &RevResult) -> Option<Rev> {
