@@ -66,7 +66,7 @@ pub(crate) async fn find_group(
     while !is_member(book) {
         let mut heard = Vec::new();
         for (seed, peer) in &connected {
-            heard.push(hear(seed, peer, member).await);
+            heard.push(hear(seed, peer).await);
         }
         heard.extend(is_seed.then(|| itself.clone()));
         match next(&heard) {
@@ -98,15 +98,16 @@ pub(crate) async fn find_group(
     Ok(())
 }
 
-/// Asks a seed. Lists may name one node in several ways; what it says itself counts.
-async fn hear(seed: &Seed, peer: &Peer, me: &Member) -> Heard {
-    let at = |address: &str, state| Heard { address: address.to_owned(), state };
-    match ask(peer, &Ask::Who, PATIENCE).await {
-        Ok(Answer::Who { group: Some(_), member, .. }) => at(&member.address, State::Grouped),
-        Ok(Answer::Who { member, .. }) => at(&member.address, State::Groupless),
-        Err(error) if is_itself(&error) => at(&me.address, State::Itself),
-        Ok(_) | Err(_) => at(&seed.address, State::Silent),
-    }
+/// Asks a seed. Its place among the seeds is that of its text in the list, which is the same for all
+/// nodes, whoever can hear whom.
+async fn hear(seed: &Seed, peer: &Peer) -> Heard {
+    let state = match ask(peer, &Ask::Who, PATIENCE).await {
+        Ok(Answer::Who { group: Some(_), .. }) => State::Grouped,
+        Ok(Answer::Who { .. }) => State::Groupless,
+        Err(error) if is_itself(&error) => State::Itself,
+        Ok(_) | Err(_) => State::Silent,
+    };
+    Heard { address: seed.address.clone(), state }
 }
 
 /// Whether this node's own copy says that it belongs to a cluster.

@@ -57,7 +57,7 @@ pub(crate) fn host_of(name: &str) -> &str {
 /// What became of asking a seed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Heard {
-    /// Where it says that others reach it; as the list has it if it said nothing.
+    /// As the list has it: all lists spell a node alike, in whatever order.
     pub(crate) address: String,
     pub(crate) state: State,
 }
@@ -133,7 +133,9 @@ mod tests {
             (&[("a", Itself), ("b", Silent), ("c", Grouped)], Next::Join(2)),
             (&[("a", Groupless), ("b", Itself)], Next::Wait),
             (&[("b", Itself), ("a", Groupless)], Next::Wait),
+            // Who cannot hear the others does not begin a cluster of its own, whatever its own address.
             (&[("b", Itself), ("a", Silent)], Next::Wait),
+            (&[("a", Silent), ("b", Itself), ("c", Silent)], Next::Wait),
             (&[("a", Silent), ("b", Grouped), ("c", Itself)], Next::Join(1)),
             (&[("a", Silent)], Next::Wait),
             (&[], Next::Wait),
