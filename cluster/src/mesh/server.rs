@@ -109,7 +109,8 @@ async fn transport(settings: &MeshSettings) -> Result<Server, StartError> {
         let why = error.source().map_or_else(|| error.to_string(), ToString::to_string);
         StartError::Tls(why)
     };
-    let config = blocking(move || Ok(tls.server())).await;
+    let patience = settings.timing.connect;
+    let config = blocking(move || Ok(tls.server(patience))).await;
     let config = config
         .map_err(|error| unfit(&error))?
         .map_err(|error| StartError::Tls(error.to_string()))?;

@@ -3,6 +3,7 @@
 //! address that a node was called by.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tonic::transport::{Certificate, ClientTlsConfig, Identity, ServerTlsConfig};
 
@@ -26,10 +27,11 @@ pub struct TlsError {
 }
 
 impl TlsFiles {
-    /// What a node shows that listens, and whom it lets in. Reads the files; blocks.
-    pub(super) fn server(&self) -> Result<ServerTlsConfig, TlsError> {
+    /// What a node shows that listens, and whom it lets in, who may take so long to show what they
+    /// have. Reads the files; blocks.
+    pub(super) fn server(&self, patience: Duration) -> Result<ServerTlsConfig, TlsError> {
         let (identity, ca) = self.read()?;
-        Ok(ServerTlsConfig::new().identity(identity).client_ca_root(ca))
+        Ok(ServerTlsConfig::new().identity(identity).client_ca_root(ca).timeout(patience))
     }
 
     /// What a node shows that calls, and whom it believes. Reads the files, so that a certificate

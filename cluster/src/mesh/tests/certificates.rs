@@ -17,8 +17,13 @@ impl Authority {
 
     /// A node's files.
     fn node(&self, name: &str) -> TlsFiles {
-        let extensions = "basicConstraints = CA:FALSE\nsubjectAltName = IP:127.0.0.1";
-        self.make(name, extensions, &["-CA", "ca.pem", "-CAkey", "ca.key"]);
+        self.node_at(name, "IP:127.0.0.1")
+    }
+
+    /// A node's files, at an address.
+    fn node_at(&self, name: &str, address: &str) -> TlsFiles {
+        let extensions = format!("basicConstraints = CA:FALSE\nsubjectAltName = {address}");
+        self.make(name, &extensions, &["-CA", "ca.pem", "-CAkey", "ca.key"]);
         let file = |name: String| self.0.path().join(name);
         TlsFiles {
             ca: file("ca.pem".into()),
@@ -76,6 +81,28 @@ async fn nodes_of_one_authority_talk_and_strangers_do_not() {
     let bare = Far::new();
     bare.local().create().await.unwrap();
     refused(remote(bare.peer_of(known)).state().await);
+}
+
+#[tokio::test]
+async fn a_node_that_shows_the_certificate_of_another_address_is_not_believed() {
+    let authority = Authority::new();
+    let files = authority.node_at("far", "DNS:elsewhere.example");
+    let far = Far::start(with(settings("far@two", 2, "monster"), files));
+    far.local().create().await.unwrap();
+    refused(remote(far.peer_of(with(near(), authority.node("near")))).state().await);
+}
+
+#[tokio::test]
+async fn who_shows_nothing_is_hung_up_on() {
+    let authority = Authority::new();
+    let mut quick = with(settings("far@two", 2, "monster"), authority.node("far"));
+    quick.timing.connect = Duration::from_millis(200);
+    let far = Far::start(quick);
+    let mut silent = tokio::net::TcpStream::connect(far.address).await.unwrap();
+    let mut bytes = [0; 8];
+    let read = tokio::io::AsyncReadExt::read(&mut silent, &mut bytes);
+    let ended = tokio::time::timeout(Duration::from_secs(10), read).await.expect("an end");
+    assert!(matches!(ended, Ok(0) | Err(_)), "{ended:?}");
 }
 
 #[tokio::test]
