@@ -36,7 +36,7 @@ pub struct Seq {
 pub struct BadSeq;
 
 /// First byte of the packed form.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 impl Seq {
     /// The number in front: the sum over the ranges.

@@ -128,6 +128,7 @@ fn judge(clients: &mut [Client], db: &str, race: &Race) {
     for ((row, won), unknown) in rows.iter().zip(race.won).zip(race.unknown) {
         let count = row.pointer("/doc/n").and_then(Value::as_u64);
         let count = count.and_then(|count| usize::try_from(count).ok()).unwrap_or_default();
+        assert!(won > 0, "{race}; a document was never changed");
         let right = won..=won + unknown;
         assert!(right.contains(&count), "{race}; {right:?} changes are counted as {count}");
     }

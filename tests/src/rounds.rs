@@ -145,6 +145,7 @@ impl Report {
     /// When it is not so.
     pub fn judge(&self, patience: Duration) {
         let Answers { asked, failed, slowest, .. } = self.all.well;
+        assert!(asked > 0, "nothing was asked");
         assert!(failed * 1000 <= asked, "{failed} of {asked} requests were not answered well");
         assert!(slowest < patience, "a request took {slowest:?}");
     }

@@ -90,9 +90,10 @@ impl Marks {
     /// Adds what is known now; whether that is news.
     pub(crate) fn add(&mut self, mark: Mark) -> bool {
         // A copy that is behind what it once was has been put back: its numbers mean other changes.
+        let before = self.0.len();
         self.0.retain(|known| known.theirs <= mark.theirs && known.ours <= mark.ours);
         if self.0.last().is_some_and(|last| last.ours == mark.ours) {
-            return false;
+            return self.0.len() < before;
         }
         self.0.push(mark);
         if self.0.len() > MOST {
@@ -147,6 +148,9 @@ mod tests {
         assert!(known.add(Mark { theirs: 15, ours: 30 }));
         assert_eq!(known, marks(&[(10, 7), (15, 30)]));
         assert!(!known.add(Mark { theirs: 16, ours: 30 }));
+        assert!(known.add(Mark { theirs: 14, ours: 7 }), "what is gone is news, too");
+        assert_eq!(known, marks(&[(10, 7)]));
+        assert!(known.add(Mark { theirs: 15, ours: 30 }));
         assert!(known.add(Mark { theirs: 16, ours: 5 }));
         assert_eq!(known, marks(&[(16, 5)]));
     }

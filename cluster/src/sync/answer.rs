@@ -47,7 +47,7 @@ pub(super) fn head(snapshot: &Snapshot, checkpoint: &[u8]) -> Result<Head, Fault
         end: Point::end_of(snapshot),
         purge_seq: snapshot.purge_seq(),
         oldest_purge: snapshot.oldest_purge_seq()?,
-        pulled: pulled.map(|pulled| Point { life: pulled.epoch, seq: pulled.seq }),
+        pulled: pulled.map(|pulled| Point { life: pulled.epoch, seq: pulled.complete }),
     })
 }
 

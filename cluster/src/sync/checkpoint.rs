@@ -13,15 +13,18 @@ use crate::shard::Fault;
 pub(super) struct Checkpoint {
     /// The life of the source that the numbers speak of.
     pub(super) epoch: u64,
-    /// All changes of the source up to this sequence are here.
+    /// All changes of the source up to this sequence were looked at.
     pub(super) seq: u64,
     /// All purges of the source up to this number were carried out here.
     pub(super) purges: u64,
     /// All purges of this copy up to this number were carried out at the source.
     pub(super) told: u64,
+    /// All changes of the source up to this sequence are here, and none of them was left out because
+    /// it could not be read.
+    pub(super) complete: u64,
 }
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const PREFIX: &str = "sync/";
 
 impl Checkpoint {
@@ -31,8 +34,8 @@ impl Checkpoint {
     }
 
     pub(super) fn encode(&self) -> Bytes {
-        let Checkpoint { epoch, seq, purges, told } = *self;
-        let numbers = [epoch, seq, purges, told].into_iter().flat_map(u64::to_be_bytes);
+        let Checkpoint { epoch, seq, purges, told, complete } = *self;
+        let numbers = [epoch, seq, purges, told, complete].into_iter().flat_map(u64::to_be_bytes);
         [VERSION].into_iter().chain(numbers).collect::<Vec<u8>>().into()
     }
 
@@ -44,8 +47,13 @@ impl Checkpoint {
             rest = after;
             Some(u64::from_be_bytes(*number))
         };
-        let checkpoint =
-            Checkpoint { epoch: number()?, seq: number()?, purges: number()?, told: number()? };
+        let checkpoint = Checkpoint {
+            epoch: number()?,
+            seq: number()?,
+            purges: number()?,
+            told: number()?,
+            complete: number()?,
+        };
         rest.is_empty().then_some(checkpoint)
     }
 
@@ -97,7 +105,7 @@ mod tests {
 
     #[test]
     fn comes_back_as_it_was_written() {
-        let checkpoint = Checkpoint { epoch: u64::MAX, seq: 7, purges: 0, told: 300 };
+        let checkpoint = Checkpoint { epoch: u64::MAX, seq: 7, purges: 0, told: 300, complete: 6 };
         let bytes = checkpoint.encode();
         assert_eq!(Checkpoint::decode(&bytes), Some(checkpoint));
         for length in 0..bytes.len() {
@@ -109,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_source_that_is_not_the_same_is_read_from_the_beginning() {
-        let stored = Checkpoint { epoch: 5, seq: 10, purges: 2, told: 4 };
+        let stored = Checkpoint { epoch: 5, seq: 10, purges: 2, told: 4, complete: 10 };
         let anew = |epoch| Checkpoint { epoch, ..Checkpoint::default() };
         assert_eq!(Checkpoint::resume(Some(stored), &head(5, 10, 2)), stored);
         assert_eq!(Checkpoint::resume(Some(stored), &head(5, 99, 9)), stored);
@@ -121,7 +129,7 @@ mod tests {
 
     #[test]
     fn forgotten_purges_are_a_gap_only_among_copies_that_knew_each_other() {
-        let stored = Checkpoint { epoch: 5, seq: 10, purges: 2, told: 4 };
+        let stored = Checkpoint { epoch: 5, seq: 10, purges: 2, told: 4, complete: 10 };
         let oldest = |oldest_purge| Head { oldest_purge, ..head(5, 10, 9) };
         assert!(!stored.has_gap(&oldest(3), &oldest(5)));
         assert!(stored.has_gap(&oldest(4), &oldest(5)));

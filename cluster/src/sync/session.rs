@@ -23,7 +23,7 @@ use super::fetch;
 use super::pace::Pace;
 use crate::Error;
 use crate::shard::Fault;
-use crate::shard::point::{Mark, Marks};
+use crate::shard::point::{Mark, Marks, Point};
 
 /// Revisions that are asked for at once.
 const AT_ONCE: usize = 200;
@@ -38,6 +38,8 @@ pub(super) struct Session<'a> {
     pub(super) source: &'a Source,
     name: Bytes,
     at: Checkpoint,
+    /// Nothing was left out so far.
+    whole: bool,
     saved: Option<Checkpoint>,
     /// Both have forgotten purges that the other one never heard of.
     pub(super) gap: bool,
@@ -88,9 +90,9 @@ impl<'a> Session<'a> {
                 "a copy was away for so long that purges it did not hear of were forgotten"
             );
         }
-        let at = Checkpoint::resume(saved, &theirs);
+        let (at, report) = (Checkpoint::resume(saved, &theirs), Report::default());
         let mut session =
-            Session { target, source, name, at, saved, gap, report: Report::default() };
+            Session { target, source, name, at, whole: at.complete == at.seq, saved, gap, report };
         session.mark(&theirs, &ours).await?;
         session.exchange_purges(&theirs).await?;
         Ok(session)
@@ -103,7 +105,7 @@ impl<'a> Session<'a> {
         if let Some(saved) = self.saved.filter(|saved| saved.epoch != theirs.end.life) {
             writes.push(Write::Property { name: Marks::name(saved.epoch), value: None });
         }
-        if let Some(pulled) = theirs.pulled.filter(|pulled| pulled.life == ours.end.life) {
+        if let Some(pulled) = theirs.pulled.filter(|pulled| is_of(*pulled, ours)) {
             let name = Marks::name(theirs.end.life);
             let property = name.clone();
             let mut marks =
@@ -180,13 +182,18 @@ impl<'a> Session<'a> {
             let found = self.source.docs(asked).await?;
             wanted.drain(..found.len().min(wanted.len()));
             let mut writes = Vec::with_capacity(found.len() + 1);
-            for doc in found.into_iter().flatten() {
+            for doc in found {
+                let Some(doc) = doc else {
+                    self.whole = false;
+                    continue;
+                };
                 let id = doc.id.clone();
                 match fetch::edit(self.target, self.source, doc).await {
                     Ok(edit) => writes.push(Write::Replicated(edit)),
                     Err(error) if is_damage(&error) => {
                         tracing::error!(%id, %error, "an attachment cannot be read elsewhere");
                         self.report.left_out += 1;
+                        self.whole = false;
                     }
                     Err(error) => return Err(error.into()),
                 }
@@ -196,7 +203,7 @@ impl<'a> Session<'a> {
                 writes.push(self.checkpoint());
             }
             let outcomes = self.target.write(writes, Some(self.at.told)).await?;
-            self.report.written += judge(&outcomes)?;
+            self.report.written += self.judge(&outcomes)?;
             if ends {
                 self.saved = Some(self.at);
             }
@@ -204,15 +211,42 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    /// How many revisions were new.
+    fn judge(&mut self, outcomes: &[Outcome]) -> Result<u64, Stop> {
+        let mut written = 0;
+        for outcome in outcomes {
+            match outcome {
+                Outcome::Written(_) => written += 1,
+                Outcome::Failed(EditError::Conflict) => return Err(Stop::Purged),
+                Outcome::Failed(error) => {
+                    tracing::error!(%error, "another copy's revision is refused");
+                    self.whole = false;
+                }
+                _ => {}
+            }
+        }
+        Ok(written)
+    }
+
+    /// A comparison has found nothing that is still left out.
+    pub(super) async fn is_whole(&mut self) -> Result<(), Error> {
+        self.whole = true;
+        self.save().await
+    }
+
     async fn save(&mut self) -> Result<(), Error> {
+        let checkpoint = self.checkpoint();
         if self.saved != Some(self.at) {
-            self.target.write(vec![self.checkpoint()], None).await?;
+            self.target.write(vec![checkpoint], None).await?;
             self.saved = Some(self.at);
         }
         Ok(())
     }
 
-    fn checkpoint(&self) -> Write {
+    fn checkpoint(&mut self) -> Write {
+        if self.whole {
+            self.at.complete = self.at.seq;
+        }
         Write::Property { name: self.name.clone(), value: Some(self.at.encode()) }
     }
 }
@@ -222,18 +256,9 @@ fn is_damage(error: &Error) -> bool {
     matches!(error, Error::Storage(_) | Error::AttachmentMismatch | Error::BadEncoding)
 }
 
-/// How many revisions were new.
-fn judge(outcomes: &[Outcome]) -> Result<u64, Stop> {
-    let mut written = 0;
-    for outcome in outcomes {
-        match outcome {
-            Outcome::Written(_) => written += 1,
-            Outcome::Failed(EditError::Conflict) => return Err(Stop::Purged),
-            Outcome::Failed(error) => tracing::error!(%error, "another copy's revision is refused"),
-            _ => {}
-        }
-    }
-    Ok(written)
+/// Whether a point is one of this copy, and not of a future that was taken back.
+fn is_of(point: Point, copy: &Head) -> bool {
+    point.life == copy.end.life && point.seq <= copy.end.seq
 }
 
 fn carry_out(purges: Vec<PurgeInfo>) -> Vec<Write> {

@@ -33,7 +33,14 @@ async fn through(kind: Kind, session: &mut Session<'_>) -> Result<(), Stop> {
     session.pull().await?;
     match kind {
         Kind::Pull => Ok(()),
-        Kind::Compare => session.compare().await,
+        Kind::Compare => {
+            let left_out = session.report.left_out;
+            session.compare().await?;
+            if session.report.left_out == left_out {
+                session.is_whole().await?;
+            }
+            Ok(())
+        }
     }
 }
 

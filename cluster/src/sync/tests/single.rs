@@ -117,7 +117,7 @@ async fn a_comparison_finds_what_the_checkpoint_has_passed() {
     }
     // As after a fault that nobody foresaw: the checkpoint says that all is here.
     let head = one.source().head(two.id).await.unwrap();
-    let lie = Checkpoint { epoch: head.end.life, seq: head.end.seq, purges: 0, told: 0 };
+    let lie = Checkpoint { epoch: head.end.life, seq: head.end.seq, ..Checkpoint::default() };
     let name = Checkpoint::name(one.id, &shard_id());
     two.shard().set_property(&name, Some(lie.encode())).unwrap();
     for number in 0..600 {
