@@ -60,6 +60,15 @@ impl From<raft::Error> for Error {
     }
 }
 
+/// What it means if nothing was heard of a change, and all looks as if it had happened.
+#[derive(Clone, Copy)]
+enum Alike {
+    /// It is done: whoever did it, nothing else was wanted.
+    Done,
+    /// Somebody else may have done the same, and only one can be told that it was them.
+    Unknown,
+}
+
 impl Book {
     pub(crate) fn new(store: MetaStore) -> Book {
         let (shown, _) = watch::channel(store.revision());
@@ -102,7 +111,7 @@ impl Book {
     /// Makes a database known. [`Error::DatabaseExists`], [`Error::BadPlacement`].
     pub(crate) async fn create(&self, name: &DbName, layout: Layout<'_>) -> Result<DbMeta, Error> {
         let key = database_key(name);
-        let made = self.transact(|store| {
+        let made = self.transact(Alike::Unknown, |store| {
             if store.get(&key).is_some() {
                 return Err(Error::DatabaseExists);
             }
@@ -125,7 +134,7 @@ impl Book {
     /// Forgets a database, for ever. [`Error::DatabaseMissing`].
     pub(crate) async fn delete(&self, name: &DbName) -> Result<DbMeta, Error> {
         let key = database_key(name);
-        let gone = self.transact(|store| {
+        let gone = self.transact(Alike::Unknown, |store| {
             let (meta, stored) = read(store, &key)?;
             let removed = store.get(REMOVED);
             let newest = number(removed.as_ref()).max(meta.created);
@@ -148,7 +157,7 @@ impl Book {
         change: impl Fn(&mut DbMeta),
     ) -> Result<(), Error> {
         let key = database_key(name);
-        let changed = self.transact(|store| {
+        let changed = self.transact(Alike::Done, |store| {
             let (mut meta, stored) = read(store, &key)?;
             if meta.created != created {
                 return Err(Error::DatabaseMissing);
@@ -177,7 +186,7 @@ impl Book {
             }
             Ok((txn, ()))
         };
-        self.agree(enrolled, Instant::now() + PATIENCE).await.map(drop)
+        self.agree(Alike::Done, enrolled, Instant::now() + PATIENCE).await.map(drop)
     }
 
     /// Sets what a setting is on all nodes. [`Error::BadRequest`] for a section that cannot be.
@@ -190,7 +199,7 @@ impl Book {
             let txn = Txn::new();
             Ok((if same { txn } else { txn.put(&*key, value.to_owned()) }, ()))
         };
-        self.transact(shared).await
+        self.transact(Alike::Done, shared).await
     }
 
     /// Strikes a node out.
@@ -200,16 +209,17 @@ impl Book {
             let txn = Txn::new();
             Ok((if store.get(&key).is_some() { txn.delete(&*key) } else { txn }, ()))
         };
-        self.agree(struck, Instant::now() + PATIENCE).await.map(drop)
+        self.agree(Alike::Done, struck, Instant::now() + PATIENCE).await.map(drop)
     }
 
     /// Agrees on what `plan` makes of the store, and returns when this node shows it.
     async fn transact<T>(
         &self,
+        alike: Alike,
         plan: impl Fn(&MetaStore) -> Result<(Txn, T), Error>,
     ) -> Result<T, Error> {
         let deadline = Instant::now() + PATIENCE;
-        let (revision, value) = self.agree(plan, deadline).await?;
+        let (revision, value) = self.agree(alike, plan, deadline).await?;
         self.shows(revision, deadline).await?;
         Ok(value)
     }
@@ -218,6 +228,7 @@ impl Book {
     /// meanwhile. This node's copy has the outcome when it returns.
     async fn agree<T>(
         &self,
+        alike: Alike,
         plan: impl Fn(&MetaStore) -> Result<(Txn, T), Error>,
         deadline: Instant,
     ) -> Result<(u64, T), Error> {
@@ -248,8 +259,11 @@ impl Book {
                 return Err(error.into());
             }
             store.barrier(rest(deadline)).await?;
-            if error == raft::Error::Timeout && happened(&store, &txn) {
-                return Ok((store.revision(), value));
+            if error == raft::Error::Timeout && looks_done(&store, &txn) {
+                return match alike {
+                    Alike::Done => Ok((store.revision(), value)),
+                    Alike::Unknown => Err(Error::Timeout),
+                };
             }
         }
     }
@@ -276,7 +290,7 @@ fn number(stored: Option<&Stored>) -> u64 {
 }
 
 /// Whether a store looks as it does after a transaction.
-fn happened(store: &MetaStore, txn: &Txn) -> bool {
+fn looks_done(store: &MetaStore, txn: &Txn) -> bool {
     txn.writes.iter().all(|write| match write {
         Write::Put(key, value) => store.get(key).is_some_and(|stored| stored.value == *value),
         Write::Delete(key) => store.get(key).is_none(),

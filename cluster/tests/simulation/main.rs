@@ -1,6 +1,6 @@
 //! Clusters in a simulation: nodes in one process over a simulated network and simulated disks, in
 //! simulated time. A seed says what clients do and what goes wrong: crashes, cut and one-way links,
-//! delays, changes of membership. Afterwards no acknowledged write may be lost, all copies must be
+//! delays. Afterwards no acknowledged write may be lost, all copies must be
 //! equal, feeds complete, and metadata linearizable.
 //!
 //! `SEEDS=n` runs so many seeds, `FIRST=n` from that on; `SEED=n` runs just that one and shows what
