@@ -11,6 +11,7 @@ use tokio::sync::Mutex;
 use crate::auth::password::Verifier;
 use crate::context::App;
 use crate::error::Error;
+use crate::layout;
 
 /// Where configuration is kept. Calls may block.
 pub trait ConfigFiles: Send + Sync {
@@ -84,6 +85,7 @@ impl App {
         check_open(section)?;
         config::check(section, key, value)
             .map_err(|unfit| Error::BadRequest(unfit.to_string().into()))?;
+        layout::check(section, key, value)?;
         let _turn = self.config.turn.lock().await;
         let value = match section {
             "admins" if !value.is_empty() => self.hashed(value).await?,
@@ -102,8 +104,8 @@ impl App {
         Ok(old)
     }
 
-    /// Removes a value, so that the one of an earlier file holds again, if there is one; gives the
-    /// old one. `None` if there was none.
+    /// Removes a value, so that the one of an earlier file holds again, if there is one and the value
+    /// was not the whole cluster's; gives the old one. `None` if there was none.
     ///
     /// # Errors
     /// 403 for sections that are closed to HTTP.

@@ -10,6 +10,7 @@ pub mod date;
 pub mod error;
 pub mod feed;
 pub mod handlers;
+pub mod layout;
 pub mod listing;
 pub mod multipart;
 pub mod outgoing;

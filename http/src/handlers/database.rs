@@ -10,8 +10,8 @@ use settee_model::{json as stored, partition};
 
 use crate::context::{Ctx, push_encoded};
 use crate::error::Error;
-use crate::listing;
 use crate::reply::Reply;
+use crate::{layout, listing};
 
 /// `PUT /{db}`
 pub async fn create(ctx: &mut Ctx, name: String) -> Result<Reply, Error> {
@@ -35,35 +35,16 @@ fn status(written: Written, done: StatusCode) -> StatusCode {
 
 fn create_options(ctx: &Ctx) -> Result<CreateOptions, Error> {
     let query = &ctx.query;
-    let count = |name: &str| match query.get(name) {
-        None => Ok(None),
-        Some(text) => match text.parse() {
-            Ok(count) if count > 0 => Ok(Some(count)),
-            _ => Err(Error::BadRequest(
-                format!("The `{name}` value should be a positive integer.").into(),
-            )),
-        },
-    };
+    let count = |name| query.get(name).map(|text| layout::count(name, text)).transpose();
     let partitioned = match query.get("partitioned") {
         None | Some("false") => false,
         Some("true") => true,
         Some(_) => return Err(Error::bad_request("Invalid `partitioned` parameter")),
     };
-    let placement = query.get("placement").map(str::to_owned);
-    if placement.as_deref().is_some_and(|text| !is_placement(text)) {
-        let reason = "The `placement` value should be in a format `zone:n`.";
-        return Err(Error::bad_request(reason));
-    }
+    let placement = query.get("placement").map(layout::placement).transpose()?;
+    let placement = placement.map(str::to_owned);
     let security = Some(ctx.settings.default_security.clone());
     Ok(CreateOptions { q: count("q")?, n: count("n")?, partitioned, placement, security })
-}
-
-/// `zone:n`, several of them separated by commas.
-fn is_placement(text: &str) -> bool {
-    text.split(',').all(|rule| {
-        rule.split_once(':')
-            .is_some_and(|(zone, n)| !zone.is_empty() && n.parse::<u32>().is_ok_and(|n| n > 0))
-    })
 }
 
 /// `DELETE /{db}`
