@@ -319,6 +319,7 @@ impl Inner {
     /// Brings a task to the leader, and looks for another leader as long as that is harmless.
     async fn lead(&self, task: Task, deadline: Instant) -> Result<u64, Error> {
         let repeatable = !matches!(task, Task::Txn(_));
+        let harmless = matches!(task, Task::Barrier);
         let mut failure = Error::NoLeader;
         let hopeless = Instant::now() + HOPELESS.min(self.timing.patience);
         loop {
@@ -335,6 +336,7 @@ impl Inner {
                 Reply::Done(number) => return Ok(number),
                 Reply::NotLeader => {}
                 // Once an attempt may have had an effect, so may the whole.
+                Reply::Failed(Error::Timeout) if harmless => {}
                 Reply::Failed(Error::Timeout) if repeatable => failure = Error::Timeout,
                 Reply::Failed(Error::Busy) if repeatable => {}
                 Reply::Failed(error) => return Err(error),
