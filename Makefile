@@ -33,7 +33,7 @@ unit: setup ## unit and property tests of every crate
 	cargo test --workspace --lib --bins
 
 it: setup ## tests over HTTP and of the whole program: recorded conversations, kill -9, house rules
-	cargo test --workspace --test it --test frame
+	cargo test --workspace --test it --test frame --test simulation
 
 clients: setup setup-clients ## PouchDB, nano and couchbackup against a running settee
 	cargo build --workspace --bin settee
