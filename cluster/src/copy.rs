@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use settee_engine::shard::{Batch, Decision, Outcome};
 use settee_model::docid::DocId;
+use settee_model::rev::Rev;
 
 use crate::Error;
 use crate::attachment::{Lane, UploadOptions};
@@ -18,7 +19,7 @@ use crate::shard::point::Point;
 use crate::shard::rows::RowScan;
 use crate::shard::state::ShardState;
 use crate::streams::{ChangeStream, RowStream};
-use crate::sync::ask::{Answer, Ask};
+use crate::sync::ask::{Answer, Ask, unfit};
 
 /// A copy of a shard.
 #[derive(Clone)]
@@ -178,6 +179,15 @@ impl ShardCopy {
     /// Asks on behalf of another copy that wants to become equal.
     pub(crate) async fn sync(&self, ask: Ask) -> Result<Answer, Error> {
         ask!(self, copy => copy.sync(ask).await)
+    }
+
+    /// With which revisions each of these documents ends here, in their order; with none where there
+    /// is no such document.
+    pub(crate) async fn ends(&self, ids: Vec<DocId>) -> Result<Vec<Vec<Rev>>, Error> {
+        match self.sync(Ask::Ends(ids)).await? {
+            Answer::Leaves(leaves) => Ok(leaves.docs.into_iter().map(|doc| doc.revs).collect()),
+            other => Err(unfit(&other)),
+        }
     }
 
     /// Begins to take an attachment in.

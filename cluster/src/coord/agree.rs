@@ -19,7 +19,6 @@ use crate::database::Database;
 use crate::docs::{BulkGet, Facts, OpenOptions, OpenedDoc, RevResult, RevStatus, Revs};
 use crate::join::join_all;
 use crate::quorum::acks::majority;
-use crate::sync::ask::{Answer, Ask};
 
 /// After so long without an answer another copy is asked, too.
 const HEDGE: Duration = Duration::from_millis(100);
@@ -136,11 +135,11 @@ pub(super) async fn revisions_of_many(
     let mut told = Vec::new();
     if !whole.is_empty() {
         let ask = |copy: ShardCopy| {
-            let ask = Ask::Ends(whole.clone());
-            async move { copy.sync(ask).await }
+            let ids = whole.clone();
+            async move { copy.ends(ids).await }
         };
         let others = others(database, shard, &near, r - 1, ask).await?;
-        told.extend(others.into_iter().filter_map(|(_, answer)| Some(lines_of(answer.ok()?))));
+        told.extend(others.into_iter().filter_map(|(_, ends)| ends.ok()));
     }
     let mut told: Vec<_> = told.into_iter().map(Vec::into_iter).collect();
     let mut agreed = |(line, answer): (&BulkGet, &Vec<RevResult>)| {
@@ -250,9 +249,9 @@ async fn with_ends<R, F: Future<Output = Result<R, Error>>>(
     ask: impl Fn(ShardCopy) -> F,
 ) -> Result<(ShardCopy, (Vec<Rev>, Result<R, Error>)), Error> {
     let both = |copy: ShardCopy| {
-        let (answer, leaves) = (ask(copy.clone()), Ask::Ends(vec![id.clone()]));
+        let (answer, id) = (ask(copy.clone()), id.clone());
         async move {
-            let own = revs_of(copy.sync(leaves).await?);
+            let own = copy.ends(vec![id]).await?.pop().unwrap_or_default();
             match answer.await {
                 Err(error) if is_silence(&error) => Err(error),
                 answer => Ok((own, answer)),
@@ -261,18 +260,6 @@ async fn with_ends<R, F: Future<Output = Result<R, Error>>>(
     };
     let (near, told) = first(database, shard, both).await?;
     Ok((near, told?))
-}
-
-/// With which revisions each document ends.
-fn lines_of(answer: Answer) -> Vec<Vec<Rev>> {
-    match answer {
-        Answer::Leaves(leaves) => leaves.docs.into_iter().map(|doc| doc.revs).collect(),
-        _ => Vec::new(),
-    }
-}
-
-fn revs_of(answer: Answer) -> Vec<Rev> {
-    lines_of(answer).into_iter().flatten().collect()
 }
 
 /// With which revisions a document ends on the copy that was first in turn and on others.
@@ -285,16 +272,12 @@ async fn ends(
     r: usize,
 ) -> Result<Vec<Ends>, Error> {
     let ask = |copy: ShardCopy| {
-        let ask = Ask::Ends(vec![id.clone()]);
-        async move { copy.sync(ask).await }
+        let id = id.clone();
+        async move { copy.ends(vec![id]).await }
     };
     let others = others(database, shard, &near, r - 1, ask).await?;
     let mut all = vec![(near, own)];
-    for (copy, answer) in others {
-        if let Ok(answer) = answer {
-            all.push((copy, revs_of(answer)));
-        }
-    }
+    all.extend(others.into_iter().filter_map(|(copy, ends)| Some((copy, ends.ok()?.pop()?))));
     Ok(all)
 }
 

@@ -15,7 +15,6 @@ use crate::copy::ShardCopy;
 use crate::docs::{BulkGet, IdRevs, RevResult, Revs};
 use crate::join::join_all;
 use crate::quorum::acks::Acked;
-use crate::sync::ask::{Answer, Ask};
 
 /// How long a copy may take to say what it knows; then it counts as not there.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -126,8 +125,8 @@ async fn standing(copy: &ShardCopy, refused: &[Refused]) -> Option<Vec<Knows>> {
     let lacks = in_time(copy.revs_diff(refused.iter().map(line).collect())).await?;
     // Asked second: what came in between is then seen as an end, not as nothing.
     let ids = refused.iter().map(|refused| refused.id.clone()).collect();
-    let Answer::Leaves(leaves) = in_time(copy.sync(Ask::Ends(ids))).await? else { return None };
-    let ends = refused.iter().zip(&leaves.docs).map(|(it, doc)| doc.revs.contains(&it.base));
+    let ends = in_time(copy.ends(ids)).await?;
+    let ends = refused.iter().zip(&ends).map(|(it, revs)| revs.contains(&it.base));
     let stand = |(ends, lacks): (bool, bool)| match (ends, lacks) {
         (true, _) => Knows::Ends,
         (false, false) => Knows::Followed,

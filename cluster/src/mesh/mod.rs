@@ -39,4 +39,4 @@ pub(crate) use remote_files::{RemoteAttachment, RemoteUpload};
 pub use secret::{NoSecret, Secret};
 pub use server::{MeshServer, StartError};
 pub use settings::{MeshSettings, PORT, Timing};
-pub use tls::{TlsError, TlsFiles};
+pub use tls::TlsFiles;

@@ -26,7 +26,6 @@ use super::wire::raft_client::RaftClient;
 use super::wire::shards_client::ShardsClient;
 use super::wire::{self, failure_of};
 use crate::Error;
-use crate::steps::blocking;
 
 /// Bytes that may be under way unread: of one stream, and of all.
 pub(crate) const STREAM_WINDOW: u32 = 1 << 20;
@@ -371,8 +370,7 @@ impl Inner {
 
     async fn dial(&self) -> Result<(Channel, greet::Welcomed), Error> {
         let unreachable = |error: &dyn std::error::Error| {
-            let why = error.source().map_or_else(|| error.to_string(), ToString::to_string);
-            Error::Unreachable(format!("{}: {why}", self.address))
+            Error::Unreachable(format!("{}: {}", self.address, cause(error)))
         };
         let scheme = if self.settings.tls.is_some() { "https" } else { "http" };
         let mut endpoint = Endpoint::from_shared(format!("{scheme}://{}", self.address))
@@ -382,9 +380,8 @@ impl Inner {
             .http2_keep_alive_interval(PROBE_EVERY)
             .keep_alive_timeout(PROBE_WAIT)
             .keep_alive_while_idle(true);
-        if let Some(files) = self.settings.tls.clone() {
-            let tls = blocking(move || Ok(files.client())).await?;
-            let tls = tls.map_err(|error| Error::Unreachable(error.to_string()))?;
+        if let Some(files) = &self.settings.tls {
+            let tls = files.client().await?;
             endpoint = endpoint.tls_config(tls).map_err(|error| unreachable(&error))?;
         }
         let connector = Connector { net: self.settings.net.clone(), to: self.address.clone() };
@@ -423,6 +420,11 @@ impl Inner {
             Err(_) => false,
         }
     }
+}
+
+/// What lies behind a failure of the transport, which itself says only where it happened.
+pub(super) fn cause(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 /// Pings a peer for as long as somebody has it; sooner again after a beat that was missed.

@@ -15,7 +15,7 @@ use tonic::{Request, Response, Status};
 
 use super::greet::{Gate, Greeter, MESSAGE_MAX};
 use super::net::Incoming;
-use super::peer::{CONNECTION_WINDOW, PROBE_EVERY, PROBE_WAIT, STREAM_WINDOW};
+use super::peer::{CONNECTION_WINDOW, PROBE_EVERY, PROBE_WAIT, STREAM_WINDOW, cause};
 use super::raft::{RaftPort, RaftService};
 use super::sessions::Sessions;
 use super::settings::MeshSettings;
@@ -25,7 +25,6 @@ use super::wire::greeting_server::GreetingServer;
 use super::wire::health_server::{Health, HealthServer};
 use super::wire::raft_server::RaftServer;
 use super::wire::shards_server::ShardsServer;
-use crate::steps::blocking;
 
 /// Streams that a connection may have open.
 const STREAMS: u32 = 4096;
@@ -104,17 +103,10 @@ impl MeshServer {
 
 /// The transport, with certificates if there are any.
 async fn transport(settings: &MeshSettings) -> Result<Server, StartError> {
-    let Some(tls) = settings.tls.clone() else { return Ok(Server::builder()) };
-    let unfit = |error: &dyn std::error::Error| {
-        let why = error.source().map_or_else(|| error.to_string(), ToString::to_string);
-        StartError::Tls(why)
-    };
-    let patience = settings.timing.connect;
-    let config = blocking(move || Ok(tls.server(patience))).await;
-    let config = config
-        .map_err(|error| unfit(&error))?
-        .map_err(|error| StartError::Tls(error.to_string()))?;
-    Server::builder().tls_config(config).map_err(|error| unfit(&error))
+    let Some(files) = &settings.tls else { return Ok(Server::builder()) };
+    let tls = files.server(settings.timing.connect).await;
+    let tls = tls.map_err(|error| StartError::Tls(error.to_string()))?;
+    Server::builder().tls_config(tls).map_err(|error| StartError::Tls(cause(&error)))
 }
 
 async fn router(

@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use tonic::transport::{Certificate, ClientTlsConfig, Identity, ServerTlsConfig};
 
+use crate::Error;
+use crate::steps::blocking;
+
 /// PEM files for mutual TLS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFiles {
@@ -18,35 +21,32 @@ pub struct TlsFiles {
     pub key: PathBuf,
 }
 
-/// A file of certificates that cannot be read.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot read {}: {error}", path.display())]
-pub struct TlsError {
-    path: PathBuf,
-    error: std::io::Error,
-}
-
 impl TlsFiles {
     /// What a node shows that listens, and whom it lets in, who may take so long to show what they
-    /// have. Reads the files; blocks.
-    pub(super) fn server(&self, patience: Duration) -> Result<ServerTlsConfig, TlsError> {
-        let (identity, ca) = self.read()?;
+    /// have. [`Error::Unreachable`] names a file that cannot be read.
+    pub(super) async fn server(&self, patience: Duration) -> Result<ServerTlsConfig, Error> {
+        let (identity, ca) = self.read().await?;
         Ok(ServerTlsConfig::new().identity(identity).client_ca_root(ca).timeout(patience))
     }
 
     /// What a node shows that calls, and whom it believes. Reads the files, so that a certificate
-    /// that was renewed is shown with the next connection; blocks.
-    pub(super) fn client(&self) -> Result<ClientTlsConfig, TlsError> {
-        let (identity, ca) = self.read()?;
+    /// that was renewed is shown with the next connection. Errs as [`TlsFiles::server`].
+    pub(super) async fn client(&self) -> Result<ClientTlsConfig, Error> {
+        let (identity, ca) = self.read().await?;
         Ok(ClientTlsConfig::new().identity(identity).ca_certificate(ca))
     }
 
-    fn read(&self) -> Result<(Identity, Certificate), TlsError> {
-        let identity = Identity::from_pem(pem(&self.certificate)?, pem(&self.key)?);
-        Ok((identity, Certificate::from_pem(pem(&self.ca)?)))
+    async fn read(&self) -> Result<(Identity, Certificate), Error> {
+        let TlsFiles { ca, certificate, key } = self.clone();
+        blocking(move || {
+            let identity = Identity::from_pem(pem(&certificate)?, pem(&key)?);
+            Ok((identity, Certificate::from_pem(pem(&ca)?)))
+        })
+        .await
     }
 }
 
-fn pem(path: &Path) -> Result<Vec<u8>, TlsError> {
-    std::fs::read(path).map_err(|error| TlsError { path: path.to_owned(), error })
+fn pem(path: &Path) -> Result<Vec<u8>, Error> {
+    let unread = |error| Error::Unreachable(format!("cannot read {}: {error}", path.display()));
+    std::fs::read(path).map_err(unread)
 }

@@ -175,7 +175,8 @@ macro_rules! ask {
     };
 }
 
-fn unfit(answer: &Answer) -> Error {
+/// A copy that does not answer what it was asked.
+pub(crate) fn unfit(answer: &Answer) -> Error {
     tracing::error!(?answer, "a copy answered something else than it was asked");
     Error::Storage("a copy answered something else than it was asked".into())
 }
