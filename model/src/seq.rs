@@ -51,7 +51,8 @@ impl Seq {
         self.positions.iter().find(|position| position.range == range)
     }
 
-    /// Version; then for each range the gap before it, its length less one, the node, the life, the number.
+    /// Version; then for each range the gap before it, its length less one, the node, the life, the
+    /// number.
     fn pack(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(1 + 28 * self.positions.len());
         out.push(VERSION);

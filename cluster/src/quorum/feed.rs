@@ -83,8 +83,8 @@ impl Feed {
         Seq { positions: self.shards.iter().map(position).collect() }.to_string()
     }
 
-    /// Takes what the copy on a node found in a shard; gives what of it goes to the client. Where the limit cuts a step
-    /// short, the position stays before what was cut off.
+    /// Takes what the copy on a node found in a shard; gives what of it goes to the client. Where the
+    /// limit cuts a step short, the position stays before what was cut off.
     pub(crate) fn take(&mut self, number: usize, node: NodeId, step: ShardStep) -> Vec<Change> {
         let mut changes = Vec::with_capacity(step.rows.len());
         for ShardChange { mut change, at, pending } in step.rows {

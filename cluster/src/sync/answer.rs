@@ -262,18 +262,30 @@ pub(super) fn digest_along(
     Ok(digests)
 }
 
-/// The revisions of these that this copy does not know.
+/// The revisions of these that this copy does not know, or knows too little of.
 pub(super) fn missing(snapshot: &Snapshot, docs: &[IdRevs]) -> Result<Vec<(DocId, Rev)>, Fault> {
     let ids: Vec<DocId> = docs.iter().map(|doc| doc.id.clone()).collect();
     let infos = snapshot.docs_of(&ids)?;
     let lacks = |(doc, info): (&IdRevs, Option<DocInfo>)| {
         let revs = match info {
-            Some(info) => info.tree.find_missing(&doc.revs),
+            Some(info) => lacking(&info, &doc.revs),
             None => doc.revs.clone(),
         };
         revs.into_iter().map(|rev| (doc.id.clone(), rev)).collect::<Vec<_>>()
     };
     Ok(docs.iter().zip(infos).flat_map(lacks).collect())
+}
+
+/// Which of another copy's leaves of a document are missing here. If none is, and the document has more
+/// leaves here, their ancestors may join some of these: then those that are not known here from the
+/// first generation on.
+fn lacking(info: &DocInfo, theirs: &[Rev]) -> Vec<Rev> {
+    let missing = info.tree.find_missing(theirs);
+    if !missing.is_empty() || info.tree.leaf_count() <= theirs.len() {
+        return missing;
+    }
+    let first = |rev: &&Rev| info.tree.lineage(rev).last().map(|oldest| oldest.pos);
+    theirs.iter().filter(|rev| first(rev).is_some_and(|pos| pos > 1)).cloned().collect()
 }
 
 /// All revisions of those of these documents that end otherwise here. Also what is known here may

@@ -42,19 +42,21 @@ pub fn decide_replicated<E>(
     Ok(Decision::Write(Decided { id: edit.id, path: edit.revs, deleted: edit.deleted, record }))
 }
 
-/// Whether the revision is known. A known name can still bring ancestors, or the content of a
-/// revision that was known by name only; but no attachments, and no second leaf of that name.
+/// Whether the revision is known. A known name can still bring ancestors, which may join branches, or
+/// the content of a revision that was known by name only; but no attachments, and no second leaf of
+/// that name. So the same revisions make the same tree, in whatever order they come.
 fn brings_nothing(
     tree: &RevTree<RevInfo>,
     tip: &Rev,
     edit: &DocEdit,
     outcome: MergeOutcome,
 ) -> bool {
-    let with_atts = !edit.atts.is_empty();
+    if tree.reaches_beyond(&edit.revs) {
+        return has_stubs(&edit.atts);
+    }
     match outcome {
         MergeOutcome::Unchanged => true,
-        MergeOutcome::Internal => with_atts,
-        MergeOutcome::NewBranch => tree.leaf(tip).is_some(),
-        MergeOutcome::NewLeaf => with_atts && tree.leaf(tip).is_some(),
+        MergeOutcome::Internal => !edit.atts.is_empty(),
+        MergeOutcome::NewBranch | MergeOutcome::NewLeaf => tree.leaf(tip).is_some(),
     }
 }

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 
 use bytes::Bytes;
+use proptest::prelude::*;
 
 use super::*;
 use crate::doc::{AttContent, AttEdit, AttSource, DocEdit, Encoding, Uploaded};
@@ -209,6 +210,51 @@ fn a_known_name_can_bring_what_was_missing() {
     assert_eq!(shard.replicated(edit("3-c,b,a", "{}")), Ok("3-c".into()));
     let path = shard.info.unwrap().tree.path_of(&"3-c".parse().unwrap()).unwrap();
     assert_eq!(path.ids.len(), 3);
+}
+
+/// In a made-up world each revision has one parent; this much of a branch is told.
+fn world_path(pos: u64, id: u8, length: usize) -> RevPath {
+    let id = |pos: u64| RevId::from_bytes(&[pos as u8, id & (0xff >> (8 - pos.min(8)))]);
+    RevPath { start: pos, ids: (1..=pos).rev().map(id).take(length).collect() }
+}
+
+/// Ends and histories of all branches.
+fn histories(shard: &Shard) -> Vec<RevPath> {
+    let tree = &shard.info.as_ref().unwrap().tree;
+    tree.leaves().iter().map(|leaf| tree.path_of(&leaf.rev()).unwrap()).collect()
+}
+
+proptest! {
+    #[test]
+    fn replicated_revisions_make_the_same_tree_in_any_order(
+        (writes, shuffled) in prop::collection::vec((1..7_u64, 0..4_u8, 1..7_usize, any::<bool>()), 1..10)
+            .prop_flat_map(|all| (Just(all.clone()), Just(all).prop_shuffle()))
+    ) {
+        let write = |(pos, id, length, att): &(u64, u8, usize, bool)| {
+            let atts = if *att { vec![upload("a", Some(1))] } else { Vec::new() };
+            DocEdit { revs: world_path(*pos, *id, *length), ..with(atts, edit("", "{}")) }
+        };
+        let [one, other] = [writes, shuffled].map(|writes| {
+            let mut shard = Shard::default();
+            writes.iter().for_each(|it| drop(shard.replicated(write(it)).unwrap()));
+            histories(&shard)
+        });
+        prop_assert_eq!(one, other);
+    }
+}
+
+#[test]
+fn what_is_known_with_all_its_ancestors_is_not_written_again() {
+    let mut shard = Shard::default();
+    shard.replicated(edit("1-a", "{}")).unwrap();
+    shard.replicated(edit("3-c", "{}")).unwrap();
+    let joins = edit("3-c,b,a", "{}");
+    assert_eq!(shard.replicated(joins.clone()), Ok("3-c".into()));
+    assert_eq!(shard.leaves(), ["3-c"]);
+    assert_eq!(shard.replicated(joins), Ok("known 3-c".into()));
+    // More ancestors than there are generations.
+    shard.replicated(edit("1-z,y,x,w", "{}")).unwrap();
+    assert_eq!(shard.replicated(edit("1-z,y,x,w", "{}")), Ok("known 1-z".into()));
 }
 
 #[test]

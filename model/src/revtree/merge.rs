@@ -81,6 +81,18 @@ impl<V> RevTree<V> {
         (self.outcome_at(&seat, ends, fills), line.find(|node| node.value.is_some()))
     }
 
+    /// Whether a path knows ancestors of its newest revision that this tree does not, and agrees with
+    /// those that it does: merged and stemmed it joins what belongs together.
+    #[must_use]
+    pub fn reaches_beyond(&self, path: &RevPath) -> bool {
+        let (_, ids) = path.oldest_first();
+        let possible = ids.count();
+        let known = path.tip().and_then(|tip| self.index_of(&tip));
+        let mut ids = path.ids.iter().take(possible);
+        let agrees = |at| self.line(at).all(|node| ids.next() == Some(&node.id));
+        known.is_some_and(agrees) && ids.next().is_some()
+    }
+
     fn outcome_apart(&self) -> MergeOutcome {
         match self.is_empty() {
             true => MergeOutcome::NewLeaf,

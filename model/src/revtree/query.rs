@@ -117,7 +117,7 @@ impl<V> RevTree<V> {
         Some(Leaf { pos: node.pos, id: &node.id, value: node.value.as_ref()? })
     }
 
-    fn index_of(&self, rev: &Rev) -> Option<usize> {
+    pub(super) fn index_of(&self, rev: &Rev) -> Option<usize> {
         self.nodes.iter().position(|node| node.is(rev))
     }
 

@@ -159,3 +159,22 @@ async fn copies_become_equal_after_anything() {
         assert!(done.is_ok(), "SEED={seed} SEEDS=1 reproduces");
     }
 }
+
+#[tokio::test]
+async fn a_longer_history_joins_branches_without_a_comparison() {
+    let nodes = nodes(2);
+    let path = |ids: &[&str]| RevPath {
+        start: 3,
+        ids: ids.iter().map(|id| RevId::from_bytes(id.as_bytes())).collect(),
+    };
+    let first = RevPath { start: 1, ids: vec![RevId::from_bytes(b"a")] };
+    for node in &nodes {
+        node.replicate("doc", first.clone(), "{}");
+        node.replicate("doc", path(&["c"]), "{}");
+    }
+    assert_eq!(nodes[1].leaves("doc").len(), 2);
+    nodes[0].replicate("doc", path(&["c", "b", "a"]), "{}");
+    assert_eq!(nodes[0].leaves("doc").len(), 1);
+    nodes[1].pull(&nodes[0]).await;
+    assert_eq!(nodes[1].leaves("doc"), nodes[0].leaves("doc"));
+}
