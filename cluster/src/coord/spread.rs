@@ -155,7 +155,7 @@ async fn decide(copies: &[ShardCopy], batch: &Batch) -> Result<Led, Error> {
 
 /// Whether the attachments that a write brings were uploaded to the copy that is there.
 fn has_uploads(write: &Write, home: &Home) -> bool {
-    let (Write::Interactive(edit) | Write::Replicated(edit)) = write else { return true };
+    let Some(edit) = write.edit() else { return true };
     edit.atts.iter().all(|att| match &att.source {
         AttSource::Uploaded(uploaded) => is_held(&uploaded.hold, home),
         AttSource::Stub => true,
@@ -183,9 +183,7 @@ impl Share {
         let decided = batch.writes.iter().zip(outcomes).zip(made).enumerate();
         let follow = decided.filter_map(|(place, ((write, outcome), made))| match (write, made) {
             _ if is_refusal(outcome) => None,
-            (Write::Interactive(edit), Some(made)) => {
-                Some((place, Write::Replicated(made.replicated(edit.clone()))))
-            }
+            (Write::Interactive(edit), Some(made)) => Some((place, made.following(edit.clone()))),
             (Write::Interactive(_), None) => None,
             (write, _) => Some((place, write.clone())),
         });

@@ -112,7 +112,7 @@ impl Contents<'_> {
     }
 
     fn local(&self, entry: &Entry) -> Result<(), Error> {
-        if entry.key() >= &local::DOCS.start[..] {
+        if (&local::DOCS.start[..]..&local::DOCS.end[..]).contains(&entry.key()) {
             local::doc_id(entry.key()).map_err(|e| self.bad(e))?;
             local::decode_doc(&entry.value_bytes()).map_err(|e| self.bad(e))?;
         }
@@ -122,8 +122,8 @@ impl Contents<'_> {
     fn purge(&self, entry: &Entry) -> Result<(), Error> {
         let number = change::decode_key(entry.key()).map_err(|e| self.bad(e))?;
         let info = purge::decode(number, entry.value()).map_err(|e| self.bad(e))?;
-        let uuid = &info.request.uuid;
-        self.need(&self.state.trees.purge_ids, uuid, "a purge is not in purge_ids").map(|_| ())
+        let key = purge::key(&info.request);
+        self.need(&self.state.trees.purge_ids, &key, "a purge is not in purge_ids").map(|_| ())
     }
 
     /// The value of a key that must be there, as far as pages can be read.

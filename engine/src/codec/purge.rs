@@ -1,5 +1,6 @@
-//! Values of `purges` (by purge sequence) and `purge_ids` (by uuid).
+//! Values of `purges` (by purge sequence) and keys of `purge_ids` (by document and uuid).
 
+use bytes::Bytes;
 use settee_model::docid::DocId;
 use settee_model::rev::{Rev, RevId};
 
@@ -9,7 +10,8 @@ use super::bytes::{Reader, put_bytes, put_varint};
 /// A purge as a client asks for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PurgeRequest {
-    /// Names the request on all copies; a request that was carried out is not carried out again.
+    /// Names the request on all copies, among those about its document; one that was carried out is
+    /// not carried out again.
     pub uuid: Box<[u8]>,
     /// The document.
     pub id: DocId,
@@ -46,6 +48,27 @@ pub(crate) fn read_request(reader: &mut Reader<'_>) -> Result<PurgeRequest, Malf
 
 fn read_rev(reader: &mut Reader<'_>) -> Result<Rev, Malformed> {
     Ok(Rev { pos: reader.varint()?, id: RevId::from_bytes(reader.bytes()?) })
+}
+
+/// The key under which `purge_ids` has a request.
+pub(crate) fn key(request: &PurgeRequest) -> Vec<u8> {
+    let mut key = prefix(&request.id);
+    key.extend_from_slice(&request.uuid);
+    key
+}
+
+/// What the keys of all requests about a document begin with, and no others.
+pub(crate) fn prefix(id: &DocId) -> Vec<u8> {
+    let mut prefix = Vec::with_capacity(id.as_str().len() + 36);
+    put_bytes(&mut prefix, id.as_str().as_bytes());
+    prefix
+}
+
+/// The uuid in a key.
+pub(crate) fn uuid(key: &Bytes) -> Result<Bytes, Malformed> {
+    let mut reader = Reader::new(key);
+    reader.bytes()?;
+    Ok(key.slice_ref(reader.rest()))
 }
 
 pub(crate) fn encode(request: &PurgeRequest) -> Vec<u8> {

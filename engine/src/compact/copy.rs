@@ -12,11 +12,11 @@ use settee_model::docinfo::DocInfo;
 
 use super::live::NumberSet;
 use crate::Error;
-use crate::codec::{Malformed, change, chunk, docinfo, local, record};
+use crate::codec::{Malformed, change, chunk, docinfo, record};
 use crate::page::{PageWriter, Pages};
+use crate::shard::CHUNK_KIND;
 use crate::shard::state::{PerTree, SPECS, State, Trees};
 use crate::shard::store::Store;
-use crate::shard::{CHUNK_KIND, PURGES_DONE};
 use crate::tree::{Builder, Change, Checkpoint, Direction, Entry, Spec, Tree};
 
 /// Told how much was done; may wait, and may end the work.
@@ -220,32 +220,13 @@ impl Packing<'_, '_> {
         })?;
         let by_seq = self.pack_tree(&specs.by_seq, &trees.by_seq, None, as_it_is)?;
         let local = self.pack_tree(&specs.local, &trees.local, None, as_it_is)?;
-        let oldest = self.oldest_purge()?;
-        let start = oldest.clone();
+        let oldest = change::key(from.oldest_purge(&self.pages)?);
+        let start = Some(Bytes::copy_from_slice(&oldest));
         let purges = self.pack_tree(&specs.purges, &trees.purges, start, as_it_is)?;
         let purge_ids = self.pack_tree(&specs.purge_ids, &trees.purge_ids, None, |_, entry| {
-            let kept = oldest.as_ref().is_none_or(|oldest| entry.value() >= &oldest[..]);
-            Ok(kept.then(|| entry.value_bytes()))
+            Ok((entry.value() >= &oldest[..]).then(|| entry.value_bytes()))
         })?;
         Ok(PerTree { by_id, by_seq, local, purges, purge_ids, bodies, chunks })
-    }
-
-    /// Key of the oldest purge that is still remembered; `None` if all are.
-    fn oldest_purge(&self) -> Result<Option<Bytes>, Error> {
-        let tree = &self.from.trees.purges;
-        let limit = self.from.counters.purge_infos_limit.max(1);
-        let beyond = match tree.count().checked_sub(limit) {
-            Some(excess @ 1..) => tree.key_at(&self.pages, excess)?,
-            _ => None,
-        };
-        let key = local::property_key(PURGES_DONE);
-        let done = self.from.trees.local.get(&self.pages, &key)?;
-        let needed = done.and_then(|done| change::decode_key(&done).ok());
-        let needed = needed.map(|done| change::key(done.saturating_add(1)));
-        Ok(beyond.map(|beyond| match needed {
-            Some(needed) if needed[..] < beyond[..] => Bytes::copy_from_slice(&needed),
-            _ => beyond,
-        }))
     }
 
     fn pack_tree(

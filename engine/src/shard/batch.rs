@@ -49,6 +49,15 @@ pub enum Write {
     Interactive(DocEdit),
     /// A revision that was made elsewhere (`new_edits=false`).
     Replicated(DocEdit),
+    /// A revision that another copy decided on. If this copy has carried out a purge of the document
+    /// that had not been carried out there, the write fails with [`EditError::Conflict`]: the purge
+    /// came after the decision, though it has come here before it.
+    Following {
+        /// The revision, as for [`Write::Replicated`].
+        edit: DocEdit,
+        /// Uuids of the purges of the document that the other copy remembered when it decided.
+        purges: Vec<Bytes>,
+    },
     /// An edit of a `_local/` document.
     Local(LocalEdit),
     /// A `_local/` document as another copy has it: kept if it is newer than the one here.
@@ -68,10 +77,21 @@ pub enum Write {
 const SMALL: usize = 4 << 10;
 
 impl Write {
+    /// The edit of a document outside `_local/`, if it is one.
+    #[must_use]
+    pub fn edit(&self) -> Option<&DocEdit> {
+        match self {
+            Write::Interactive(edit) | Write::Replicated(edit) | Write::Following { edit, .. } => {
+                Some(edit)
+            }
+            _ => None,
+        }
+    }
+
     /// Whether it takes next to no room itself, and gives some in the end.
     pub(super) fn frees(&self) -> bool {
         match self {
-            Write::Interactive(edit) | Write::Replicated(edit) => {
+            Write::Interactive(edit) | Write::Replicated(edit) | Write::Following { edit, .. } => {
                 edit.deleted && edit.atts.is_empty() && edit.body.len() <= SMALL
             }
             Write::Local(edit) => edit.body.is_none(),
@@ -87,7 +107,9 @@ impl Write {
         const FIXED: usize = 512;
         FIXED
             + match self {
-                Write::Interactive(edit) | Write::Replicated(edit) => {
+                Write::Interactive(edit)
+                | Write::Replicated(edit)
+                | Write::Following { edit, .. } => {
                     edit.body.len() + 64 * (edit.revs.ids.len() + 8 * edit.atts.len())
                 }
                 Write::Local(edit) => edit.body.as_ref().map_or(0, Bytes::len),
@@ -151,17 +173,19 @@ pub struct Made {
     pub path: RevPath,
     /// Generations of its attachments, in the edit's order.
     pub revpos: Vec<u64>,
+    /// Uuids of the purges of its document that are remembered.
+    pub purges: Vec<Bytes>,
 }
 
 impl Made {
-    /// The edit as [`Write::Replicated`] takes it.
+    /// What another copy is to write for the edit.
     #[must_use]
-    pub fn replicated(self, mut edit: DocEdit) -> DocEdit {
+    pub fn following(self, mut edit: DocEdit) -> Write {
         edit.revs = self.path;
         for (att, revpos) in edit.atts.iter_mut().zip(self.revpos) {
             att.revpos = Some(revpos);
         }
-        edit
+        Write::Following { edit, purges: self.purges }
     }
 }
 

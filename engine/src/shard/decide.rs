@@ -36,11 +36,13 @@ pub(super) struct Decider<'a> {
 
 /// By which rules an edit is let in.
 #[derive(Clone, Copy)]
-enum Rules {
+enum Rules<'a> {
     /// Those for clients; the edit has that place in its batch.
     Interactive(usize),
     /// Those for revisions that were made elsewhere.
     Replicated,
+    /// The same, where these purges of the document were known.
+    Following(&'a [Bytes]),
 }
 
 /// The document that was changed last in a batch: its next change there keeps its sequence.
@@ -65,9 +67,8 @@ impl<'a> Decider<'a> {
     ) -> Result<(), Error> {
         let writes = batches.flat_map(|batch| &batch.writes);
         self.workspace.load(writes.filter_map(|write| match write {
-            Write::Interactive(edit) | Write::Replicated(edit) => Some(&edit.id),
             Write::Purge(request) => Some(&request.id),
-            Write::Local(_) | Write::LocalReplica(_) | Write::Property { .. } => None,
+            write => write.edit().map(|edit| &edit.id),
         }))
     }
 
@@ -90,10 +91,7 @@ impl<'a> Decider<'a> {
             return Ok(vec![Outcome::Failed(EditError::Conflict); batch.writes.len()]);
         }
         let mut order: Vec<(usize, &Write)> = batch.writes.iter().enumerate().collect();
-        order.sort_by_key(|(_, write)| match write {
-            Write::Interactive(edit) | Write::Replicated(edit) => Some(&edit.id),
-            _ => None,
-        });
+        order.sort_by_key(|(_, write)| write.edit().map(|edit| &edit.id));
         let mut outcomes = Vec::with_capacity(order.len());
         let mut purges = Vec::new();
         let mut last = None;
@@ -103,6 +101,9 @@ impl<'a> Decider<'a> {
                     self.edit(edit, Rules::Interactive(index), batch, &mut last)?
                 }
                 Write::Replicated(edit) => self.edit(edit, Rules::Replicated, batch, &mut last)?,
+                Write::Following { edit, purges } => {
+                    self.edit(edit, Rules::Following(purges), batch, &mut last)?
+                }
                 Write::Local(edit) => self.local(edit)?,
                 Write::LocalReplica(replica) => self.local_replica(replica)?,
                 Write::Property { name, value } => {
@@ -132,7 +133,7 @@ impl<'a> Decider<'a> {
     fn edit(
         &mut self,
         edit: &DocEdit,
-        rules: Rules,
+        rules: Rules<'_>,
         batch: &Batch,
         last: &mut Last,
     ) -> Result<Outcome, Error> {
@@ -140,21 +141,32 @@ impl<'a> Decider<'a> {
         let parent = |parent: &RevInfo| self.parent(parent);
         let decision = match rules {
             Rules::Interactive(_) => edit::decide_interactive(info, edit.clone(), parent)?,
-            Rules::Replicated => edit::decide_replicated(info, edit.clone(), parent)?,
+            Rules::Replicated | Rules::Following(_) => {
+                edit::decide_replicated(info, edit.clone(), parent)?
+            }
         };
         match decision {
             edit::Decision::Known(rev) => Ok(Outcome::Unchanged(rev)),
             edit::Decision::Refuse(error) => Ok(Outcome::Failed(error)),
             edit::Decision::Write(decided) => {
-                if let Rules::Interactive(place) = rules {
-                    if let Some(limit) = batch.partition_limit
-                        && self.gauge.overflows(self.head, limit, info, &decided)?
+                match rules {
+                    Rules::Interactive(place) => {
+                        if let Some(limit) = batch.partition_limit
+                            && self.gauge.overflows(self.head, limit, info, &decided)?
+                        {
+                            return Ok(Outcome::Failed(EditError::PartitionOverflow(decided.id)));
+                        }
+                        if let Some(made) = &mut self.made {
+                            let purges = self.workspace.purges_of(&decided.id)?;
+                            made.push((place, made_of(info, &decided, batch, purges)));
+                        }
+                    }
+                    Rules::Following(known)
+                        if self.workspace.purged_beside(&decided.id, known)? =>
                     {
-                        return Ok(Outcome::Failed(EditError::PartitionOverflow(decided.id)));
+                        return Ok(Outcome::Failed(EditError::Conflict));
                     }
-                    if let Some(made) = &mut self.made {
-                        made.push((place, made_of(info, &decided, batch)));
-                    }
+                    Rules::Following(_) | Rules::Replicated => {}
                 }
                 let rev = decided.rev();
                 self.put_uploads(edit)?;
@@ -253,8 +265,10 @@ impl<'a> Decider<'a> {
         let mut requests: Vec<PurgeRequest> = Vec::new();
         let mut indexes = Vec::new();
         for (index, request) in purges {
-            let again = requests.iter().any(|other| other.uuid == request.uuid);
-            if again || self.workspace.has_purge(&request.uuid)? {
+            let same =
+                |other: &PurgeRequest| (&other.uuid, &other.id) == (&request.uuid, &request.id);
+            let again = requests.iter().any(same);
+            if again || self.workspace.has_purge(request)? {
                 outcomes.push((index, Outcome::Purged(Vec::new())));
             } else {
                 requests.push(request.clone());
@@ -278,7 +292,12 @@ impl<'a> Decider<'a> {
 
 /// What other copies must know of a decision about an edit of a client, who names no more than the
 /// revision that it follows. `info` is what is known of the document before the edit.
-fn made_of(info: Option<&DocInfo>, decided: &Decided, batch: &Batch) -> Made {
+fn made_of(
+    info: Option<&DocInfo>,
+    decided: &Decided,
+    batch: &Batch,
+    purges: Vec<(u64, Bytes)>,
+) -> Made {
     let mut path = decided.path.clone();
     let known = path.parent().and_then(|parent| info?.tree.path_of(&parent));
     if let Some(RevPath { ids, .. }) = known.filter(|known| known.ids.len() >= path.ids.len()) {
@@ -286,7 +305,8 @@ fn made_of(info: Option<&DocInfo>, decided: &Decided, batch: &Batch) -> Made {
         path.ids.extend(ids);
     }
     path.ids.truncate(batch.revs_limit.max(1) as usize);
-    Made { path, revpos: decided.record.atts.iter().map(|att| att.revpos).collect() }
+    let revpos = decided.record.atts.iter().map(|att| att.revpos).collect();
+    Made { path, revpos, purges: purges.into_iter().map(|(_, uuid)| uuid).collect() }
 }
 
 fn local_rev(number: u64) -> Rev {

@@ -15,6 +15,7 @@ use super::state::State;
 use crate::Error;
 use crate::codec::docinfo::DocHead;
 use crate::codec::local::LocalDoc;
+use crate::codec::purge::{self, PurgeRequest};
 use crate::codec::reduce::Counts;
 use crate::codec::{Malformed, change, chunk, docinfo, local, record};
 use crate::page::Pages;
@@ -201,9 +202,9 @@ impl Snapshot {
         PurgeCursor::new(cursor, self.state.store.clone())
     }
 
-    /// Whether the purge with that uuid was carried out here and is remembered.
-    pub fn has_purge(&self, uuid: &[u8]) -> Result<bool, Error> {
-        Ok(self.state.trees.purge_ids.get(&self.pages, uuid)?.is_some())
+    /// Whether a purge was carried out here and is remembered.
+    pub fn has_purge(&self, request: &PurgeRequest) -> Result<bool, Error> {
+        Ok(self.state.trees.purge_ids.get(&self.pages, &purge::key(request))?.is_some())
     }
 
     /// The bytes of an attachment's chunk.

@@ -3,9 +3,12 @@
 
 use std::sync::{Arc, LazyLock};
 
+use super::PURGES_DONE;
 use super::store::Store;
 use crate::Error;
 use crate::codec::reduce::{self, Bodies, ById, Chunks, Counts};
+use crate::codec::{change, local};
+use crate::page::Pages;
 use crate::tree::{NoReduction, Reducer, Root, Spec, Tree};
 
 /// One of something for each tree of a shard. Keys and values: docs/format.md section 4.
@@ -151,6 +154,21 @@ impl State {
     /// A shard without anything in it.
     pub(crate) fn new(epoch: u64, store: Arc<Store>) -> State {
         State { epoch, counters: Counters::default(), trees: Trees::empty(), store }
+    }
+
+    /// Number of the oldest purge that must be remembered: compaction forgets those before it.
+    pub(crate) fn oldest_purge(&self, pages: &Pages) -> Result<u64, Error> {
+        let number = |key: &[u8]| change::decode_key(key);
+        let tree = &self.trees.purges;
+        let beyond = match tree.count().checked_sub(self.counters.purge_infos_limit.max(1)) {
+            Some(excess @ 1..) => tree.key_at(pages, excess)?,
+            _ => None,
+        };
+        let Some(beyond) = beyond else { return Ok(0) };
+        let beyond = number(&beyond).map_err(|damage| self.store.unreadable(damage))?;
+        let done = self.trees.local.get(pages, &local::property_key(PURGES_DONE))?;
+        let needed = done.and_then(|done| number(&done).ok()).map(|done| done.saturating_add(1));
+        Ok(needed.map_or(beyond, |needed| needed.min(beyond)))
     }
 
     /// Reduction of all documents.

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::ops::Bound;
 
 use bytes::Bytes;
 use settee_model::docid::DocId;
@@ -18,7 +19,7 @@ use crate::codec::log::{self, Merge, Record};
 use crate::codec::purge::PurgeRequest;
 use crate::codec::{Malformed, change, chunk, docinfo, purge, record};
 use crate::page::Pages;
-use crate::tree::Tree;
+use crate::tree::{Direction, Tree};
 
 /// A document that may change.
 struct Doc {
@@ -105,9 +106,46 @@ impl<'a> Workspace<'a> {
     }
 
     /// Whether a purge was carried out before.
-    pub(crate) fn has_purge(&self, uuid: &[u8]) -> Result<bool, Error> {
-        Ok(self.purges.iter().any(|(_, request)| *request.uuid == *uuid)
-            || self.base.trees.purge_ids.get(&self.pages, uuid)?.is_some())
+    pub(crate) fn has_purge(&self, request: &PurgeRequest) -> Result<bool, Error> {
+        Ok(self
+            .purges
+            .iter()
+            .any(|(_, known)| (&known.uuid, &known.id) == (&request.uuid, &request.id))
+            || self.base.trees.purge_ids.get(&self.pages, &purge::key(request))?.is_some())
+    }
+
+    /// Numbers and uuids of the purges of a document that are remembered.
+    pub(crate) fn purges_of(&self, id: &DocId) -> Result<Vec<(u64, Bytes)>, Error> {
+        let tree = &self.base.trees.purge_ids;
+        let mut found = Vec::new();
+        if tree.count() > 0 {
+            let prefix = Bytes::from(purge::prefix(id));
+            let range = (Bound::Included(prefix.clone()), Bound::Unbounded);
+            for entry in tree.range(&self.pages, range, Direction::Forward) {
+                let entry = entry?;
+                if !entry.key().starts_with(&prefix) {
+                    break;
+                }
+                let purge = change::decode_key(entry.value())
+                    .and_then(|number| Ok((number, purge::uuid(&entry.key_bytes())?)));
+                found.push(purge.map_err(|damage| self.damage(damage))?);
+            }
+        }
+        let new = self.purges.iter().filter(|(_, request)| request.id == *id);
+        found.extend(new.map(|(number, request)| (*number, Bytes::copy_from_slice(&request.uuid))));
+        Ok(found)
+    }
+
+    /// Whether a document was purged here beside the purges with the given uuids. What may be
+    /// forgotten at any time does not count: somebody else may have forgotten it already.
+    pub(crate) fn purged_beside(&self, id: &DocId, known: &[Bytes]) -> Result<bool, Error> {
+        let mut others = self.purges_of(id)?;
+        others.retain(|(_, uuid)| !known.contains(uuid));
+        if others.is_empty() {
+            return Ok(false);
+        }
+        let oldest = self.base.oldest_purge(&self.pages)?;
+        Ok(others.iter().any(|(number, _)| *number >= oldest))
     }
 
     /// Lets the next frame begin.
@@ -238,7 +276,7 @@ impl<'a> Workspace<'a> {
         let mut purge_ids = BTreeMap::new();
         for (number, request) in &self.purges {
             purges.push((change::key(*number), Some(purge::encode(request))));
-            purge_ids.insert(&request.uuid, Some(change::key(*number)));
+            purge_ids.insert(purge::key(request), Some(change::key(*number)));
         }
         let purge_ids: Vec<_> = purge_ids.into_iter().collect();
         put(&mut trees.by_id, pages, &by_id)?;

@@ -71,9 +71,8 @@ impl Shard {
     /// Whether a batch is small and alone, so that it costs less to decide it than to wake a thread.
     /// While the log is busy it is better to let writes gather.
     fn is_quick(&self, batch: &Batch) -> bool {
-        let [Write::Interactive(edit) | Write::Replicated(edit)] = batch.writes.as_slice() else {
-            return false;
-        };
+        let [write] = batch.writes.as_slice() else { return false };
+        let Some(edit) = write.edit() else { return false };
         edit.body.len() <= QUICK && !self.is_heavy() && self.env.log.is_idle()
     }
 

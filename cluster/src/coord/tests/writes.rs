@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use settee_engine::shard::{Batch, Write};
+use settee_engine::shard::{Batch, PurgeRequest, Write};
 use settee_model::rev::{RevId, RevPath};
 
 use super::*;
@@ -142,6 +142,33 @@ async fn an_owner_that_missed_an_edit_refuses_nothing_that_follows_it() {
     assert_eq!(results[3].result, Err(Error::Conflict));
     for at in [1, 2] {
         nodes.comes(at, "doc", &third).await;
+    }
+}
+
+#[tokio::test]
+async fn a_purge_that_comes_before_the_write_stands() {
+    let nodes = Nodes::three().await;
+    let database = nodes.database(0);
+    // The revision has no other name in another document.
+    let (rev, _) = put(&database, edit("twin", "{}", None), 3).await.unwrap();
+    let purge = async |at: usize| {
+        let (uuid, revs) = (b"purge"[..].into(), vec![rev.clone()]);
+        let purge = Write::Purge(PurgeRequest { uuid, id: id("doc"), revs });
+        nodes.copy(at).write(Batch::of(vec![purge])).await.unwrap();
+    };
+    purge(1).await;
+    let (written, accepted) = put(&database, edit("doc", "{}", None), 3).await.unwrap();
+    assert!(written == rev && accepted, "one of three has purged it meanwhile");
+    assert!(nodes.leaves(1, "doc").await.is_empty());
+    for at in [0, 2] {
+        nodes.has(at, "doc", &rev).await;
+        purge(at).await;
+        assert!(nodes.leaves(at, "doc").await.is_empty());
+    }
+    // Who decides now knows of the purge.
+    assert_eq!(put(&database, edit("doc", "{}", None), 3).await, Ok((rev.clone(), false)));
+    for at in 0..3 {
+        nodes.has(at, "doc", &rev).await;
     }
 }
 

@@ -94,6 +94,10 @@ impl From<&Write> for wire::Write {
         let kind = match write {
             Write::Interactive(edit) => Kind::Interactive(edit.into()),
             Write::Replicated(edit) => Kind::Replicated(edit.into()),
+            Write::Following { edit, purges } => {
+                let (edit, purges) = (Some(edit.into()), purges.clone());
+                Kind::Following(wire::Following { edit, purges })
+            }
             Write::Local(LocalEdit { id, rev, body }) => {
                 let (id, rev, body) = (id.as_str().into(), *rev, body.clone());
                 Kind::Local(wire::LocalEdit { id, rev, body })
@@ -122,6 +126,10 @@ impl TryFrom<wire::Write> for Write {
         Ok(match wire::need(write.kind, "kind of a write")? {
             Kind::Interactive(edit) => Write::Interactive(edit.try_into()?),
             Kind::Replicated(edit) => Write::Replicated(edit.try_into()?),
+            Kind::Following(wire::Following { edit, purges }) => {
+                let edit = wire::need(edit, "edit of a decision")?.try_into()?;
+                Write::Following { edit, purges }
+            }
             Kind::Local(wire::LocalEdit { id, rev, body }) => {
                 Write::Local(LocalEdit { id: DocId::trusted(&id), rev, body })
             }
@@ -197,9 +205,12 @@ impl TryFrom<wire::Outcome> for Outcome {
 
 impl From<Decision> for wire::Decision {
     fn from(decision: Decision) -> wire::Decision {
-        let made = |made: Option<Made>| wire::MaybeMade {
-            made: made
-                .map(|made| wire::Made { path: Some((&made.path).into()), revpos: made.revpos }),
+        let made = |made: Option<Made>| {
+            let made = made.map(|Made { path, revpos, purges }| {
+                let path = Some((&path).into());
+                wire::Made { path, revpos, purges }
+            });
+            wire::MaybeMade { made }
         };
         wire::Decision {
             outcomes: wire::each(decision.outcomes),
@@ -214,7 +225,7 @@ impl TryFrom<wire::Decision> for Decision {
     fn try_from(decision: wire::Decision) -> Result<Decision, Error> {
         let made = |made: wire::Made| {
             let path = wire::need(made.path, "path of a decision")?.try_into()?;
-            Ok::<_, Error>(Made { path, revpos: made.revpos })
+            Ok::<_, Error>(Made { path, revpos: made.revpos, purges: made.purges })
         };
         let made = decision.made.into_iter().map(|maybe| maybe.made.map(made).transpose());
         let made = made.collect::<Result<Vec<_>, _>>()?;

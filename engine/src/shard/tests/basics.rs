@@ -7,7 +7,7 @@ use settee_model::rev::RevPath;
 
 use super::kit::*;
 use crate::io::{Crash, SimStorage, Storage};
-use crate::shard::{Batch, Outcome, Shard, Which, Write};
+use crate::shard::{Batch, Outcome, PurgeRequest, Shard, Which, Write};
 use crate::tree::Direction;
 use crate::{Error, Snapshot};
 
@@ -144,7 +144,9 @@ fn purges_remove_leaves_once() {
     let infos: Vec<_> = snapshot.purges(1).map(|info| info.unwrap()).collect();
     assert_eq!(infos.len(), 2);
     assert_eq!(infos[0].request.revs, [other]);
-    assert!(snapshot.has_purge(b"1").unwrap() && !snapshot.has_purge(b"4").unwrap());
+    assert!(snapshot.has_purge(&infos[0].request).unwrap());
+    let other = PurgeRequest { uuid: b"4"[..].into(), ..infos[0].request.clone() };
+    assert!(!snapshot.has_purge(&other).unwrap());
 }
 
 #[test]

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
+use bytes::Bytes;
 use settee_model::doc::{
     AttContent, AttEdit, AttSource, Attachment, Chunk, DocEdit, Encoding, Hold,
 };
+use settee_model::edit::EditError;
 use settee_model::rev::{Rev, RevPath};
 
 use super::kit::*;
 use super::model::contents;
 use crate::io::{Fault, SimStorage};
-use crate::shard::{Batch, Decision, Made, Outcome, Shard, Write};
+use crate::shard::{Batch, Decision, Made, Outcome, PURGES_DONE, Shard, Write};
 use crate::{Engine, Error};
 
 /// What was told of a batch: the decision, if there was one, and how it ended.
@@ -44,7 +46,7 @@ fn start() -> (Engine, Arc<Shard>) {
 /// The writes that another copy is to carry out after a decision.
 fn followed(writes: Vec<Write>, decision: Decision) -> Vec<Write> {
     let follow = |(write, made): (Write, Option<Made>)| match (write, made) {
-        (Write::Interactive(edit), Some(made)) => Some(Write::Replicated(made.replicated(edit))),
+        (Write::Interactive(edit), Some(made)) => Some(made.following(edit)),
         _ => None,
     };
     writes.into_iter().zip(decision.made).filter_map(follow).collect()
@@ -148,4 +150,59 @@ fn what_fails_is_never_decided() {
     let late = Batch::of(vec![local("_local/x", None, Some("{}"))]);
     let (decision, outcomes) = tell(&shard, late);
     assert!(decision.is_none() && outcomes.is_err());
+}
+
+/// Two copies: the first has decided an edit, of which the second is to hear.
+fn decided(here: &Arc<Shard>, edit: DocEdit) -> (Rev, Write) {
+    let write = Write::Interactive(edit);
+    let decision = decide(here, Batch::of(vec![write.clone()]));
+    let Outcome::Written(rev) = decision.outcomes[0].clone() else { panic!("{decision:?}") };
+    (rev, followed(vec![write], decision).remove(0))
+}
+
+#[test]
+fn a_decision_does_not_bring_back_what_was_purged_after_it() {
+    let ((_one, here), (_two, there)) = (start(), start());
+    let refused = Outcome::Failed(EditError::Conflict);
+    let (first, follow) = decided(&here, edit("doc", RevPath::default(), "{}"));
+    assert_eq!(write(&there, purge("1", "doc", std::slice::from_ref(&first))), purged(&[]));
+    assert_eq!(write(&there, follow.clone()), refused);
+    // Nor the revisions before one that came and went.
+    let (second, follow_second) = decided(&here, edit("doc", path(&first), "{}"));
+    assert_eq!(write(&there, follow_second), refused);
+    // It is written again after the purge: the same revision, but decided by who knew of the purge.
+    let gone = [second.clone()];
+    write(&here, purge("1", "doc", std::slice::from_ref(&first)));
+    assert_eq!(write(&here, purge("2", "doc", &gone)), purged(&gone));
+    let (again, follow) = decided(&here, edit("doc", RevPath::default(), "{}"));
+    assert_eq!(again, first);
+    assert_eq!(write(&there, follow.clone()), Outcome::Written(first.clone()));
+    assert_eq!(write(&there, follow), Outcome::Unchanged(first));
+    // Purges of others say nothing.
+    write(&there, purge("3", "docs", &gone));
+    let (_, follow) = decided(&here, edit("do", RevPath::default(), "{}"));
+    assert!(matches!(write(&there, follow), Outcome::Written(_)));
+}
+
+#[test]
+fn a_purge_that_others_may_have_forgotten_refuses_nothing() {
+    let ((_one, here), (_two, there)) = (start(), start());
+    let (_, follow) = decided(&here, edit("doc", RevPath::default(), "{}"));
+    for number in 0..3 {
+        let purge = purge(&number.to_string(), if number > 0 { "other" } else { "doc" }, &[]);
+        let batch = Batch { purge_infos_limit: 2, ..Batch::of(vec![purge]) };
+        there.write(batch).unwrap();
+    }
+    let done = |done: u64| Write::Property {
+        name: Bytes::from_static(PURGES_DONE),
+        value: Some(Bytes::copy_from_slice(&done.to_be_bytes())),
+    };
+    write(&there, done(0));
+    assert_eq!(write(&there, follow.clone()), Outcome::Failed(EditError::Conflict));
+    write(&there, done(1));
+    assert!(matches!(write(&there, follow), Outcome::Written(_)));
+}
+
+fn purged(revs: &[Rev]) -> Outcome {
+    Outcome::Purged(revs.to_vec())
 }

@@ -11,7 +11,7 @@ use settee_model::rev::Rev;
 
 use super::kit::doc_id;
 use crate::Snapshot;
-use crate::shard::{LocalReplica, Outcome, Which, Write};
+use crate::shard::{LocalReplica, Outcome, PurgeRequest, Which, Write};
 use crate::tree::Direction;
 
 /// Everything that is compared of a shard; equal shards are equal texts.
@@ -33,16 +33,15 @@ impl Model {
     /// Carries out a batch as a shard must.
     pub(crate) fn write(&mut self, writes: &[Write]) -> Vec<Outcome> {
         let mut order: Vec<usize> = (0..writes.len()).collect();
-        order.sort_by_key(|index| match &writes[*index] {
-            Write::Interactive(edit) | Write::Replicated(edit) => Some(edit.id.clone()),
-            _ => None,
-        });
+        order.sort_by_key(|index| writes[*index].edit().map(|edit| edit.id.clone()));
         let mut outcomes = vec![None; writes.len()];
         let mut changed = Vec::new();
         for index in order {
             outcomes[index] = match &writes[index] {
                 Write::Interactive(edit) => Some(self.edit(edit, true, &mut changed)),
-                Write::Replicated(edit) => Some(self.edit(edit, false, &mut changed)),
+                Write::Replicated(edit) | Write::Following { edit, .. } => {
+                    Some(self.edit(edit, false, &mut changed))
+                }
                 Write::Local(edit) => Some(self.local(edit)),
                 Write::Property { .. } => Some(Outcome::Set),
                 Write::LocalReplica(replica) => Some(self.local_replica(replica)),
@@ -117,7 +116,7 @@ impl Model {
         let mut any = false;
         for (index, write) in writes.iter().enumerate() {
             let Write::Purge(request) = write else { continue };
-            let uuid = String::from_utf8_lossy(&request.uuid).into_owned();
+            let uuid = format!("{} {}", request.id, String::from_utf8_lossy(&request.uuid));
             if self.purges.contains(&uuid) {
                 outcomes[index] = Some(Outcome::Purged(vec![]));
                 continue;
@@ -224,9 +223,10 @@ pub(crate) fn contents(snapshot: &Snapshot) -> Contents {
     }
     for purge in snapshot.purges(0) {
         let purge = purge.unwrap();
-        let uuid = String::from_utf8_lossy(&purge.request.uuid).into_owned();
-        assert!(snapshot.has_purge(&purge.request.uuid).unwrap());
-        out.push(format!("purge {} {uuid}", purge.purge_seq));
+        let PurgeRequest { id, uuid, .. } = &purge.request;
+        assert!(snapshot.has_purge(&purge.request).unwrap());
+        let uuid = String::from_utf8_lossy(uuid);
+        out.push(format!("purge {} {id} {uuid}", purge.purge_seq));
     }
     out
 }
