@@ -3,21 +3,31 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-use settee_engine::Engine;
-use settee_engine::ShardId;
-use settee_engine::shard::Which;
+use bytes::Bytes;
+use settee_engine::shard::{LocalDoc, Which};
 use settee_engine::tree::Direction;
+use settee_engine::{Engine, ShardId};
+use settee_model::doc::Attachment;
 use settee_model::docid::DocId;
-use settee_model::docinfo::DocInfo;
-use settee_model::rev::Rev;
+use settee_model::docinfo::{DocInfo, RevInfo};
+use settee_model::rev::{Rev, RevId};
 
 use crate::clients::STAYS;
 use crate::history::{Kept, NameKind, NameOp};
 use crate::linear::is_linear;
 use crate::world::World;
 
-/// A document of one copy: its leaves, whether they are tombstones, and their bodies.
-pub type Doc = BTreeMap<Rev, (bool, Vec<u8>)>;
+/// A document of one copy: its leaves; of a `_local/` document its revision `0-N`.
+pub type Doc = BTreeMap<Rev, Leaf>;
+
+/// What a leaf holds.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Leaf {
+    deleted: bool,
+    body: Bytes,
+    /// Names and contents of attachments.
+    files: Vec<(String, Vec<u8>)>,
+}
 
 /// The documents of one copy.
 pub type Copy = BTreeMap<DocId, Doc>;
@@ -34,16 +44,33 @@ fn infos(engine: &Engine, id: &ShardId) -> Vec<DocInfo> {
 
 fn copy(engine: &Engine, id: &ShardId) -> Copy {
     let snapshot = engine.shard(id).unwrap().snapshot();
+    let file = |att: Attachment| {
+        let chunks = att.content.chunks.iter();
+        (att.name, chunks.flat_map(|chunk| snapshot.chunk(chunk).unwrap()).collect())
+    };
     let doc = |info: DocInfo| {
         let leaf = |rev: Rev| {
-            let leaf = info.tree.leaf(&rev).unwrap();
-            let body = leaf.value.body.map(|body| snapshot.record(body).unwrap().body.to_vec());
-            (rev, (leaf.value.deleted, body.unwrap_or_default()))
+            let RevInfo { deleted, body, .. } = *info.tree.leaf(&rev).unwrap().value;
+            let record = body.map(|body| snapshot.record(body).unwrap()).unwrap_or_default();
+            let files = record.atts.into_iter().map(file).collect();
+            (rev, Leaf { deleted, body: record.body, files })
         };
         let leaves: Vec<_> = info.tree.leaves().iter().map(|leaf| leaf.rev()).collect();
         (info.id.clone(), leaves.into_iter().map(leaf).collect())
     };
-    infos(engine, id).into_iter().map(doc).collect()
+    let mut docs: Copy = infos(engine, id).into_iter().map(doc).collect();
+    let all = (Bound::Unbounded, Bound::Unbounded);
+    for local in snapshot.locals(&all, Direction::Forward) {
+        let (id, LocalDoc { rev, body }) = local.unwrap();
+        let leaf = Leaf { body, ..Leaf::default() };
+        docs.insert(id, Doc::from([(local_rev(rev), leaf)]));
+    }
+    docs
+}
+
+/// The revision `0-N`.
+pub fn local_rev(number: u64) -> Rev {
+    Rev { pos: 0, id: RevId::from_bytes(number.to_string().as_bytes()) }
 }
 
 /// All copies of all nodes that run.
@@ -122,6 +149,7 @@ pub fn faults(world: &World) -> Vec<String> {
             }
         }
     }
+    let copies = copies(world);
     let running = world.nodes[0].running().unwrap();
     let shown = running.cluster.all_dbs();
     let shows = |name: &str| shown.keys().any(|shown| shown.as_str() == name);
@@ -130,6 +158,7 @@ pub fn faults(world: &World) -> Vec<String> {
         lost(kept, &trees, &mut wrong);
         risen(kept, &trees, &mut wrong);
         unseen(kept, &trees, &mut wrong);
+        contents(kept, &copies, &mut wrong);
         wrong.append(&mut kept.wrong);
     });
     wrong
@@ -161,6 +190,29 @@ fn lost(kept: &Kept, trees: &Trees, wrong: &mut Vec<String>) {
         let knows = |info: &DocInfo| info.tree.get(rev).is_some();
         if !trees.get(id).is_some_and(|infos| infos.iter().any(knows)) {
             wrong.push(format!("{id} lost {rev}, which was acknowledged"));
+        }
+    }
+}
+
+/// Files that are not what was uploaded, and `_local/` documents that are older than what was
+/// acknowledged.
+fn contents(kept: &Kept, copies: &Copies, wrong: &mut Vec<String>) {
+    let stays = |(shard, _): &(&ShardId, _)| shard.as_str().contains(&format!("/{STAYS}."));
+    let docs = || copies.iter().filter(stays).flat_map(|(_, copies)| copies.values().flatten());
+    for (id, doc) in docs() {
+        for (rev, leaf) in doc {
+            let Some(bytes) = kept.files.get(&(id.clone(), rev.clone())) else { continue };
+            if leaf.files.iter().all(|(_, file)| file != bytes) {
+                wrong.push(format!("{id} {rev} has not the file that it was written with"));
+            }
+        }
+    }
+    for (id, least) in &kept.locals {
+        let number = |rev: &Rev| std::str::from_utf8(rev.id.as_bytes()).unwrap().parse().unwrap();
+        let found = docs().filter(|(known, _)| *known == id);
+        let newest: Option<u64> = found.flat_map(|(_, doc)| doc.keys()).map(number).max();
+        if newest.is_none_or(|newest| newest < *least) {
+            wrong.push(format!("{id} is {newest:?}, and 0-{least} was acknowledged"));
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Clients of a node: they write, read, delete, make conflicts, purge, make and remove databases and
-//! follow changes, each as its stream of numbers says, until the load ends or their node does.
+//! Clients of a node: they write, read, delete, attach, make conflicts, purge and follow changes, each
+//! as its stream of numbers says, until the load ends or their node does.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -9,14 +9,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use settee_cluster::changes::{ChangesQuery, Since, Style};
 use settee_cluster::docs::{EditMode, IdRevs, OpenOptions, UpdateOptions};
-use settee_cluster::{Cluster, CreateOptions, Db, Error};
+use settee_cluster::{Cluster, Db, Error};
 use settee_model::doc::DocEdit;
 use settee_model::docid::{DbName, DocId};
 use settee_model::rev::{Rev, RevId, RevPath};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
 use crate::chance::Chance;
-use crate::history::{History, NameKind, NameOp};
+use crate::check::local_rev;
+use crate::history::History;
 use crate::node::{Node, Running};
 
 /// The database that stays.
@@ -27,13 +28,8 @@ const WRITERS: u64 = 3;
 const SHARED: u64 = 4;
 /// Documents of each client of a node.
 const OWN: u64 = 4;
-/// Names of databases that come and go.
-const NAMES: u64 = 3;
 /// How long a client waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// A node that cannot ask the leader for so long says what it believes itself.
-const LOOK: Duration = Duration::from_secs(1);
 
 /// What all clients share.
 #[derive(Default)]
@@ -44,13 +40,12 @@ pub struct Load {
 }
 
 /// One client.
-struct Client {
-    load: Arc<Load>,
-    name: String,
-    cluster: Cluster,
-    chance: Chance,
+pub struct Client {
+    pub load: Arc<Load>,
+    pub name: String,
+    pub cluster: Cluster,
+    pub chance: Chance,
     made: u64,
-    purges: bool,
 }
 
 /// Starts the clients of a node that has just started.
@@ -61,7 +56,6 @@ pub fn start(load: &Arc<Load>, node: &Arc<Node>, running: &Running) {
         cluster: running.cluster.clone(),
         chance: node.chance(100 + number),
         made: 0,
-        purges: std::env::var_os("PURGES").is_some(),
     };
     for number in 0..WRITERS {
         tokio::spawn(client(number).write());
@@ -73,21 +67,21 @@ pub fn start(load: &Arc<Load>, node: &Arc<Node>, running: &Running) {
     tokio::spawn(client(WRITERS + 1).follow());
 }
 
-fn edit(id: DocId, revs: RevPath, deleted: bool, body: String) -> DocEdit {
+pub fn edit(id: DocId, revs: RevPath, deleted: bool, body: String) -> DocEdit {
     DocEdit { id, revs, deleted, body: Bytes::from(body), atts: Vec::new() }
 }
 
 impl Client {
-    fn over(&self) -> bool {
+    pub fn over(&self) -> bool {
         self.load.over.load(Ordering::Relaxed)
     }
 
-    async fn rest(&mut self, least: u64, most: u64) {
+    pub async fn rest(&mut self, least: u64, most: u64) {
         sleep(Duration::from_millis(self.chance.between(least, most))).await;
     }
 
     /// Asks, and gives up after a while.
-    async fn ask<R>(&self, work: impl Future<Output = Result<R, Error>>) -> Result<R, Error> {
+    pub async fn ask<R>(&self, work: impl Future<Output = Result<R, Error>>) -> Result<R, Error> {
         let answer = timeout(PATIENCE, work).await.unwrap_or(Err(Error::Timeout));
         self.load.history.with(|kept| match &answer {
             Ok(_) | Err(Error::Conflict | Error::NotFound { .. } | Error::DatabaseExists) => {
@@ -98,7 +92,7 @@ impl Client {
         answer
     }
 
-    fn db(&self) -> Result<Db, Error> {
+    pub fn db(&self) -> Result<Db, Error> {
         self.cluster.db(&DbName::trusted(STAYS))
     }
 
@@ -107,29 +101,18 @@ impl Client {
             self.rest(5, 150).await;
             let Ok(db) = self.db() else { continue };
             match self.chance.below(20) {
-                0 if self.purges => self.purge(&db).await,
+                0 => self.purge(&db).await,
                 1..=2 => self.conflict(&db).await,
                 3..=5 => self.read(&db).await,
+                6..=7 => self.attach(&db).await,
+                8 => self.stub(&db).await,
+                9 => self.local(&db).await,
                 _ => self.edit(&db).await,
             }
         }
     }
 
-    /// Makes the database that stays, unless it is there.
-    async fn begin(mut self) {
-        while self.db().is_err() {
-            if self.cluster.members().all_nodes.len() < 3 {
-                self.rest(50, 50).await;
-                continue;
-            }
-            let made =
-                self.cluster.create_db(&DbName::trusted(STAYS), CreateOptions::default()).await;
-            self.load.history.note(|| format!("{STAYS}: {made:?}"));
-            self.rest(200, 200).await;
-        }
-    }
-
-    fn some_doc(&mut self) -> DocId {
+    pub fn some_doc(&mut self) -> DocId {
         let text = match self.chance.one_in(3) {
             true => format!("shared{}", self.chance.below(SHARED)),
             false => format!("{}d{}", self.name, self.chance.below(OWN)),
@@ -141,7 +124,7 @@ impl Client {
         self.load.history.with(|kept| kept.latest.get(id).cloned())
     }
 
-    fn body(&mut self) -> String {
+    pub fn body(&mut self) -> String {
         self.made += 1;
         let filler = "x".repeat(self.chance.below(2000) as usize);
         format!(r#"{{"by":"{}","n":{},"filler":"{filler}"}}"#, self.name, self.made)
@@ -160,22 +143,38 @@ impl Client {
         }
     }
 
-    /// Writes a branch of its own making, as a replicator does.
+    /// Writes a branch of its own making, as a replicator does: at the root, or onto what is there, of
+    /// which it tells more or less; sometimes twice, with more and with less.
     async fn conflict(&mut self, db: &Db) {
         let id = self.some_doc();
+        let parents = match self.chance.below(3) {
+            0 => RevPath::default(),
+            _ => self.read_doc(db, id.clone()).await.unwrap_or_default(),
+        };
         let mut digest = [0; 16];
         digest.fill_with(|| self.chance.next() as u8);
-        // All of its history comes with it, as from a replicator: a copy that misses some of it has
-        // another tree until digests are compared.
-        let (start, ids) = (1, vec![RevId::from_md5(digest)]);
-        let edit = edit(id, RevPath { start, ids }, false, self.body());
-        // What became of it is noted.
-        let _ = self.put(db, edit, EditMode::Replicated).await;
+        let ids = std::iter::once(RevId::from_md5(digest)).chain(parents.ids);
+        let whole = RevPath { start: parents.start + 1, ids: ids.collect() };
+        let mut part = whole.clone();
+        part.ids.truncate(self.chance.between(1, 3) as usize);
+        let body = self.body();
+        let told = match self.chance.below(4) {
+            0 => vec![whole],
+            1 => vec![part],
+            2 => vec![whole, part],
+            _ => vec![part, whole],
+        };
+        for revs in told {
+            let edit = edit(id.clone(), revs, false, body.clone());
+            // What became of it is noted.
+            let _ = self.put(db, edit, EditMode::Replicated).await;
+        }
     }
 
-    async fn put(&mut self, db: &Db, edit: DocEdit, mode: EditMode) -> Result<Rev, Error> {
+    pub async fn put(&mut self, db: &Db, edit: DocEdit, mode: EditMode) -> Result<Rev, Error> {
         let (history, name, id) = (&self.load.history, &self.name, edit.id.clone());
         history.note(|| format!("{name} writes {id} {mode:?} onto {:?}", edit.revs.tip()));
+        let purges = history.with(|kept| kept.purges_of(&id));
         let update = db.update(vec![edit], mode, UpdateOptions::default());
         let answer = self.ask(async { Ok(update.await?.remove(0)) }).await;
         let (result, accepted) = match answer {
@@ -185,7 +184,8 @@ impl Client {
         history.note(|| format!("{name} wrote {id}: {result:?}, 202: {accepted}"));
         if let Ok(rev) = &result {
             history.with(|kept| {
-                if !accepted {
+                // A purge that was asked for meanwhile may have removed it with what followed it.
+                if !accepted && kept.purges_of(&id) == purges {
                     kept.writes.push((id.clone(), rev.clone()));
                 }
                 kept.latest.insert(id, rev.clone());
@@ -196,12 +196,15 @@ impl Client {
 
     async fn read(&mut self, db: &Db) {
         let id = self.some_doc();
-        self.read_doc(db, id).await;
+        let _ = self.read_doc(db, id).await;
     }
 
-    async fn read_doc(&mut self, db: &Db, id: DocId) {
-        let found = self.ask(db.open_doc(&id, OpenOptions::default())).await;
+    /// What the winner of a document is, with its history.
+    pub async fn read_doc(&mut self, db: &Db, id: DocId) -> Option<RevPath> {
+        let options = OpenOptions { history: true, ..OpenOptions::default() };
+        let found = self.ask(db.open_doc(&id, options)).await;
         let (history, name) = (&self.load.history, &self.name);
+        let path = found.as_ref().ok().map(|found| found.doc.revs.clone());
         let found = found.map(|found| found.doc.rev());
         history.note(|| format!("{name} read {id}: {found:?}"));
         history.with(|kept| match found {
@@ -209,96 +212,58 @@ impl Client {
             Err(Error::NotFound { .. }) => drop(kept.latest.remove(&id)),
             _ => {}
         });
+        path
     }
 
-    /// Writes a document of its own, once, and purges it.
+    /// Writes a `_local/` document of its own.
+    async fn local(&mut self, db: &Db) {
+        let id = DocId::trusted(&format!("_local/{}", self.name));
+        let known = self.load.history.with(|kept| kept.locals.get(&id).copied().unwrap_or(0));
+        let revs = if known > 0 { RevPath::single(local_rev(known)) } else { RevPath::default() };
+        let edit = edit(id.clone(), revs, false, self.body());
+        let update = db.update(vec![edit], EditMode::Interactive, UpdateOptions::default());
+        let answer = self.ask(async { Ok(update.await?.remove(0)) }).await;
+        let (history, name) = (&self.load.history, &self.name);
+        history.note(|| format!("{name} wrote {id}: {answer:?}"));
+        if let Ok(answer) = answer
+            && answer.result.is_ok()
+            && !answer.accepted
+        {
+            history.with(|kept| kept.locals.insert(id, known + 1));
+        }
+    }
+
+    /// Writes a document of its own, once, and purges it; or purges what others write, too.
     async fn purge(&mut self, db: &Db) {
-        let id = DocId::trusted(&format!("{}purged{}", self.name, self.chance.next()));
-        let body = self.body();
-        let edit = edit(id.clone(), RevPath::default(), false, body);
-        let Ok(rev) = self.put(db, edit, EditMode::Interactive).await else { return };
+        let (id, rev) = match self.chance.one_in(2) {
+            true => {
+                let id = DocId::trusted(&format!("{}purged{}", self.name, self.chance.next()));
+                let edit = edit(id.clone(), RevPath::default(), false, self.body());
+                let Ok(rev) = self.put(db, edit, EditMode::Interactive).await else { return };
+                (id, rev)
+            }
+            false => {
+                let id = self.some_doc();
+                let Some(rev) = self.latest(&id) else { return };
+                (id, rev)
+            }
+        };
+        let once = id.as_str().contains("purged");
         let request = IdRevs { id: id.clone(), revs: vec![rev.clone()] };
         let (history, name) = (&self.load.history, &self.name);
-        // From here on nobody may count on it.
-        history.with(|kept| kept.writes.retain(|(written, _)| *written != id));
+        history.note(|| format!("{name} purges {id}: {rev}"));
+        // From here on nobody may count on it, nor on what it followed.
+        history.with(|kept| kept.begin_purge(&id));
         let asked =
             async { Ok(db.purge(vec![request], UpdateOptions::default()).await?.remove(0)) };
         let answer = self.ask(asked).await;
         history.note(|| format!("{name} purged {id}: {answer:?}"));
         if let Ok(answer) = answer
             && answer.result.is_ok()
+            && once
         {
             history.with(|kept| kept.purged.entry(id).or_default().push(rev));
         }
-    }
-
-    /// Makes and removes databases, and writes into them.
-    async fn administer(mut self) {
-        while !self.over() {
-            self.rest(100, 1500).await;
-            let text = format!("comes-and-goes{}", self.chance.below(NAMES));
-            let name = DbName::trusted(&text);
-            match self.chance.below(5) {
-                0..=1 => self.create(&text, &name).await,
-                2 => self.delete(&text, &name).await,
-                _ => self.mark(&name).await,
-            }
-        }
-    }
-
-    async fn create(&mut self, text: &str, name: &DbName) {
-        let asked = Instant::now();
-        let named = self.begin_with(text, NameKind::CreatedPerhaps, "creates");
-        let answer = self.ask(self.cluster.create_db(name, CreateOptions::default())).await;
-        let ended = self.load.history.note(|| format!("{} created {text}: {answer:?}", self.name));
-        let kind = match answer {
-            Ok(_) => NameKind::Created,
-            Err(Error::DatabaseExists) if asked.elapsed() >= LOOK => NameKind::Nothing,
-            Err(Error::DatabaseExists) => NameKind::Present,
-            Err(_) => return,
-        };
-        self.end_with(text, named, kind, ended);
-    }
-
-    async fn delete(&mut self, text: &str, name: &DbName) {
-        let asked = Instant::now();
-        let named = self.begin_with(text, NameKind::DeletedPerhaps, "deletes");
-        let answer = self.ask(self.cluster.delete_db(name)).await;
-        let ended = self.load.history.note(|| format!("{} deleted {text}: {answer:?}", self.name));
-        let kind = match answer {
-            Ok(_) => NameKind::Deleted,
-            Err(Error::DatabaseMissing) if asked.elapsed() >= LOOK => NameKind::Nothing,
-            Err(Error::DatabaseMissing) => NameKind::Absent,
-            Err(_) => return,
-        };
-        self.end_with(text, named, kind, ended);
-    }
-
-    /// From now on it may happen, whatever becomes of this node; the number of the entry.
-    fn begin_with(&self, text: &str, kind: NameKind, does: &str) -> usize {
-        let begun = self.load.history.note(|| format!("{} {does} {text}", self.name));
-        self.load.history.with(|kept| {
-            let ops = kept.names.entry(text.to_owned()).or_default();
-            ops.push(NameOp { kind, begun, ended: None });
-            ops.len() - 1
-        })
-    }
-
-    fn end_with(&self, text: &str, named: usize, kind: NameKind, ended: u64) {
-        self.load.history.with(|kept| {
-            let ops = kept.names.get_mut(text).unwrap();
-            ops[named] = NameOp { kind, ended: Some(ended), ..ops[named].clone() };
-        });
-    }
-
-    /// Writes which database this is into it, so that another of its name can be told from it.
-    async fn mark(&mut self, name: &DbName) {
-        let Ok(db) = self.cluster.db(name) else { return };
-        let created = db.meta().created;
-        let id = DocId::trusted(&format!("of-{created}-{}", self.chance.next()));
-        let edit = edit(id, RevPath::default(), false, "{}".into());
-        let update = db.update(vec![edit], EditMode::Interactive, UpdateOptions::default());
-        let _ = self.ask(update).await;
     }
 
     /// Follows the changes of the database that stays, from where it was before its node fell.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use settee_model::docid::DocId;
 use settee_model::rev::Rev;
@@ -23,8 +24,14 @@ pub struct Kept {
     pub writes: Vec<(DocId, Rev)>,
     /// The newest revision that a client knows of each document.
     pub latest: BTreeMap<DocId, Rev>,
-    /// Purges that were acknowledged, and those of which nobody knows whether they happened.
+    /// Revisions of documents that were written once, whose purges were acknowledged.
     pub purged: BTreeMap<DocId, Vec<Rev>>,
+    /// Purges that were asked for of documents, as far as there were any.
+    pub purges: BTreeMap<DocId, u64>,
+    /// The files of revisions.
+    pub files: BTreeMap<(DocId, Rev), Bytes>,
+    /// N of the revision `0-N` with which `_local/` documents were acknowledged last.
+    pub locals: BTreeMap<DocId, u64>,
     /// What was done with names of databases.
     pub names: BTreeMap<String, Vec<NameOp>>,
     /// By follower: where it is, and what it was told last of each document.
@@ -94,6 +101,17 @@ impl Kept {
         self.words.push(line);
         self.entries += 1;
         self.entries
+    }
+
+    /// How many purges of a document were asked for.
+    pub fn purges_of(&self, id: &DocId) -> u64 {
+        self.purges.get(id).copied().unwrap_or(0)
+    }
+
+    /// A purge of a document is asked for.
+    pub fn begin_purge(&mut self, id: &DocId) {
+        *self.purges.entry(id.clone()).or_default() += 1;
+        self.writes.retain(|(written, _)| written != id);
     }
 
     /// What two runs of one seed have in common.

@@ -16,10 +16,12 @@
     reason = "a test: it tells what it sees, and ends where something is not as it must be"
 )]
 
+mod admin;
 mod chance;
 mod check;
 mod clients;
 mod faults;
+mod files;
 mod history;
 mod linear;
 mod net;
