@@ -11,7 +11,7 @@ const ENOUGH: u64 = 1 << 20;
 /// Handles by what they are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shares {
-    /// Shards that may be open at once.
+    /// Shards that may be open at once; of indexes it may be a quarter as many.
     pub open_shards: usize,
     /// Connections of clients.
     pub connections: usize,
@@ -30,7 +30,8 @@ pub fn raise() -> u64 {
 pub fn share(handles: u64, open_shards: usize, connections: usize) -> Shares {
     let free = usize::try_from(handles.saturating_sub(RESERVE)).unwrap_or(usize::MAX);
     let open_shards = open_shards.min(free / 2).max(1);
-    let connections = connections.min(free.saturating_sub(open_shards)).max(1);
+    let files = open_shards + open_shards / 4;
+    let connections = connections.min(free.saturating_sub(files)).max(1);
     Shares { open_shards, connections }
 }
 
@@ -42,8 +43,8 @@ mod tests {
     fn nobody_takes_what_others_need() {
         let shares = |handles| share(handles, 1000, 16_384);
         assert_eq!(shares(1 << 20), Shares { open_shards: 1000, connections: 16_384 });
-        assert_eq!(shares(1024), Shares { open_shards: 448, connections: 448 });
-        assert_eq!(shares(4096), Shares { open_shards: 1000, connections: 2968 });
+        assert_eq!(shares(1024), Shares { open_shards: 448, connections: 336 });
+        assert_eq!(shares(4096), Shares { open_shards: 1000, connections: 2718 });
         assert_eq!(shares(10), Shares { open_shards: 1, connections: 1 });
     }
 

@@ -65,6 +65,12 @@ pub enum Error {
     /// An edit names an uploaded chunk that nobody holds any more.
     #[error("an uploaded attachment is gone")]
     UploadLost,
+    /// Entries of an index could not be summarised; says why, in words of who does it.
+    #[error("{what}")]
+    Reduce {
+        /// What went wrong.
+        what: Arc<str>,
+    },
     /// A value is larger than the format can hold.
     #[error("{what} is too large")]
     TooLarge {

@@ -6,6 +6,7 @@ mod codec;
 pub mod compact;
 pub mod engine;
 pub mod error;
+pub mod index;
 pub mod io;
 pub mod log;
 pub mod page;
@@ -14,4 +15,5 @@ pub mod tree;
 
 pub use engine::{Engine, Options, Task};
 pub use error::Error;
+pub use index::{Index, IndexSnapshot};
 pub use shard::{Shard, ShardId, Snapshot};

@@ -12,6 +12,7 @@ use super::Options;
 use super::reserve::Reserve;
 use super::tasks::Tasks;
 use crate::Error;
+use crate::index::Index;
 use crate::io::Storage;
 use crate::log::Log;
 use crate::page::Cache;
@@ -49,8 +50,8 @@ pub(crate) struct Env {
     pub(crate) tasks: Tasks,
     /// Bytes in memory that are in no shard file, of all shards.
     pub(crate) dirty: AtomicU64,
-    /// Shards that are to be compacted.
-    pub(crate) compactions: Queue<Arc<Shard>>,
+    /// What is to be compacted.
+    pub(crate) compactions: Queue<Job>,
     /// Wakes the one who looks after the shards.
     pub(crate) alarm: Alarm,
     pub(crate) closed: AtomicBool,
@@ -109,6 +110,21 @@ impl Env {
 
     pub(crate) fn notify(&self, id: &ShardId, update_seq: u64) {
         self.listeners.read().iter().for_each(|listener| listener(id, update_seq));
+    }
+}
+
+/// Something to be compacted.
+pub(crate) enum Job {
+    Shard(Arc<Shard>),
+    Index(Arc<Index>),
+}
+
+impl Job {
+    pub(crate) fn run(&self) {
+        match self {
+            Job::Shard(shard) => shard.compact_requested(),
+            Job::Index(index) => index.compact_requested(),
+        }
     }
 }
 

@@ -83,6 +83,7 @@ impl Registry {
         };
         // Until its file is gone for ever the log must say that it was dropped.
         turn.after = Some(Slot::Lost { error: missing(id), lsn });
+        self.indexes.drop_all(env, id)?;
         remove_files(env, id)?;
         turn.after = None;
         Ok(())

@@ -23,14 +23,15 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-pub(crate) use env::Env;
 pub use env::Listener;
+pub(crate) use env::{Env, Job};
 pub use options::Options;
 pub(crate) use tasks::Progress;
 pub use tasks::Task;
 
 use crate::Error;
 use crate::check::shard_files;
+use crate::index::{Index, Reducers, Signature};
 use crate::io::Storage;
 use crate::shard::{Shard, ShardId};
 use registry::Registry;
@@ -92,6 +93,30 @@ impl Engine {
         self.0.registry.remove(&self.0.env, id)
     }
 
+    /// An index of a shard, opened, or made if there is none. Its reducer is made of the plan that was
+    /// kept with it. [`Error::ShardMissing`] if the shard was dropped.
+    pub fn index(
+        &self,
+        shard: &Shard,
+        signature: Signature,
+        reducers: Reducers<'_>,
+    ) -> Result<Arc<Index>, Error> {
+        self.0.env.check_open()?;
+        self.0.registry.indexes.open(&self.0.env, shard, signature, reducers)
+    }
+
+    /// The indexes of a shard, in order.
+    pub fn indexes(&self, id: &ShardId) -> Result<Vec<Signature>, Error> {
+        self.0.env.check_open()?;
+        self.0.registry.indexes.list(&self.0.env, id)
+    }
+
+    /// Removes an index for ever, if it is there. Snapshots of it stay readable.
+    pub fn drop_index(&self, id: &ShardId, signature: Signature) -> Result<(), Error> {
+        self.0.env.check_open()?;
+        self.0.registry.indexes.drop_one(&self.0.env, id, signature)
+    }
+
     /// Asks to be told of commits.
     pub fn on_commit(&self, listener: Listener) {
         self.0.env.listeners.write().push(listener);
@@ -113,6 +138,7 @@ impl Engine {
     /// next start has nothing to replay.
     pub fn close(&self) -> Result<(), Error> {
         let inner = &self.0;
+        inner.registry.indexes.save_all();
         let saved = inner.registry.shards().iter().try_for_each(|shard| shard.checkpoint());
         inner.stop();
         let saved = saved
@@ -126,7 +152,7 @@ impl Engine {
     #[must_use]
     pub fn turn(&self) -> bool {
         let env = &self.0.env;
-        let compacts = || env.compactions.next().inspect(|shard| shard.compact_requested());
+        let compacts = || env.compactions.next().inspect(Job::run);
         env.turn() || compacts().is_some()
     }
 

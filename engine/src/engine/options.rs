@@ -33,7 +33,8 @@ pub struct Options {
     pub checkpoint_idle: Duration,
     /// A shard that was not used for so long is closed.
     pub close_idle: Duration,
-    /// Shards that may be open at once; beyond it those that are idle are closed at once.
+    /// Shards that may be open at once; beyond it those that are idle are closed at once. Of indexes
+    /// it may be a quarter as many.
     pub open_shards: usize,
     /// Attachments up to this size travel in the log and lie in a tree; larger ones are written to
     /// the shard file while they are uploaded.

@@ -9,6 +9,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::Env;
 use crate::Error;
+use crate::index::Indexes;
 use crate::shard::{Shard, ShardId};
 
 /// What is known of a shard without looking at the disk.
@@ -52,6 +53,8 @@ const STRIPES: usize = 64;
 pub(super) struct Registry {
     stripes: Vec<Stripe>,
     hasher: RandomState,
+    /// The open indexes of all shards.
+    pub(super) indexes: Indexes,
     /// Held by who closes shards to make room.
     room: Mutex<()>,
     /// Held by who puts the log in order again.
@@ -91,6 +94,7 @@ impl Registry {
         Registry {
             stripes: (0..STRIPES).map(|_| Stripe::default()).collect(),
             hasher: RandomState::new(),
+            indexes: Indexes::default(),
             room: Mutex::default(),
             recovery: Mutex::default(),
         }

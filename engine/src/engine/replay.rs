@@ -20,6 +20,7 @@ use super::{Env, Options};
 use crate::Error;
 use crate::codec::Malformed;
 use crate::codec::log::{self, FrameHead, Record};
+use crate::index::remove_folder;
 use crate::io::Storage;
 use crate::log::{Frame, Log};
 use crate::page::Cache;
@@ -163,12 +164,15 @@ impl Replay<'_> {
 
     fn drop(&mut self, id: ShardId, head: FrameHead) -> Result<(), Error> {
         // A file of another epoch is from a later life, whose creation stands further on.
-        let ours = match self.load(&id) {
-            Ok((state, _)) => state.epoch == head.epoch,
-            Err(Error::Corrupt { .. }) => head.epoch == UNKNOWN,
-            Err(Error::Missing { .. }) => false,
+        let (ours, another) = match self.load(&id) {
+            Ok((state, _)) => (state.epoch == head.epoch, state.epoch != head.epoch),
+            Err(Error::Corrupt { .. }) => (head.epoch == UNKNOWN, false),
+            Err(Error::Missing { .. }) => (false, false),
             Err(error) => return Err(error),
         };
+        if !another {
+            remove_folder(self.storage, &id)?;
+        }
         if ours {
             remove_file(self.storage, &id.file())?;
         }

@@ -40,8 +40,8 @@ pub(super) fn spawn(
     for _ in 0..env.options.workers {
         let env = env.clone();
         threads.push(start("settee-compactor", move || {
-            while let Some(shard) = env.compactions.pop() {
-                shard.compact_requested();
+            while let Some(job) = env.compactions.pop() {
+                job.run();
             }
         })?);
     }
@@ -95,6 +95,7 @@ pub(super) fn look_after(env: &Env, registry: &Registry) -> bool {
     }
     registry.shards().iter().for_each(|shard| shard.compact_if_worth_it());
     close_idle(env, registry);
+    registry.indexes.look_after(env);
     true
 }
 

@@ -1,6 +1,7 @@
 //! The engine's only door to files, clock and randomness: one small trait with two houses behind
 //! it, [`RealStorage`] and [`SimStorage`]. Never knows what is in a file.
 
+mod nofile;
 mod real;
 mod sim;
 
@@ -9,6 +10,7 @@ mod tests;
 
 use std::{sync::Arc, time::SystemTime};
 
+pub(crate) use nofile::NoFile;
 pub use real::RealStorage;
 pub use sim::{Crash, Fault, SimStorage};
 

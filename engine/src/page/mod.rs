@@ -3,6 +3,7 @@
 
 mod cache;
 mod frame;
+pub(crate) mod header;
 mod pages;
 mod slots;
 mod writer;

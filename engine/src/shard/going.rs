@@ -33,6 +33,11 @@ impl Shard {
         }
     }
 
+    /// Whether it was dropped.
+    pub(crate) fn is_dropped(&self) -> bool {
+        matches!(&*self.stopped.lock(), Some(Stop::Dropped))
+    }
+
     fn stop(&self, stop: Stop) {
         let mut stopped = self.stopped.lock();
         if !matches!(*stopped, Some(Stop::Dropped)) {

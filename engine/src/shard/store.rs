@@ -8,7 +8,8 @@ use super::state::{Counters, PerTree, State, Trees};
 use crate::Error;
 use crate::codec::Malformed;
 use crate::codec::bytes::Reader;
-use crate::io::{File, Storage};
+use crate::io::{File, NoFile, Storage};
+use crate::page::header::{FIRST_EXTENT, Format, Slot};
 use crate::page::{Cache, Pages};
 use crate::tree::{Root, Tree};
 
@@ -52,18 +53,12 @@ pub(crate) struct Opened {
     pub(crate) torn: bool,
 }
 
-const MAGIC: &[u8; 8] = b"SETTEESH";
-const VERSION: u32 = 1;
-const SLOT: usize = 4096;
-const CRC_AT: usize = SLOT - 4;
-
-/// Where the first extent begins.
-const FIRST_EXTENT: u64 = 2 * SLOT as u64;
+const FORMAT: Format = Format { magic: b"SETTEESH", version: 1 };
 
 impl Store {
     /// The store of a shard without a file.
     pub(crate) fn nowhere(name: Arc<str>, cache: &Arc<Cache>) -> Store {
-        let file = Arc::new(NoFile { name: name.clone() });
+        let file = Arc::new(NoFile(name.clone()));
         Store::over(file, name, cache)
     }
 
@@ -152,30 +147,14 @@ impl Store {
 
     /// Writes the slot that is not the newest, and syncs.
     pub(crate) fn write_header(&self, header: &Header) -> Result<(), Error> {
-        let slot = header.encode().ok_or(Error::TooLarge { what: "shard header" })?;
-        let file = self.pages.file();
-        file.write_at(&slot, slot_offset(header.generation))?;
-        file.sync()?;
+        FORMAT.write(&**self.pages.file(), header.generation, &header.encode())?;
         self.remember(header);
         Ok(())
     }
 }
 
-/// Odd generations stand in slot A, even ones in slot B.
-fn slot_offset(generation: u64) -> u64 {
-    if generation % 2 == 1 { 0 } else { SLOT as u64 }
-}
-
-enum Slot {
-    Valid(Box<Header>),
-    /// Never written.
-    Blank,
-    Invalid,
-}
-
 fn read_slots(file: &dyn File) -> Result<Opened, Error> {
-    let a = read_slot(file, 0)?;
-    let b = read_slot(file, SLOT as u64)?;
+    let [a, b] = FORMAT.read(file, Header::decode, |header| header.generation)?;
     let (header, other) = match (a, b) {
         (Slot::Valid(a), Slot::Valid(b)) if a.generation >= b.generation => (a, Slot::Valid(b)),
         (a, Slot::Valid(b)) => (b, a),
@@ -189,26 +168,13 @@ fn read_slots(file: &dyn File) -> Result<Opened, Error> {
         Slot::Blank => header.generation > 1,
         Slot::Invalid => true,
     };
-    Ok(Opened { header: *header, torn })
-}
-
-fn read_slot(file: &dyn File, offset: u64) -> Result<Slot, Error> {
-    let mut slot = vec![0; SLOT];
-    let len = file.read_at(&mut slot, offset)?;
-    if len == SLOT
-        && let Some(header) = Header::decode(&slot)
-        && slot_offset(header.generation) == offset
-    {
-        return Ok(Slot::Valid(Box::new(header)));
-    }
-    let blank = slot.iter().all(|byte| *byte == 0);
-    Ok(if blank { Slot::Blank } else { Slot::Invalid })
+    Ok(Opened { header, torn })
 }
 
 impl Header {
-    /// A slot's bytes; `None` if the roots do not fit (their reductions are a few bytes each).
-    fn encode(&self) -> Option<Vec<u8>> {
-        let mut fields = Vec::with_capacity(SLOT);
+    /// The fields of a slot. They fit, as the reductions of the roots are a few bytes each.
+    fn encode(&self) -> Vec<u8> {
+        let mut fields = Vec::with_capacity(1 << 10);
         let counters = &self.counters;
         let numbers = [
             self.generation,
@@ -222,17 +188,7 @@ impl Header {
         ];
         numbers.iter().for_each(|number| fields.extend_from_slice(&number.to_le_bytes()));
         self.roots.each().into_iter().for_each(|root| root.encode(&mut fields));
-        let mut slot = Vec::with_capacity(SLOT);
-        slot.extend_from_slice(MAGIC);
-        slot.extend_from_slice(&VERSION.to_le_bytes());
-        slot.extend_from_slice(&u32::try_from(fields.len()).ok()?.to_le_bytes());
-        slot.extend_from_slice(&fields);
-        if slot.len() > CRC_AT {
-            return None;
-        }
-        slot.resize(CRC_AT, 0);
-        slot.extend_from_slice(&crc32fast::hash(&slot).to_le_bytes());
-        Some(slot)
+        fields
     }
 
     /// Where the last of the roots' pages ends; it is written after all others.
@@ -241,19 +197,8 @@ impl Header {
         self.roots.each().into_iter().map(end).max().unwrap_or(0)
     }
 
-    fn decode(slot: &[u8]) -> Option<Header> {
-        let (body, crc) = slot.split_at_checked(CRC_AT)?;
-        if crc != crc32fast::hash(body).to_le_bytes() {
-            return None;
-        }
-        let mut reader = Reader::new(body);
-        let magic = reader.take(8).ok()? == MAGIC;
-        let version = u32::from_le_bytes(reader.array().ok()?);
-        if !magic || version != VERSION {
-            return None;
-        }
-        let len = u32::from_le_bytes(reader.array().ok()?);
-        let mut fields = Reader::new(reader.take(usize::try_from(len).ok()?).ok()?);
+    fn decode(fields: &[u8]) -> Option<Header> {
+        let mut fields = Reader::new(fields);
         let mut number = || fields.array().ok().map(u64::from_le_bytes);
         let (generation, applied, tail, epoch) = (number()?, number()?, number()?, number()?);
         let counters = Counters {
@@ -275,42 +220,5 @@ impl Header {
             chunks: root()?,
         };
         rest.is_empty().then_some(Header { generation, tail, epoch, counters, roots })
-    }
-}
-
-/// The file of a shard that has none: nothing can be read from it, and nothing is ever written.
-struct NoFile {
-    name: Arc<str>,
-}
-
-impl NoFile {
-    fn missing<T>(&self) -> Result<T, Error> {
-        Err(Error::Missing { file: self.name.clone() })
-    }
-}
-
-impl File for NoFile {
-    fn path(&self) -> &str {
-        &self.name
-    }
-
-    fn read_at(&self, _: &mut [u8], _: u64) -> Result<usize, Error> {
-        self.missing()
-    }
-
-    fn write_at(&self, _: &[u8], _: u64) -> Result<(), Error> {
-        self.missing()
-    }
-
-    fn sync(&self) -> Result<(), Error> {
-        self.missing()
-    }
-
-    fn len(&self) -> Result<u64, Error> {
-        Ok(0)
-    }
-
-    fn truncate(&self, _: u64) -> Result<(), Error> {
-        self.missing()
     }
 }

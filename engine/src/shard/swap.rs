@@ -14,6 +14,7 @@ use super::{CHUNK_KIND, NONE, Shard};
 use crate::Error;
 use crate::codec::chunk;
 use crate::compact::{self, Copy};
+use crate::engine::Job;
 use crate::page::PageWriter;
 
 impl Shard {
@@ -26,7 +27,7 @@ impl Shard {
 
     fn ask_for_compaction(self: &Arc<Self>) {
         if !self.compacting.swap(true, Ordering::Relaxed) {
-            self.env.compactions.push(self.clone());
+            self.env.compactions.push(Job::Shard(self.clone()));
         }
     }
 

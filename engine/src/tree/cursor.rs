@@ -1,7 +1,7 @@
 //! Walking over a range of one version of a tree, either way. Never reads ahead, never copies
 //! entries, never loses its place when a page cannot be had.
 
-use std::ops::Bound;
+use std::ops::{Bound, Range};
 
 use bytes::Bytes;
 
@@ -51,6 +51,10 @@ impl Entry {
     /// The value, sharing the page's memory.
     pub fn value_bytes(&self) -> Bytes {
         self.page.share(self.value())
+    }
+
+    pub(super) fn new(page: Page, at: usize) -> Entry {
+        Entry { page, at }
     }
 
     /// Where the page is in memory and how long it is.
@@ -111,6 +115,44 @@ impl Cursor {
                 }
             }
         }
+    }
+
+    /// What of the leaf that is next in turn is still to come; `None` at the end.
+    pub(super) fn rest(&mut self) -> Result<Option<(Page, Range<usize>)>, Error> {
+        loop {
+            match &mut self.state {
+                State::Done => return Ok(None),
+                State::Seek => self.state = self.first_leaf()?,
+                State::At(place) if place.from < place.to => {
+                    return Ok(Some((place.leaf.clone(), place.from..place.to)));
+                }
+                State::At(_) => self.state = self.next_leaf()?,
+            }
+        }
+    }
+
+    /// Leaves only these of the leaf's entries to come.
+    pub(super) fn keep(&mut self, rest: Range<usize>) {
+        if let State::At(place) = &mut self.state {
+            (place.from, place.to) = (rest.start, rest.end);
+        }
+    }
+
+    /// Nothing comes any more.
+    pub(super) fn stop(&mut self) {
+        self.state = State::Done;
+    }
+
+    pub(super) fn key_range(&self) -> &KeyRange {
+        &self.range
+    }
+
+    pub(super) fn direction(&self) -> Direction {
+        self.direction
+    }
+
+    pub(super) fn pages(&self) -> &Pages {
+        &self.pages
     }
 
     /// Goes on at the first entry that is not before `key` in the cursor's direction, skipping what

@@ -120,14 +120,25 @@ impl Tree {
 
     /// Reduction of a range. Reads the pages at its two ends.
     pub fn reduce(&self, pages: &Pages, range: &KeyRange) -> Result<Bytes, Error> {
-        let range = (as_slice(&range.0), as_slice(&range.1));
         let mut parts = Vec::new();
-        if let Some(top) = &self.top {
-            self.reduce_in(pages, top.child.spot(), top.level, range, &mut parts)?;
-        }
+        self.reduce_into(pages, range, &mut parts)?;
         match <[Bytes; 1]>::try_from(parts) {
             Ok([only]) => Ok(only),
             Err(parts) => self.spec.reducer.combine(&parts),
+        }
+    }
+
+    /// Reductions of the parts of a range, in key order.
+    pub(super) fn reduce_into(
+        &self,
+        pages: &Pages,
+        range: &KeyRange,
+        parts: &mut Vec<Bytes>,
+    ) -> Result<(), Error> {
+        let range = (as_slice(&range.0), as_slice(&range.1));
+        match &self.top {
+            Some(top) => self.reduce_in(pages, top.child.spot(), top.level, range, parts),
+            None => Ok(()),
         }
     }
 

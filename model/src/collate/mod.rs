@@ -4,6 +4,7 @@
 //! need not. Both texts are walked in step, so nesting costs no stack.
 
 mod number;
+mod sort;
 #[cfg(test)]
 mod tests;
 
@@ -12,6 +13,8 @@ use std::sync::LazyLock;
 
 use icu_collator::options::CollatorOptions;
 use icu_collator::{Collator, CollatorBorrowed};
+
+pub use sort::{group_length, sort_key, sort_key_into, sort_key_length};
 
 use crate::json::{Raw, string_length};
 

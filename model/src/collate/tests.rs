@@ -231,3 +231,118 @@ fn broken_text_does_no_harm() {
         }
     }
 }
+
+mod sort_keys {
+    //! Sort keys against the comparison of the values.
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn number() -> impl Strategy<Value = String> {
+        let near = prop_oneof![
+            Just(0.0),
+            Just(f64::MIN_POSITIVE),
+            Just(9_007_199_254_740_992.0),
+            Just(1.0e22),
+            Just(18_446_744_073_709_551_616.0),
+        ];
+        prop_oneof![
+            (-9i64..9).prop_map(|number| number.to_string()),
+            any::<i64>().prop_map(|number| number.to_string()),
+            "-?[1-9][0-9]{17,40}",
+            (-40i32..40).prop_map(|eighths| format!("{:?}", f64::from(eighths) / 8.0)),
+            any::<f64>()
+                .prop_filter("JSON has no others", |float| float.is_finite())
+                .prop_map(|float| format!("{float:?}")),
+            (near, -3i64..3).prop_map(|(float, off)| {
+                format!("{:?}", f64::from_bits((float.to_bits() as i64 + off).unsigned_abs()))
+            }),
+        ]
+    }
+
+    fn string() -> impl Strategy<Value = String> {
+        let text = prop_oneof![
+            "[a-cA-C]{0,4}",
+            "[ -~]{0,6}",
+            "[aàáâäeéèAÀÉ\u{301}\u{308}ßẞßſs]{0,4}",
+            "[αβγΑДЖжא٠١ا中文字あアア가각ﬁﬀﬃ１Ⅳ½\u{0}\u{1}\u{ad}\u{200d}\u{fffe}\u{ffff}\u{1f600}]{0,4}",
+            any::<String>(),
+        ];
+        text.prop_map(|text| {
+            let mut json = Vec::new();
+            crate::json::escape_into(&mut json, &text);
+            String::from_utf8(json).unwrap()
+        })
+    }
+
+    fn json() -> impl Strategy<Value = String> {
+        let words = prop_oneof![Just("null"), Just("true"), Just("false")];
+        let leaf = prop_oneof![words.prop_map(str::to_owned), number(), string()];
+        leaf.prop_recursive(3, 12, 4, |inner| {
+            let array = prop::collection::vec(inner.clone(), 0..4);
+            let members = prop::collection::vec((string(), inner), 0..3);
+            prop_oneof![
+                array.prop_map(|items| format!("[{}]", items.join(","))),
+                members.prop_map(|members| {
+                    let member = |(name, value)| format!("{name}:{value}");
+                    format!("{{{}}}", members.into_iter().map(member).collect::<Vec<_>>().join(","))
+                }),
+            ]
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+
+        #[test]
+        fn order_as_values_do(a in json(), b in json()) {
+            let keys = (sort_key(a.as_bytes()), sort_key(b.as_bytes()));
+            prop_assert_eq!(keys.0.cmp(&keys.1), compare(a.as_bytes(), b.as_bytes()));
+            prop_assert_eq!(sort_key_length(&[&keys.0[..], b"id\0"].concat()), keys.0.len());
+        }
+
+        #[test]
+        fn order_numbers_exactly(a in number(), b in number()) {
+            let keys = (sort_key(a.as_bytes()), sort_key(b.as_bytes()));
+            prop_assert_eq!(keys.0.cmp(&keys.1), compare(a.as_bytes(), b.as_bytes()));
+        }
+
+        #[test]
+        fn order_strings_as_the_collation_does(a in string(), b in string()) {
+            let keys = (sort_key(a.as_bytes()), sort_key(b.as_bytes()));
+            prop_assert_eq!(keys.0.cmp(&keys.1), compare(a.as_bytes(), b.as_bytes()));
+            prop_assert!(!keys.0[..keys.0.len() - 1].contains(&0));
+        }
+
+        #[test]
+        fn groups_are_what_arrays_begin_with(items in prop::collection::vec(json(), 0..5), level in 1usize..5) {
+            let array = |items: &[String]| sort_key(format!("[{}]", items.join(",")).as_bytes());
+            let key = [array(&items), b"id\0".to_vec()].concat();
+            let length = group_length(&key, level);
+            let first = array(&items[..level.min(items.len())]);
+            // The bracket at the end is part of it if there are fewer elements.
+            let expected = if items.len() < level { first.len() } else { first.len() - 1 };
+            prop_assert_eq!(length, expected);
+            prop_assert_eq!(&key[..length], &first[..expected]);
+        }
+    }
+
+    #[test]
+    fn what_is_no_array_is_a_group_of_its_own() {
+        for json in ["null", "-1.5", "\"abc\"", r#"{"a":[1,2]}"#] {
+            let key = sort_key(json.as_bytes());
+            assert_eq!(group_length(&key, 1), key.len(), "{json}");
+        }
+    }
+
+    #[test]
+    fn broken_keys_end_somewhere() {
+        for bytes in [&[][..], &[64], &[64, 48, 5], &[0, 0], &[34], &[34, 192], &[80, 34, 128, 1]] {
+            assert_eq!(sort_key_length(bytes), bytes.len());
+        }
+        for json in ["[", "[1", "\"", "x", "]", "{\"a"] {
+            let _ = sort_key(json.as_bytes());
+        }
+    }
+}

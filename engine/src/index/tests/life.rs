@@ -1,0 +1,132 @@
+//! How indexes begin anew and end, and what is found on the disk then.
+
+use super::*;
+use crate::io::Storage;
+
+fn filled(engine: &Engine) -> (Arc<Shard>, Arc<Index>) {
+    let shard = shard(engine, 5);
+    let index = index(engine, &shard);
+    let rows = [("a".to_owned(), "1".to_owned())];
+    let to = position(&shard, 3);
+    assert!(index.apply(&[doc_rows("x", &rows)], Position::default(), to).unwrap());
+    index.checkpoint().unwrap();
+    (shard, index)
+}
+
+fn files(disk: &SimStorage) -> Vec<String> {
+    let folder = format!("indexes/{}", shard_id());
+    disk.list(&folder).unwrap().into_iter().map(|entry| entry.name).collect()
+}
+
+#[test]
+fn a_dropped_shard_takes_its_indexes_along() {
+    let disk = SimStorage::new();
+    let engine = open(&disk);
+    let (shard, index) = filled(&engine);
+    assert_eq!(engine.indexes(&shard_id()).unwrap(), [SIGNATURE]);
+    assert_eq!(files(&disk), [SIGNATURE.file_name()]);
+    let snapshot = index.snapshot();
+    engine.drop_shard(&shard_id()).unwrap();
+    assert_eq!(files(&disk), [""; 0]);
+    assert!(engine.indexes(&shard_id()).unwrap().is_empty());
+    let from = snapshot.position();
+    assert!(matches!(index.apply(&[], from, from), Err(Error::ShardMissing { .. })));
+    assert!(matches!(index.checkpoint(), Err(Error::ShardMissing { .. })));
+    let again = engine.index(&shard, SIGNATURE, &reducers);
+    assert!(matches!(again.map(drop), Err(Error::ShardMissing { .. })));
+    assert_eq!(found(&snapshot).len(), 1, "who reads it goes on");
+}
+
+#[test]
+fn an_index_is_dropped_and_made_again() {
+    let disk = SimStorage::new();
+    let engine = open(&disk);
+    let (shard, old) = filled(&engine);
+    engine.drop_index(&shard_id(), SIGNATURE).unwrap();
+    assert_eq!(files(&disk), [""; 0]);
+    assert!(old.checkpoint().is_err());
+    assert_eq!(index(&engine, &shard).snapshot().position(), Position::default());
+    engine.drop_index(&shard_id(), SIGNATURE).unwrap();
+    engine.drop_index(&shard_id(), Signature([9; 16])).unwrap();
+}
+
+#[test]
+fn what_cannot_be_used_is_begun_anew() {
+    for damage in 0..3 {
+        let disk = SimStorage::new();
+        let engine = open(&disk);
+        let (shard, index) = filled(&engine);
+        drop((shard, index));
+        engine.close().unwrap();
+        drop(engine);
+        let path = format!("indexes/{}/{}", shard_id(), SIGNATURE.file_name());
+        match damage {
+            0 => disk.open(&path).unwrap().write_at(&[1; 9000], 0).unwrap(),
+            1 => disk.open(&path).unwrap().truncate(8200).unwrap(),
+            _ => {}
+        }
+        let engine = open(&disk);
+        if damage == 2 {
+            engine.drop_shard(&shard_id()).unwrap();
+            // As if the disk had kept the file.
+            disk.create(&path).unwrap().write_at(b"x", 0).unwrap();
+            engine.create_shard(&shard_id()).unwrap();
+        }
+        let shard = engine.shard(&shard_id()).unwrap();
+        let index = super::index(&engine, &shard);
+        let snapshot = index.snapshot();
+        assert_eq!((snapshot.position(), snapshot.count()), (Position::default(), 0));
+        let to = position(&shard, shard.snapshot().update_seq());
+        assert!(index.apply(&[doc_rows("y", &[])], Position::default(), to).unwrap());
+        index.checkpoint().unwrap();
+    }
+}
+
+#[test]
+fn an_index_that_is_ahead_of_its_shard_begins_anew() {
+    let disk = SimStorage::new();
+    let engine = open(&disk);
+    let shard = shard(&engine, 2);
+    let index = index(&engine, &shard);
+    let to = position(&shard, 7);
+    assert!(index.apply(&[], Position::default(), to).unwrap());
+    assert!(!index.apply(&[], Position::default(), to).unwrap(), "somebody was faster");
+    index.checkpoint().unwrap();
+    drop((shard, index));
+    engine.close().unwrap();
+    let engine = open(&disk);
+    let shard = engine.shard(&shard_id()).unwrap();
+    assert_eq!(super::index(&engine, &shard).snapshot().position(), Position::default());
+}
+
+#[test]
+fn idle_ones_are_closed_and_found_again() {
+    let disk = SimStorage::new();
+    let engine = open(&disk);
+    let (shard, index) = filled(&engine);
+    let files = disk.open_files();
+    engine.look_after();
+    drop(index);
+    disk.advance(std::time::Duration::from_secs(61));
+    engine.look_after();
+    assert!(disk.open_files() < files);
+    assert_eq!(super::index(&engine, &shard).snapshot().count(), 1);
+}
+
+#[test]
+fn a_full_disk_costs_nothing_that_was_saved() {
+    let disk = SimStorage::new();
+    let engine = open(&disk);
+    let (shard, index) = filled(&engine);
+    let (from, to) = (position(&shard, 3), position(&shard, 4));
+    let rows: Vec<_> = (0..200).map(|n| (format!("{n:050}"), "v".repeat(50))).collect();
+    index.apply(&[doc_rows("z", &rows)], from, to).unwrap();
+    disk.set_capacity(Some(disk.used()));
+    assert!(matches!(index.checkpoint(), Err(Error::DiskFull { .. })));
+    assert_eq!(index.snapshot().count(), 201);
+    disk.set_capacity(None);
+    index.checkpoint().unwrap();
+    index.compact().unwrap();
+    assert_eq!(index.snapshot().count(), 201);
+    assert_eq!(index.snapshot().position(), to);
+}
