@@ -11,6 +11,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let files = protox::compile(FILES, ["proto"])?;
     // Bodies are handed on as slices of the message they came in.
-    tonic_prost_build::configure().bytes(".").compile_fds(files)?;
+    tonic_prost_build::configure().build_transport(false).bytes(".").compile_fds(files)?;
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Waiting for several futures at once, in one task.
 
+use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::Poll;
@@ -35,6 +36,44 @@ pub(crate) async fn try_join_all<T, E, F: Future<Output = Result<T, E>>>(
     join_all(futures).await.into_iter().collect()
 }
 
+type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Futures that run in the task that waits for them, and give their results as they come.
+pub(crate) struct Running<'a, T> {
+    running: Vec<Boxed<'a, T>>,
+    done: VecDeque<T>,
+}
+
+impl<'a, T> Running<'a, T> {
+    pub(crate) fn new() -> Running<'a, T> {
+        Running { running: Vec::new(), done: VecDeque::new() }
+    }
+
+    /// One more; it begins with the next wait.
+    pub(crate) fn push(&mut self, future: impl Future<Output = T> + Send + 'a) {
+        self.running.push(Box::pin(future));
+    }
+
+    /// The next result; `None` if nothing runs any more. Cancel safe.
+    pub(crate) async fn next(&mut self) -> Option<T> {
+        let Running { running, done } = self;
+        poll_fn(|context| {
+            running.retain_mut(|future| match future.as_mut().poll(context) {
+                Poll::Ready(result) => {
+                    done.push_back(result);
+                    false
+                }
+                Poll::Pending => true,
+            });
+            match done.pop_front() {
+                None if !running.is_empty() => Poll::Pending,
+                result => Poll::Ready(result),
+            }
+        })
+        .await
+    }
+}
+
 enum Wait<F: Future> {
     For(Pin<Box<F>>),
     Done(F::Output),
@@ -57,5 +96,25 @@ mod tests {
         assert_eq!(join_all((0..5).map(wait)).await, [0, 1, 2, 3, 4]);
         let fail = |number: u8| async move { if number == 1 { Err(number) } else { Ok(number) } };
         assert_eq!(try_join_all((0..3).map(fail)).await, Err(1));
+    }
+
+    #[tokio::test]
+    async fn running_futures_give_what_is_done_and_begin_at_once() {
+        let (begun, beginnings) = std::sync::mpsc::channel();
+        let (go, gone) = tokio::sync::oneshot::channel::<()>();
+        let mut running = Running::new();
+        let slow = begun.clone();
+        running.push(async { "quick" });
+        running.push(async move {
+            slow.send(()).unwrap();
+            gone.await.unwrap();
+            "slow"
+        });
+        assert_eq!(running.next().await, Some("quick"));
+        beginnings.try_recv().unwrap();
+        running.push(async { "late" });
+        assert_eq!(running.next().await, Some("late"));
+        go.send(()).unwrap();
+        assert_eq!((running.next().await, running.next().await), (Some("slow"), None));
     }
 }

@@ -4,6 +4,7 @@
 use std::future::Future;
 
 use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::Error;
@@ -81,6 +82,22 @@ pub(crate) async fn uninterrupted<R: Send + 'static>(
     work: impl Future<Output = Result<R, Error>> + Send + 'static,
 ) -> Result<R, Error> {
     tokio::spawn(work).await.unwrap_or_else(|error| Err(lost(&error)))
+}
+
+/// The same where the answer is known before the end: `work` is given whom to tell.
+pub(crate) async fn uninterrupted_after<R: Send + 'static, F>(
+    work: impl FnOnce(oneshot::Sender<R>) -> F,
+) -> Result<R, Error>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let (tell, told) = oneshot::channel();
+    let running = tokio::spawn(work(tell));
+    match told.await {
+        Ok(answer) => Ok(answer),
+        // It ended without a word.
+        Err(_) => Err(running.await.map_or_else(|error| lost(&error), |()| Error::Closing)),
+    }
 }
 
 fn lost(error: &tokio::task::JoinError) -> Error {

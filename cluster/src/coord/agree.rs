@@ -9,7 +9,6 @@ use settee_model::doc::StoredDoc;
 use settee_model::docid::DocId;
 use settee_model::rev::Rev;
 use settee_model::revtree::{RevTree, Tombstone};
-use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::reads::{first, is_silence, look_after};
@@ -17,7 +16,7 @@ use crate::Error;
 use crate::copy::ShardCopy;
 use crate::database::Database;
 use crate::docs::{BulkGet, Facts, OpenOptions, OpenedDoc, RevResult, RevStatus, Revs};
-use crate::join::join_all;
+use crate::join::{Running, join_all};
 use crate::quorum::acks::majority;
 
 /// After so long without an answer another copy is asked, too.
@@ -198,41 +197,37 @@ fn best(
 
 /// Asks so many other copies than the one that was first in turn; fewer if there are not so many
 /// that answer. Whoever is slow is left behind.
-async fn others<R, F>(
+async fn others<R, F: Future<Output = Result<R, Error>> + Send>(
     database: &Database,
     shard: usize,
     near: &ShardCopy,
     count: usize,
     ask: impl Fn(ShardCopy) -> F,
-) -> Result<Vec<(ShardCopy, Result<R, Error>)>, Error>
-where
-    R: Send + 'static,
-    F: Future<Output = Result<R, Error>> + Send + 'static,
-{
+) -> Result<Vec<(ShardCopy, Result<R, Error>)>, Error> {
     let (near, readers) = (near.home(), database.readers(shard)?.into_iter());
     let mut waiting = readers.filter(|copy| copy.home() != near && copy.is_live());
-    let mut asked = JoinSet::new();
-    let begin = |asked: &mut JoinSet<_>, copy: &ShardCopy| {
+    let asked = |copy: &ShardCopy| {
         let (copy, answer) = (copy.clone(), ask(copy.clone()));
-        asked.spawn(async move { (copy, answer.await) });
+        async move { (copy, answer.await) }
     };
-    waiting.by_ref().take(count).for_each(|copy| begin(&mut asked, copy));
+    let mut running = Running::new();
+    waiting.by_ref().take(count).for_each(|copy| running.push(asked(copy)));
     let mut answers = Vec::with_capacity(count);
     while answers.len() < count {
         // If nobody else can be asked, who was asked has to answer, or be found dead.
         let more = waiting.clone().next().is_some();
-        match timeout(if more { HEDGE } else { Duration::MAX }, asked.join_next()).await {
-            Ok(Some(Ok((copy, Err(error))))) if is_silence(&error) => {
+        match timeout(if more { HEDGE } else { Duration::MAX }, running.next()).await {
+            Ok(Some((copy, Err(error)))) if is_silence(&error) => {
                 look_after(database, &copy, &error);
             }
-            Ok(Some(Ok(answer))) => {
+            Ok(Some(answer)) => {
                 answers.push(answer);
                 continue;
             }
             Ok(None) => break,
-            Ok(Some(Err(_))) | Err(_) => {}
+            Err(_) => {}
         }
-        waiting.by_ref().take(1).for_each(|copy| begin(&mut asked, copy));
+        waiting.by_ref().take(1).for_each(|copy| running.push(asked(copy)));
     }
     Ok(answers)
 }

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use settee_engine::shard::{Batch, Decision, Outcome, Write};
 use settee_model::doc::AttSource;
-use tokio::sync::mpsc;
+use tokio::sync::oneshot;
 
 use super::doubt::{Doubt, doubt};
 use crate::Error;
@@ -14,8 +14,9 @@ use crate::attachment::is_held;
 use crate::copy::{Home, ShardCopy};
 use crate::database::Lacking;
 use crate::durable::Durable;
+use crate::join::Running;
 use crate::quorum::acks::{Acked, Acks};
-use crate::steps::uninterrupted;
+use crate::steps::uninterrupted_after;
 
 /// Sends a batch to copies until enough of them have it; one verdict for each write.
 pub(super) async fn send(
@@ -32,21 +33,24 @@ pub(super) async fn send(
         acks.reply(only.write(batch).await.map(placed));
         return acks.verdict();
     }
-    // What one copy has shall come to the others, though the client may be gone.
+    // What one copy has shall come to the others, though the client may be gone or was answered.
     let (copies, lacking) = (copies.to_vec(), lacking.clone());
-    uninterrupted(async move {
+    let work = |tell: oneshot::Sender<_>| async move {
         let interactive = |write: &Write| matches!(write, Write::Interactive(_));
-        if batch.writes.iter().any(interactive) {
-            edit(copies, batch, wanted, lacking).await
+        let mut replies = Replies::new(lacking);
+        let verdict = if batch.writes.iter().any(interactive) {
+            edit(&copies, &batch, wanted, &mut replies).await
         } else {
-            let acks = Acks::new(batch.writes.len(), wanted);
             let writes = Share::all(&batch);
-            let replies = Replies::new(copies.len(), lacking);
-            copies.into_iter().for_each(|copy| replies.ask(copy, &batch, &writes));
-            replies.gather(acks).await
-        }
-    })
-    .await
+            copies.iter().for_each(|copy| replies.ask(copy, &batch, &writes));
+            replies.gather(Acks::new(batch.writes.len(), wanted)).await
+        };
+        // Nobody may be there any more to be told.
+        let _ = tell.send(verdict);
+        // `batch` holds what was uploaded for it until everybody has taken it over.
+        replies.finish().await;
+    };
+    uninterrupted_after(work).await?
 }
 
 fn placed(outcomes: Vec<Outcome>) -> Vec<(usize, Outcome)> {
@@ -58,26 +62,27 @@ const DOUBTS: usize = 4;
 
 /// Lets one copy decide; what it refuses because it was away another one decides.
 async fn edit(
-    copies: Vec<ShardCopy>,
-    batch: Batch,
+    copies: &[ShardCopy],
+    batch: &Batch,
     wanted: usize,
-    lacking: Lacking,
+    replies: &mut Replies,
 ) -> Result<Vec<Acked>, Error> {
-    let (by, mut acked) = lead(&copies, &batch, wanted, &lacking).await?;
+    let (by, mut acked) = lead(copies, batch, wanted, replies).await?;
     // Who decided, and which edits.
     let mut decided = VecDeque::from([(by, (0..batch.writes.len()).collect::<Vec<_>>())]);
     for _ in 0..DOUBTS {
         let Some((by, places)) = decided.pop_front() else { break };
-        for Doubt { places, knows } in doubt(&copies, by, &batch, &acked, &places).await {
+        for Doubt { places, knows } in doubt(copies, by, batch, &acked, &places).await {
             if knows != by {
-                copies.get(by).into_iter().for_each(|behind| lacking(behind));
+                copies.get(by).into_iter().for_each(|behind| (replies.lacking)(behind));
             }
             let mut order: Vec<usize> = (0..copies.len()).collect();
             order.swap(0, knows);
             let asked: Vec<_> = order.iter().filter_map(|at| copies.get(*at)).cloned().collect();
             let again = places.iter().filter_map(|place| batch.writes.get(*place));
-            let again = Batch { writes: again.cloned().collect(), ..batch };
-            let verdicts = match lead(&asked, &again, wanted, &lacking).await {
+            let again = Batch { writes: again.cloned().collect(), ..*batch };
+            replies.leave();
+            let verdicts = match lead(&asked, &again, wanted, replies).await {
                 Ok((by, verdicts)) => {
                     decided.extend(order.get(by).map(|by| (*by, places.clone())));
                     verdicts
@@ -90,8 +95,6 @@ async fn edit(
             }
         }
     }
-    // `batch` holds what was uploaded for it until here.
-    drop(batch);
     Ok(acked)
 }
 
@@ -100,16 +103,12 @@ async fn lead(
     copies: &[ShardCopy],
     batch: &Batch,
     wanted: usize,
-    lacking: &Lacking,
+    replies: &mut Replies,
 ) -> Result<(usize, Vec<Acked>), Error> {
     let Led { by, decision, durable, failed } = decide(copies, batch).await?;
     let Decision { outcomes, made } = decision;
     let share = Share::following(batch, &outcomes, made);
     let mut acks = Acks::decided(outcomes, wanted);
-    let replies = Replies::new(copies.len(), lacking.clone());
-    if let Some(copy) = copies.get(by) {
-        replies.promise(copy.clone(), durable);
-    }
     for (number, copy) in copies.iter().enumerate() {
         match failed.iter().find(|(other, _)| *other == number) {
             _ if number == by || share.0.is_empty() => {}
@@ -117,8 +116,11 @@ async fn lead(
                 replies.missed(copy, error);
                 acks.reply(Err(error.clone()));
             }
-            None => replies.ask(copy.clone(), batch, &share),
+            None => replies.ask(copy, batch, &share),
         }
+    }
+    if let Some(copy) = copies.get(by) {
+        replies.promise(copy, durable);
     }
     Ok((by, replies.gather(acks).await?))
 }
@@ -197,10 +199,9 @@ enum Reply {
     Outcomes(Vec<(usize, Outcome)>),
 }
 
-/// The copies that were asked. They go on although nobody waits any more.
+/// The copies that were asked.
 struct Replies {
-    tell: mpsc::Sender<Result<Reply, Error>>,
-    told: mpsc::Receiver<Result<Reply, Error>>,
+    running: Running<'static, Result<Reply, Error>>,
     lacking: Lacking,
 }
 
@@ -211,9 +212,8 @@ fn is_to_hear(error: &Error) -> bool {
 }
 
 impl Replies {
-    fn new(copies: usize, lacking: Lacking) -> Replies {
-        let (tell, told) = mpsc::channel(copies.max(1));
-        Replies { tell, told, lacking }
+    fn new(lacking: Lacking) -> Replies {
+        Replies { running: Running::new(), lacking }
     }
 
     /// A copy could not do its part.
@@ -224,27 +224,26 @@ impl Replies {
     }
 
     /// Waits for a decision to become durable.
-    fn promise(&self, copy: ShardCopy, durable: Durable) {
-        let (tell, lacking) = (self.tell.clone(), self.lacking.clone());
-        tokio::spawn(async move {
+    fn promise(&mut self, copy: &ShardCopy, durable: Durable) {
+        let (copy, lacking) = (copy.clone(), self.lacking.clone());
+        self.running.push(async move {
             let done = durable.wait().await.map(|()| Reply::Durable);
             if done.as_ref().is_err_and(is_to_hear) {
                 lacking(&copy);
             }
-            // There is room for a reply of each copy.
-            let _ = tell.try_send(done);
+            done
         });
     }
 
     /// Has a copy carry out its share, less what was not uploaded to it.
-    fn ask(&self, copy: ShardCopy, batch: &Batch, share: &Share) {
-        let (tell, lacking) = (self.tell.clone(), self.lacking.clone());
+    fn ask(&mut self, copy: &ShardCopy, batch: &Batch, share: &Share) {
+        let (copy, lacking) = (copy.clone(), self.lacking.clone());
         let home = copy.home();
         let able = share.0.iter().filter(|(_, write)| has_uploads(write, &home));
         let (places, writes): (Vec<usize>, Vec<Write>) = able.cloned().unzip();
         let whole = writes.len() == share.0.len();
         let batch = Batch { writes, ..*batch };
-        tokio::spawn(async move {
+        self.running.push(async move {
             let outcomes = copy.write(batch).await;
             let lacks = match &outcomes {
                 Ok(outcomes) => !whole || outcomes.iter().any(is_refusal),
@@ -257,16 +256,14 @@ impl Replies {
                 lacking(&copy);
             }
             let reply = |outcomes| Reply::Outcomes(places.into_iter().zip(outcomes).collect());
-            let _ = tell.try_send(outcomes.map(reply));
+            outcomes.map(reply)
         });
     }
 
     /// Waits until the client can be told.
-    async fn gather(self, mut acks: Acks) -> Result<Vec<Acked>, Error> {
-        let Replies { tell, mut told, .. } = self;
-        drop(tell);
+    async fn gather(&mut self, mut acks: Acks) -> Result<Vec<Acked>, Error> {
         while !acks.is_certain() {
-            match told.recv().await {
+            match self.running.next().await {
                 Some(Ok(Reply::Durable)) => acks.durable(),
                 Some(Ok(Reply::Outcomes(outcomes))) => acks.reply(Ok(outcomes)),
                 Some(Err(error)) => acks.reply(Err(error)),
@@ -275,5 +272,16 @@ impl Replies {
             }
         }
         acks.verdict()
+    }
+
+    /// Lets those go on by themselves who have not replied yet.
+    fn leave(&mut self) {
+        let late = std::mem::replace(self, Replies::new(self.lacking.clone()));
+        tokio::spawn(late.finish());
+    }
+
+    /// Waits for everybody else.
+    async fn finish(mut self) {
+        while self.running.next().await.is_some() {}
     }
 }

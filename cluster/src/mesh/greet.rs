@@ -6,9 +6,9 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::service::Interceptor;
-use tonic::transport::Channel;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::channel::Channel;
 use super::handshake::{NodeIdentity, Refusal, Transcript, Versions, nonce, nonce_of};
 use super::sessions::Sessions;
 use super::settings::MeshSettings;

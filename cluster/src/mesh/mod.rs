@@ -3,11 +3,14 @@
 //! is down costs nothing but the look at a flag. The only room that knows `tonic`.
 //!
 //! `peer` is the client's side of a node, `remote` a shard copy there as the coordinator sees it;
-//! `net` connects; `server` listens, `greet` lets callers in, `shards` asks the local copy. `handshake`, `backoff`
-//! and `detector` decide without IO; `wire` is the values as messages. See `docs/mesh.md`.
+//! `net` connects, `channel` and `gather` are the connection; `server` listens, `greet` lets callers in,
+//! `shards` asks the local copy. `handshake`, `backoff` and `detector` decide without IO; `wire` is the
+//! values as messages. See `docs/mesh.md`.
 
 mod backoff;
+mod channel;
 mod detector;
+mod gather;
 mod greet;
 mod handshake;
 mod net;

@@ -11,14 +11,10 @@ use std::task::{Context, Poll};
 
 use std::time::Duration;
 
-use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 use tokio_stream::Stream;
-use tonic::codegen::Service;
-use tonic::transport::Uri;
-use tonic::transport::server::Connected;
 
 /// Rest after nobody could be let in, for want of file handles as a rule.
 const REST: Duration = Duration::from_millis(100);
@@ -102,12 +98,6 @@ impl AsyncWrite for Connection {
     }
 }
 
-impl Connected for Connection {
-    type ConnectInfo = ();
-
-    fn connect_info(&self) {}
-}
-
 /// The operating system's TCP.
 #[derive(Debug)]
 pub struct Tcp;
@@ -186,27 +176,5 @@ impl Stream for Incoming {
             self.next = next(self.ear.clone());
         }
         come.map(Some)
-    }
-}
-
-/// Connects to one address, whatever is asked for.
-#[derive(Clone)]
-pub(super) struct Connector {
-    pub(super) net: Arc<dyn Net>,
-    pub(super) to: String,
-}
-
-impl Service<Uri> for Connector {
-    type Response = TokioIo<Connection>;
-    type Error = io::Error;
-    type Future = Pin<Box<dyn Future<Output = io::Result<TokioIo<Connection>>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Uri) -> Self::Future {
-        let Connector { net, to } = self.clone();
-        Box::pin(async move { net.connect(to).await.map(TokioIo::new) })
     }
 }

@@ -12,14 +12,13 @@ use tokio::time::{Instant, sleep, timeout};
 use tonic::codegen::InterceptedService;
 use tonic::metadata::MetadataValue;
 use tonic::service::Interceptor;
-use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Response, Status};
 
 use super::backoff::Backoff;
+use super::channel::Channel;
 use super::detector::{Detector, Limits, Liveness};
 use super::greet::{self, SESSION};
 use super::handshake::NodeIdentity;
-use super::net::Connector;
 use super::settings::{MeshSettings, Timing};
 use super::wire::health_client::HealthClient;
 use super::wire::raft_client::RaftClient;
@@ -33,9 +32,6 @@ pub(crate) const CONNECTION_WINDOW: u32 = 16 << 20;
 /// How much longer than the caller the other node goes on, so that it is the caller's own clock that
 /// ends a call.
 const GRACE: Duration = Duration::from_millis(500);
-/// How often a silent connection is probed, and how long it may take to answer.
-pub(crate) const PROBE_EVERY: Duration = Duration::from_secs(5);
-pub(crate) const PROBE_WAIT: Duration = Duration::from_secs(5);
 
 /// A node that can be called. Clones are the same peer. As long as one lives, the peer is pinged.
 #[derive(Clone)]
@@ -369,24 +365,15 @@ impl Inner {
     }
 
     async fn dial(&self) -> Result<(Channel, greet::Welcomed), Error> {
-        let unreachable = |error: &dyn std::error::Error| {
-            Error::Unreachable(format!("{}: {}", self.address, cause(error)))
-        };
-        let scheme = if self.settings.tls.is_some() { "https" } else { "http" };
-        let mut endpoint = Endpoint::from_shared(format!("{scheme}://{}", self.address))
-            .map_err(|error| unreachable(&error))?
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .http2_keep_alive_interval(PROBE_EVERY)
-            .keep_alive_timeout(PROBE_WAIT)
-            .keep_alive_while_idle(true);
+        let unreachable =
+            |why: &dyn std::fmt::Display| Error::Unreachable(format!("{}: {why}", self.address));
+        let connecting = self.settings.net.connect(self.address.clone());
+        let mut connection = connecting.await.map_err(|why| unreachable(&why))?;
         if let Some(files) = &self.settings.tls {
-            let tls = files.client().await?;
-            endpoint = endpoint.tls_config(tls).map_err(|error| unreachable(&error))?;
+            connection = files.connect(&self.address, connection).await?;
         }
-        let connector = Connector { net: self.settings.net.clone(), to: self.address.clone() };
-        let channel = endpoint.connect_with_connector(connector).await;
-        let channel = channel.map_err(|error| unreachable(&error))?;
+        let channel = Channel::open(connection, &self.address).await;
+        let channel = channel.map_err(|why| unreachable(&why))?;
         let welcomed = greet::introduce(channel.clone(), &self.settings, &self.address).await?;
         Ok((channel, welcomed))
     }
@@ -420,11 +407,6 @@ impl Inner {
             Err(_) => false,
         }
     }
-}
-
-/// What lies behind a failure of the transport, which itself says only where it happened.
-pub(super) fn cause(error: &dyn std::error::Error) -> String {
-    error.source().map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 /// Pings a peer for as long as somebody has it; sooner again after a beat that was missed.

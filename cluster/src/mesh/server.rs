@@ -9,13 +9,15 @@ use settee_engine::Engine;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tokio_stream::StreamExt;
 use tonic::codegen::InterceptedService;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 
+use super::gather::Gather;
 use super::greet::{Gate, Greeter, MESSAGE_MAX};
 use super::net::Incoming;
-use super::peer::{CONNECTION_WINDOW, PROBE_EVERY, PROBE_WAIT, STREAM_WINDOW, cause};
+use super::peer::{CONNECTION_WINDOW, STREAM_WINDOW};
 use super::raft::{RaftPort, RaftService};
 use super::sessions::Sessions;
 use super::settings::MeshSettings;
@@ -28,6 +30,9 @@ use super::wire::shards_server::ShardsServer;
 
 /// Streams that a connection may have open.
 const STREAMS: u32 = 4096;
+/// How often a silent connection is probed, and how long it may take to answer.
+const PROBE_EVERY: Duration = Duration::from_secs(5);
+const PROBE_WAIT: Duration = Duration::from_secs(5);
 /// How long calls that are under way may take to end when the node stops.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -69,7 +74,7 @@ impl MeshServer {
         let failed = |error| StartError::Listen(settings.listen, error);
         let ear = settings.net.listen(settings.listen).await.map_err(failed)?;
         let address = ear.address().map_err(failed)?;
-        let incoming = Incoming::new(ear);
+        let incoming = Incoming::new(ear).map(|connection| connection.map(Gather::new));
         let router = router(&settings, engine, raft).await?;
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(async move {
@@ -107,6 +112,11 @@ async fn transport(settings: &MeshSettings) -> Result<Server, StartError> {
     let tls = files.server(settings.timing.connect).await;
     let tls = tls.map_err(|error| StartError::Tls(error.to_string()))?;
     Server::builder().tls_config(tls).map_err(|error| StartError::Tls(cause(&error)))
+}
+
+/// What lies behind a failure of the transport, which itself says only where it happened.
+fn cause(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 async fn router(

@@ -1,5 +1,7 @@
 //! What peers ask of this node's shards, handed to the local copy. Nothing is decided here.
 
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use settee_engine::shard::Decision;
@@ -8,7 +10,9 @@ use settee_model::doc::{AttContent, Encoding};
 use settee_model::docid::DocId;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
+use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::codegen::BoxFuture;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::wire::decide_step::Step;
@@ -79,7 +83,7 @@ impl Shards for ShardService {
     type RowsStream = Answers<wire::RowsAnswer>;
     type ChangesStream = Answers<wire::ChangesStep>;
     type ReadAttachmentStream = Answers<wire::Piece>;
-    type DecideStream = Answers<wire::DecideStep>;
+    type DecideStream = Decided;
     type UploadStream = Answers<wire::UploadDone>;
 
     async fn create(&self, request: Request<wire::ShardAsk>) -> Answer<wire::Nothing> {
@@ -126,9 +130,7 @@ impl Shards for ShardService {
         let copy = self.copy(&ask.shard)?;
         let batch = ask.batch().map_err(status_of)?;
         let (decision, durable) = copy.decide(batch).await.map_err(status_of)?;
-        let (answers, stream) = mpsc::channel(1);
-        tokio::spawn(send_decision(decision, durable, answers));
-        Ok(Response::new(ReceiverStream::new(stream)))
+        Ok(Response::new(Decided::new(decision, durable)))
     }
 
     async fn open(&self, request: Request<wire::OpenAsk>) -> Answer<wire::Opened> {
@@ -240,12 +242,31 @@ impl Shards for ShardService {
 
 type Sink<T> = mpsc::Sender<Result<T, Status>>;
 
-async fn send_decision(decision: Decision, durable: Durable, answers: Sink<wire::DecideStep>) {
-    let step = |step| wire::DecideStep { step: Some(step) };
-    if answers.send(Ok(step(Step::Decision(decision.into())))).await.is_ok() {
-        let done = durable.wait().await.map(|()| step(Step::Durable(wire::Nothing {})));
-        // Who does not listen any more does not need to know.
-        drop(answers.send(done.map_err(status_of)).await);
+/// A decision, then that it is durable. Who does not listen any more does not need to know.
+pub(crate) struct Decided {
+    decision: Option<wire::Decision>,
+    durable: Option<BoxFuture<(), Error>>,
+}
+
+impl Decided {
+    fn new(decision: Decision, durable: Durable) -> Decided {
+        Decided { decision: Some(decision.into()), durable: Some(Box::pin(durable.wait())) }
+    }
+}
+
+impl Stream for Decided {
+    type Item = Result<wire::DecideStep, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let step = |step| wire::DecideStep { step: Some(step) };
+        if let Some(decision) = self.decision.take() {
+            return Poll::Ready(Some(Ok(step(Step::Decision(decision)))));
+        }
+        let Some(durable) = &mut self.durable else { return Poll::Ready(None) };
+        let done = ready!(durable.as_mut().poll(context));
+        self.durable = None;
+        let done = done.map(|()| step(Step::Durable(wire::Nothing {})));
+        Poll::Ready(Some(done.map_err(status_of)))
     }
 }
 

@@ -6,9 +6,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status, Streaming};
 
+use super::super::channel::Channel;
+use super::super::net::Connection;
 use super::*;
 use wire::greeting_client::GreetingClient;
 use wire::shards_client::ShardsClient;
@@ -57,7 +58,8 @@ async fn a_node_does_not_call_itself() {
 }
 
 async fn channel(far: &Far) -> Channel {
-    Endpoint::from_shared(format!("http://{}", far.address)).unwrap().connect().await.unwrap()
+    let stream = TcpStream::connect(far.address).await.unwrap();
+    Channel::open(Connection::new(stream), &far.address.to_string()).await.unwrap()
 }
 
 #[tokio::test]
