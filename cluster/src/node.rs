@@ -2,13 +2,16 @@
 //! told of commits. Decides nothing about requests.
 
 use std::collections::{BTreeMap, HashMap};
+use std::future::Future;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use settee_engine::{Engine, ShardId};
 use settee_model::docid::DbName;
 use tokio::sync::{MutexGuard, Semaphore, watch};
+use tokio::time::sleep;
 
 use crate::catalogue::{
     Book, Candidate, CommonSettings, Member, NODES, SETTINGS, database_of, databases_of, drop_all,
@@ -22,7 +25,7 @@ use crate::join::join_all;
 use crate::local::LocalCopy;
 use crate::membership::{Ask, Peers, SHOW, ask};
 use crate::mesh::{RemoteCopy, Secret};
-use crate::raft::{MetaStore, NodeId};
+use crate::raft::{self, MetaStore, NodeId};
 use crate::rows::Namespace;
 use crate::station::Station;
 use crate::steps::blocking;
@@ -34,6 +37,9 @@ use crate::{DbMeta, Desk, Error, Home, LayoutDefaults, Settings, ShardPlace};
 const KEPT_READY: usize = 1024;
 /// Changes of metadata that may go on at once; those of one database take turns.
 const TURNS: usize = 64;
+
+/// Rest before a metadata store that failed is tried again; longer each time.
+const MEND: Duration = Duration::from_secs(1);
 
 /// Databases that every server has from its first start on.
 pub const SYSTEM: [&str; 3] = ["_users", "_replicator", "_global_changes"];
@@ -131,6 +137,7 @@ impl Node {
     fn begin(self: &Arc<Node>, store: &MetaStore, revision: u64) {
         tokio::spawn(follow(Arc::downgrade(self), store.watch("", revision)));
         tokio::spawn(drop_strays(Arc::downgrade(self)));
+        tokio::spawn(mend(Arc::downgrade(self), store.end()));
     }
 
     /// Learns who the members are and where.
@@ -464,6 +471,26 @@ impl Used {
         let retired = self.retired.iter().filter_map(Weak::upgrade);
         let retired = retired.filter(|database| database.meta().name == *name);
         self.databases.get(name).cloned().into_iter().chain(retired.collect::<Vec<_>>())
+    }
+}
+
+/// Opens the metadata store anew after its disk failed (it was full, as a rule), as often as it takes.
+async fn mend(node: Weak<Node>, end: impl Future<Output = raft::Error>) {
+    if end.await != raft::Error::Failed {
+        return;
+    }
+    let mut rest = MEND;
+    while let Some(node) = node.upgrade() {
+        match node.station.reopen().await {
+            Ok(store) => {
+                tracing::info!("the metadata store takes part again");
+                return node.begin(&store, 0);
+            }
+            Err(error) => tracing::error!(%error, "the metadata store failed; it is tried again"),
+        }
+        drop(node);
+        sleep(rest).await;
+        rest = (rest * 2).min(MEND * 32);
     }
 }
 

@@ -148,6 +148,14 @@ impl Station {
         Ok(store)
     }
 
+    /// Takes part again after the disk failed under it.
+    pub(crate) async fn reopen(&self) -> Result<MetaStore, Error> {
+        if let Err(error) = self.pause().await {
+            tracing::debug!(%error, "what was left of the metadata store");
+        }
+        self.resume().await
+    }
+
     /// The same, after leaving its cluster: it is of none.
     pub(crate) async fn resume_alone(&self) -> Result<MetaStore, Error> {
         MetaStore::wipe(&self.options).await.map_err(failed)?;

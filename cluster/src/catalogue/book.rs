@@ -56,6 +56,7 @@ impl From<raft::Error> for Error {
             raft::Error::Timeout => Error::Timeout,
             raft::Error::Invalid(reason) => Error::BadRequest(reason.into()),
             raft::Error::Stopped => Error::Closing,
+            raft::Error::Failed => Error::Storage(error.to_string()),
         }
     }
 }

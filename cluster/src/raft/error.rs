@@ -28,9 +28,12 @@ pub enum Error {
     /// The request can never succeed.
     #[error("{0}")]
     Invalid(InvalidReason),
-    /// This node's store was shut down, or stopped after a failure of its disk.
+    /// This node's store was shut down.
     #[error("the metadata store of this node has stopped")]
     Stopped,
+    /// This node's store stopped after a failure of its disk.
+    #[error("the metadata store of this node failed")]
+    Failed,
 }
 
 /// What is wrong with a request; words for people.

@@ -8,11 +8,11 @@ use openraft::ChangeMembers;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::NodeId;
 use super::store::Inner;
+use super::{Error, NodeId};
 
 /// Keeps voters until the store is shut down.
-pub(super) async fn keep(inner: Weak<Inner>, mut stopped: watch::Receiver<bool>) {
+pub(super) async fn keep(inner: Weak<Inner>, mut stopped: watch::Receiver<Option<Error>>) {
     let mut away = BTreeMap::new();
     loop {
         let Some(inner) = inner.upgrade() else { return };

@@ -66,7 +66,7 @@ impl Inner {
     async fn barrier(&self, deadline: Instant) -> Reply {
         match timeout_at(deadline, self.raft.get_read_log_id()).await {
             Ok(Ok((log_id, _))) => Reply::Done(log_id.map_or(0, |id| id.index + 1)),
-            Ok(Err(RaftError::Fatal(_))) => Reply::Failed(Error::Stopped),
+            Ok(Err(RaftError::Fatal(_))) => Reply::Failed(self.why_ended()),
             Ok(Err(RaftError::APIError(_))) | Err(_) => Reply::NotLeader,
         }
     }

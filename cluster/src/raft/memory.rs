@@ -2,6 +2,7 @@
 //! simulations. Never touches the host.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -19,6 +20,8 @@ struct Kept {
     durable: Trees,
     /// Changes that no flush made durable yet, in order.
     pending: Vec<(Tree, Vec<Edit>)>,
+    /// Nothing can be written.
+    full: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -54,15 +57,27 @@ impl Memory {
     /// The power fails: of the changes that were not flushed the first `kept` survive.
     pub fn crash(&self, kept: usize) {
         let mut all = self.0.lock();
-        let Kept { now, durable, pending } = &mut *all;
+        let Kept { now, durable, pending, .. } = &mut *all;
         pending.drain(..).take(kept).for_each(|(tree, edits)| durable.apply(tree, &edits));
         now.clone_from(durable);
+    }
+
+    /// From now on there is no room for changes, or again.
+    pub fn fill(&self, full: bool) {
+        self.0.lock().full = full;
     }
 
     /// Changes that were not flushed.
     #[must_use]
     pub fn pending(&self) -> usize {
         self.0.lock().pending.len()
+    }
+}
+
+impl Kept {
+    fn check(&self) -> Result<(), OpenError> {
+        let full = || sled::Error::Io(ErrorKind::StorageFull.into());
+        if self.full { Err(full().into()) } else { Ok(()) }
     }
 }
 
@@ -80,6 +95,7 @@ impl Records for Memory {
 
     fn apply(&self, tree: Tree, edits: Vec<Edit>) -> Result<(), OpenError> {
         let mut all = self.0.lock();
+        all.check()?;
         all.now.apply(tree, &edits);
         all.pending.push((tree, edits));
         Ok(())
@@ -87,6 +103,7 @@ impl Records for Memory {
 
     fn flush(&self) -> Result<(), OpenError> {
         let mut all = self.0.lock();
+        all.check()?;
         let Kept { durable, pending, .. } = &mut *all;
         pending.drain(..).for_each(|(tree, edits)| durable.apply(tree, &edits));
         Ok(())

@@ -125,7 +125,8 @@ pub(super) struct Inner {
     applied: Arc<Applied>,
     /// Taken when it stops, so that its files are let go however many handles there are.
     disk: parking_lot::Mutex<Option<Disk>>,
-    stopped: watch::Sender<bool>,
+    /// Why it was shut down, once it was.
+    stopped: watch::Sender<Option<Error>>,
 }
 
 impl MetaStore {
@@ -152,7 +153,7 @@ impl MetaStore {
         let raft = raft.map_err(|error| OpenError::Raft(error.to_string()))?;
         // Once it answers it has also said who the members are.
         raft.is_initialized().await.map_err(|error| OpenError::Raft(error.to_string()))?;
-        let (stopped, _) = watch::channel(false);
+        let (stopped, _) = watch::channel(None);
         let (permits, changing) = (Semaphore::new(TASKS_MAX), Mutex::new(()));
         let (queue, proposals) = mpsc::channel(TASKS_MAX);
         tokio::spawn(propose::propose(raft.clone(), proposals, timing.patience));
@@ -301,10 +302,23 @@ impl MetaStore {
         message::encode(&reply).unwrap_or_default()
     }
 
+    /// Waits until it takes part no longer, and says why: [`Error::Failed`] if its disk is to blame.
+    /// Does not keep the store.
+    pub(crate) fn end(&self) -> impl Future<Output = Error> + Send + use<> {
+        let (mut metrics, stopped) = (self.0.raft.metrics(), self.0.stopped.subscribe());
+        async move {
+            // One that nobody tells of any more has ended, too.
+            let _ = metrics.wait_for(|metrics| metrics.running_state.is_err()).await;
+            stopped.borrow().clone().unwrap_or(Error::Failed)
+        }
+    }
+
     /// Stops taking part. Watches end; what was acknowledged is on disk.
     pub async fn shutdown(&self) -> Result<(), OpenError> {
         let inner = &self.0;
-        inner.stopped.send_replace(true);
+        let failed = inner.raft.metrics().borrow().running_state.is_err();
+        let why = if failed { inner.why_ended() } else { Error::Stopped };
+        inner.stopped.send_replace(Some(why));
         let stopped = timeout(inner.timing.patience, inner.raft.shutdown()).await;
         let disk = inner.disk.lock().take();
         off(move || disk.map_or(Ok(()), |disk| disk.flush())).await?;
@@ -335,6 +349,8 @@ impl Inner {
             match reply {
                 Reply::Done(number) => return Ok(number),
                 Reply::NotLeader => {}
+                // Another one will lead.
+                Reply::Failed(Error::Stopped | Error::Failed) if leader != self.me => {}
                 // Once an attempt may have had an effect, so may the whole.
                 Reply::Failed(Error::Timeout) if harmless => {}
                 Reply::Failed(Error::Timeout) if repeatable => failure = Error::Timeout,
@@ -358,15 +374,20 @@ impl Inner {
         voters.is_empty() || voters.iter().filter(alive).count() > voters.len() / 2
     }
 
+    /// Why Raft does not run any more.
+    pub(super) fn why_ended(&self) -> Error {
+        self.stopped.borrow().clone().unwrap_or(Error::Failed)
+    }
+
     /// Waits for somebody to lead.
     async fn leader(&self, deadline: Instant) -> Result<(NodeId, Peer), Error> {
         let mut metrics = self.raft.metrics();
         let known = metrics
             .wait_for(|metrics| metrics.current_leader.is_some() || metrics.running_state.is_err());
         let Ok(known) = timeout_at(deadline, known).await else { return Err(Error::NoLeader) };
-        let Ok(known) = known else { return Err(Error::Stopped) };
+        let Ok(known) = known else { return Err(self.why_ended()) };
         let Some(leader) = known.current_leader.filter(|_| known.running_state.is_ok()) else {
-            return Err(Error::Stopped);
+            return Err(self.why_ended());
         };
         let peer = known.membership_config.membership().get_node(&leader).cloned();
         Ok((leader, peer.unwrap_or_default()))

@@ -33,7 +33,7 @@ pub enum Update {
 pub struct Watch {
     applied: Arc<Applied>,
     progress: watch::Receiver<u64>,
-    stopped: watch::Receiver<bool>,
+    stopped: watch::Receiver<Option<Error>>,
     prefix: Arc<str>,
     after: u64,
 }
@@ -41,7 +41,7 @@ pub struct Watch {
 impl Watch {
     pub(super) fn new(
         applied: Arc<Applied>,
-        stopped: watch::Receiver<bool>,
+        stopped: watch::Receiver<Option<Error>>,
         prefix: Arc<str>,
         after: u64,
     ) -> Watch {
@@ -53,7 +53,7 @@ impl Watch {
     /// time without loss. Fails once the store was shut down.
     pub async fn next(&mut self) -> Result<Update, Error> {
         loop {
-            if *self.stopped.borrow() {
+            if self.stopped.borrow().is_some() {
                 return Err(Error::Stopped);
             }
             self.progress.mark_unchanged();

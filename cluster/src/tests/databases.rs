@@ -1,13 +1,16 @@
 //! Databases: making, removing, listing, metadata, restarts.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use settee_engine::ShardId;
 use settee_model::docid::DbName;
 
-use super::{Node, edit, id, open_with, put};
+use super::{Node, edit, id, open_at, open_with, put};
 use crate::docs::{EditMode, OpenOptions, UpdateOptions};
+use crate::raft::{Memory, Place};
 use crate::rows::AllDocsQuery;
-use crate::{CreateOptions, Error, Settings};
+use crate::{CreateOptions, Error, Home, Settings};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn databases_are_made_listed_and_removed() {
@@ -48,6 +51,34 @@ async fn changes_of_metadata_are_waited_for_whatever_the_patience() {
     let db = cluster.db(&name).unwrap();
     db.set_security(Bytes::from_static(b"{}")).await.unwrap();
     cluster.delete_db(&name).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metadata_can_be_changed_again_when_there_is_room_again() {
+    let (dir, records) = (tempfile::tempdir().unwrap(), Memory::default());
+    let metadata = Some(Place::Memory(records.clone()));
+    let home = Home { metadata, ..Home::new(dir.path().to_owned()) };
+    let cluster = open_at(dir.path(), Settings::default(), home).await;
+    let create = async |name| cluster.create_db(&DbName::trusted(name), Default::default()).await;
+    create("before").await.unwrap();
+    records.fill(true);
+    // Whether one happened that was under way when the store failed nobody knows.
+    let failed = create("one").await;
+    assert!(matches!(failed, Err(Error::Timeout | Error::Storage(_))), "{failed:?}");
+    let failed = create("two").await;
+    assert!(matches!(failed, Err(Error::Storage(_))), "{failed:?}");
+    assert!(cluster.db(&DbName::trusted("before")).is_ok());
+    records.fill(false);
+    let again = async {
+        while let Err(error) = create("after").await {
+            assert!(!matches!(error, Error::DatabaseExists), "{error}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), again).await.unwrap();
+    assert!(cluster.db(&DbName::trusted("after")).is_ok());
+    assert!(cluster.db(&DbName::trusted("before")).is_ok());
+    assert!(matches!(cluster.db(&DbName::trusted("two")), Err(Error::DatabaseMissing)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -59,11 +59,15 @@ async fn open(path: &Path) -> Cluster {
 }
 
 pub(crate) async fn open_with(path: &Path, settings: Settings) -> Cluster {
+    open_at(path, settings, Home::new(path.to_owned())).await
+}
+
+pub(crate) async fn open_at(path: &Path, settings: Settings, home: Home) -> Cluster {
     let storage = Arc::new(RealStorage::open(path).unwrap());
     let engine = Engine::open(storage, Options::default()).unwrap();
     static IDS: AtomicU64 = AtomicU64::new(1);
     let new_id = || format!("{:032x}", IDS.fetch_add(1, Ordering::Relaxed));
-    Cluster::open(engine, settings, Home::new(path.to_owned()), Arc::new(new_id)).await.unwrap()
+    Cluster::open(engine, settings, home, Arc::new(new_id)).await.unwrap()
 }
 
 pub(crate) fn id(text: &str) -> DocId {
