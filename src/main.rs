@@ -12,6 +12,11 @@ mod serve;
 use std::process::ExitCode;
 
 use args::{Command, parse};
+use tikv_jemallocator::Jemalloc;
+
+/// See `docs/performance.md`; how it is set up stands in `.cargo/config.toml`.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
     let outcome = match parse() {
