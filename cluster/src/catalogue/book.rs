@@ -16,7 +16,7 @@ use super::member::{Member, member_key};
 use super::meta::{DbMeta, database_key};
 use super::placement::{Candidate, place};
 use crate::Error;
-use crate::raft::{self, MetaStore, NodeId, Stored, Txn, Write};
+use crate::raft::{self, Compare, MetaStore, NodeId, Stored, Txn, Write};
 
 /// How long a change may take, whatever happens; then it is not known whether it happened.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -61,12 +61,13 @@ impl From<raft::Error> for Error {
     }
 }
 
-/// What it means if nothing was heard of a change, and all looks as if it had happened.
+/// What it means if nothing was heard of a change.
 #[derive(Clone, Copy)]
 enum Alike {
-    /// It is done: whoever did it, nothing else was wanted.
+    /// It is done if all looks so: whoever did it, nothing else was wanted.
     Done,
-    /// Somebody else may have done the same, and only one can be told that it was them.
+    /// Only one can be told that it was them, and it must not happen twice. So nobody knows, unless
+    /// nothing has changed since.
     Unknown,
 }
 
@@ -260,11 +261,12 @@ impl Book {
                 return Err(error.into());
             }
             store.barrier(rest(deadline)).await?;
-            if error == raft::Error::Timeout && looks_done(&store, &txn) {
-                return match alike {
-                    Alike::Done => Ok((store.revision(), value)),
-                    Alike::Unknown => Err(Error::Timeout),
-                };
+            match alike {
+                _ if error != raft::Error::Timeout => {}
+                Alike::Done if looks_done(&store, &txn) => return Ok((store.revision(), value)),
+                // Done twice it would undo what somebody else did in between.
+                Alike::Unknown if !holds(&store, &txn) => return Err(Error::Timeout),
+                Alike::Done | Alike::Unknown => {}
             }
         }
     }
@@ -288,6 +290,12 @@ fn modified(stored: Option<&Stored>) -> u64 {
 fn number(stored: Option<&Stored>) -> u64 {
     let text = stored.and_then(|stored| std::str::from_utf8(&stored.value).ok());
     text.and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+/// Whether what a transaction expects of a store is so: then it has not happened.
+fn holds(store: &MetaStore, txn: &Txn) -> bool {
+    let holds = |compare: &Compare| modified(store.get(&compare.key).as_ref()) == compare.modified;
+    txn.compares.iter().all(holds)
 }
 
 /// Whether a store looks as it does after a transaction.
