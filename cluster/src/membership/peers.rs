@@ -101,8 +101,15 @@ impl Peers {
     }
 }
 
-/// Tells of a node whenever it can be reached anew, as long as somebody has the peer.
+/// Tells of a node whenever it can be reached anew, as long as somebody has the peer. Raft reaches nodes
+/// while this one still starts: that is told when somebody listens.
 async fn tell(id: NodeId, peer: WeakPeer, mut meetings: watch::Receiver<u64>, met: Met) {
+    while met.get().is_none() {
+        if peer.upgrade().is_none() {
+            return;
+        }
+        sleep(LOOK).await;
+    }
     while meetings.changed().await.is_ok() {
         for _ in 0..LOOKS {
             let Some(peer) = peer.upgrade() else { return };
@@ -134,5 +141,34 @@ impl Transport for Peers {
 
     fn alive(&self, node: NodeId) -> bool {
         self.is_live(node)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::mesh::tests::{Far, settings};
+
+    #[tokio::test]
+    async fn who_was_met_before_anybody_listened_is_told_of() {
+        let far = Far::over(settings("far@host", 2, "monster"), |storage| Arc::new(storage));
+        let peers = Peers::new(Some(Arc::new(settings("near@host", 1, "monster"))));
+        let address = far.peer_of(settings("near@host", 1, "monster")).address().to_owned();
+        let peer = peers.get(7, &address).unwrap();
+        let up = async {
+            while peer.liveness() != Liveness::Up {
+                sleep(LOOK).await;
+            }
+        };
+        timeout(Duration::from_secs(10), up).await.unwrap();
+        sleep(3 * LOOK).await;
+        let (tell, mut told) = mpsc::channel(8);
+        peers.on_meeting(move |id| {
+            let _ = tell.try_send(id);
+        });
+        assert_eq!(timeout(Duration::from_secs(10), told.recv()).await, Ok(Some(7)));
     }
 }

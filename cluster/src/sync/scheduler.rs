@@ -79,6 +79,9 @@ struct Inner {
     /// Shards that were written to and not looked at since. As many as are shared, at most.
     fresh: Mutex<HashSet<ShardId>>,
     known: Mutex<HashSet<(ShardId, NodeId)>>,
+    /// Peers that came up before anything was known to be shared with them: when this node starts, it
+    /// may hear of its peers before it knows its shard map.
+    early: Mutex<HashSet<NodeId>>,
     /// Whether any shard is shared, so that commits of others cost nothing.
     any: AtomicBool,
     /// The shard map may be another one than that which `known` was taken from.
@@ -103,6 +106,7 @@ impl Scheduler {
             plan: Mutex::new(Plan::new(LIMITS)),
             fresh: Mutex::default(),
             known: Mutex::default(),
+            early: Mutex::default(),
             any: AtomicBool::new(false),
             stale: AtomicBool::new(false),
             wake: Arc::default(),
@@ -124,6 +128,9 @@ impl Scheduler {
 
     /// A peer can be reached again: what it has and what this node has are looked at.
     pub(crate) fn peer_up(&self, node: NodeId) {
+        if !self.inner.shares_with(node) {
+            self.inner.early.lock().insert(node);
+        }
         self.inner.want_where(|_, source| source == node, Reason::Rejoined);
     }
 
@@ -179,6 +186,10 @@ impl Inner {
         self.plan.lock().want(Job { shard, source, kind }, due);
     }
 
+    fn shares_with(&self, node: NodeId) -> bool {
+        self.known.lock().iter().any(|(_, source)| *source == node)
+    }
+
     fn want_where(&self, fits: impl Fn(&ShardId, NodeId) -> bool, reason: Reason) {
         let now = self.now();
         let pairs: Vec<_> = self.known.lock().iter().cloned().collect();
@@ -204,16 +215,21 @@ impl Inner {
             .flat_map(|(shard, nodes)| nodes.into_iter().map(move |node| (shard.clone(), node)))
             .collect();
         self.any.store(!pairs.is_empty(), Ordering::Relaxed);
+        let mut early = self.early.lock();
         let mut known = self.known.lock();
         let mut plan = self.plan.lock();
         let now = self.now();
         for (shard, source) in pairs.difference(&known) {
             let (shard, source) = (shard.clone(), *source);
-            let compare = now + self.spread(&(&shard, source));
+            let compare = match early.contains(&source) {
+                true => now + millis(self.timing.compare_after),
+                false => now + self.spread(&(&shard, source)),
+            };
             plan.want(Job { shard: shard.clone(), source, kind: Kind::Pull }, now);
             plan.want(Job { shard, source, kind: Kind::Compare }, compare);
         }
         plan.keep(|job| pairs.contains(&(job.shard.clone(), job.source)));
+        early.retain(|node| !pairs.iter().any(|(_, source)| source == node));
         *known = pairs;
     }
 

@@ -110,6 +110,27 @@ async fn a_peer_that_comes_up_is_pulled_from() {
 }
 
 #[tokio::test]
+async fn a_peer_that_was_there_before_the_map_is_compared_with() {
+    let nodes = nodes(2);
+    let [one, two] = &nodes[..] else { panic!() };
+    let path = |start, ids: &[u8]| RevPath {
+        start,
+        ids: ids.iter().map(|id| RevId::from_md5([*id; 16])).collect(),
+    };
+    // What no pull sees: a branch that came late.
+    one.replicate("a", path(2, b"ba"), "{}");
+    two.replicate("a", path(2, b"b"), "{}");
+    pull_all(&nodes).await;
+    two.replicate("a", path(1, b"a"), "{}");
+    pull_all(&nodes).await;
+    let map = map(two, one);
+    let scheduler = start(&map);
+    scheduler.peer_up(one.id);
+    scheduler.map_changed();
+    assert!(become_equal(one, two, LONG).await);
+}
+
+#[tokio::test]
 async fn with_no_other_copy_it_does_nothing() {
     let nodes = nodes(1);
     let map = map(&nodes[0], &nodes[0]);
