@@ -23,11 +23,14 @@ impl Client {
                 self.rest(50, 50).await;
                 continue;
             }
-            let made =
-                self.cluster.create_db(&DbName::trusted(STAYS), CreateOptions::default()).await;
+            let made = self.cluster.create_db(&DbName::trusted(STAYS), self.layout()).await;
             self.load.history.note(|| format!("{STAYS}: {made:?}"));
             self.rest(200, 200).await;
         }
+    }
+
+    fn layout(&self) -> CreateOptions {
+        CreateOptions { placement: self.load.guest.placement(), ..CreateOptions::default() }
     }
 
     /// Makes and removes databases, and writes into them.
@@ -47,7 +50,7 @@ impl Client {
     async fn create(&mut self, text: &str, name: &DbName) {
         let asked = Instant::now();
         let named = self.begin_with(text, NameKind::CreatedPerhaps, "creates");
-        let answer = self.ask(self.cluster.create_db(name, CreateOptions::default())).await;
+        let answer = self.ask(self.cluster.create_db(name, self.layout())).await;
         let ended = self.load.history.note(|| format!("{} created {text}: {answer:?}", self.name));
         let kind = match answer {
             Ok(_) => NameKind::Created,

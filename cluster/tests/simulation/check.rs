@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use settee_engine::shard::{LocalDoc, Which};
@@ -13,8 +14,10 @@ use settee_model::docinfo::{DocInfo, RevInfo};
 use settee_model::rev::{Rev, RevId};
 
 use crate::clients::STAYS;
+use crate::guest::GUEST;
 use crate::history::{Kept, NameKind, NameOp};
 use crate::linear::is_linear;
+use crate::node::{Node, host, name};
 use crate::world::World;
 
 /// A document of one copy: its leaves; of a `_local/` document its revision `0-N`.
@@ -89,11 +92,20 @@ pub fn copies(world: &World) -> Copies {
 /// Whether nothing is left to do: all nodes run and show the same databases, and have the same of
 /// those that they hold copies of; none has shards of others.
 pub fn settled(world: &World) -> bool {
-    let running: Vec<_> = world.nodes.iter().filter_map(|node| node.running()).collect();
+    let guest = &world.load.guest;
+    let members = world.members();
+    let running: Vec<_> = members.iter().filter_map(|node| node.running()).collect();
     let first = match running.first() {
-        Some(first) if running.len() == world.nodes.len() => first.cluster.all_dbs(),
+        Some(first) if running.len() == members.len() => first.cluster.all_dbs(),
         _ => return false,
     };
+    let names = |members: &[Arc<Node>]| members.iter().map(|node| name(node.number)).collect();
+    let names: Vec<String> = names(&members);
+    if (guest.goes.is_some() && members.len() > 3)
+        || running.iter().any(|running| running.cluster.members().cluster_nodes != names)
+    {
+        return false;
+    }
     if running.iter().any(|running| running.cluster.all_dbs() != first) {
         return false;
     }
@@ -157,7 +169,7 @@ pub fn faults(world: &World) -> Vec<String> {
         names(kept, shows, &mut wrong);
         lost(kept, &trees, &mut wrong);
         risen(kept, &trees, &mut wrong);
-        unseen(kept, &trees, &mut wrong);
+        unseen(kept, &trees, world.load.guest.stays(), &mut wrong);
         contents(kept, &copies, &mut wrong);
         wrong.append(&mut kept.wrong);
     });
@@ -230,8 +242,10 @@ fn risen(kept: &Kept, trees: &Trees, wrong: &mut Vec<String>) {
 }
 
 /// Documents whose end a follower of the feed was not told.
-fn unseen(kept: &Kept, trees: &Trees, wrong: &mut Vec<String>) {
-    for (follower, feed) in &kept.feeds {
+fn unseen(kept: &Kept, trees: &Trees, stays: bool, wrong: &mut Vec<String>) {
+    // Who is gone was told nothing any more.
+    let stays = |follower: &&String| stays || !follower.starts_with(&host(GUEST));
+    for (follower, feed) in kept.feeds.iter().filter(|(follower, _)| stays(follower)) {
         for (id, infos) in trees {
             let mut leaves: Vec<_> = infos[0].tree.leaves().iter().map(|leaf| leaf.rev()).collect();
             leaves.sort();
@@ -249,12 +263,14 @@ pub fn watched(world: &World, id: &DocId) -> Vec<(usize, u64, Vec<Rev>)> {
     let mut found = Vec::new();
     for node in &world.nodes {
         let Some(running) = node.running() else { continue };
-        for shard in running.engine.shard_ids().unwrap() {
+        for shard in running.engine.shard_ids().unwrap_or_default() {
             if !shard.as_str().contains(&format!("/{STAYS}.")) {
                 continue;
             }
-            let snapshot = running.engine.shard(&shard).unwrap().snapshot();
-            if let Some(info) = snapshot.doc(id).unwrap() {
+            // Its disk may have failed.
+            let Ok(found_here) = running.engine.shard(&shard) else { continue };
+            let snapshot = found_here.snapshot();
+            if let Ok(Some(info)) = snapshot.doc(id) {
                 let revs = info.tree.nodes().iter().map(|node| node.rev()).collect();
                 found.push((node.number, snapshot.purge_seq(), revs));
             }

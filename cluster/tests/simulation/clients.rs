@@ -17,6 +17,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::chance::Chance;
 use crate::check::local_rev;
+use crate::guest::Guest;
 use crate::history::History;
 use crate::node::{Node, Running};
 
@@ -35,6 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Default)]
 pub struct Load {
     pub history: History,
+    pub guest: Guest,
     /// Nobody asks anything any more; feeds are followed to the end.
     pub over: AtomicBool,
 }
@@ -62,6 +64,7 @@ pub fn start(load: &Arc<Load>, node: &Arc<Node>, running: &Running) {
     }
     if node.number == 0 {
         tokio::spawn(client(WRITERS + 2).begin());
+        tokio::spawn(client(WRITERS + 3).let_go());
     }
     tokio::spawn(client(WRITERS).administer());
     tokio::spawn(client(WRITERS + 1).follow());

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use settee_engine::io::Fault;
+
 use crate::chance::Chance;
 use crate::node::host;
 use crate::world::World;
@@ -16,6 +18,8 @@ pub struct Faults {
 
 enum End {
     Down(usize),
+    /// A node whose disk has failed is restarted.
+    Disk(usize),
     Link(usize, usize),
 }
 
@@ -32,6 +36,11 @@ impl Faults {
         for (_, end) in Vec::from_iter::<Vec<_>>(due) {
             match end {
                 End::Down(number) => world.restart(number),
+                End::Disk(number) => {
+                    world.crash(number, false, &mut self.chance);
+                    let until = now + Duration::from_millis(self.chance.between(10, 1000));
+                    self.ends.push((until, End::Down(number)));
+                }
                 End::Link(one, other) => {
                     world.note(format!("n{one} and n{other} are linked again"));
                     world.mend(one, other);
@@ -45,11 +54,11 @@ impl Faults {
     }
 
     fn begin(&mut self, world: &mut World) {
-        let nodes = world.nodes.len() as u64;
+        let nodes = world.members().len() as u64;
         let one = self.chance.below(nodes) as usize;
         let other = (one + self.chance.between(1, nodes - 1) as usize) % nodes as usize;
         let until = world.now() + Duration::from_millis(self.chance.between(100, 8000));
-        match self.chance.below(10) {
+        match self.chance.below(12) {
             0..=3 => {
                 let silently = self.chance.one_in(2);
                 world.crash(one, silently, &mut self.chance);
@@ -72,7 +81,14 @@ impl Faults {
                 world.sim.partition_oneway(host(one), host(other));
                 self.ends.push((until, End::Link(one, other)));
             }
-            8 => {
+            8..=9 => {
+                let soon = self.chance.below(40);
+                let fault = if self.chance.one_in(2) { Fault::Fail } else { Fault::PowerCut };
+                if world.spoil(one, soon, fault) {
+                    self.ends.push((until, End::Disk(one)));
+                }
+            }
+            10 => {
                 world.note(format!("nothing moves between n{one} and n{other}"));
                 world.sim.hold(host(one), host(other));
                 self.ends.push((until, End::Link(one, other)));

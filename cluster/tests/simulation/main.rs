@@ -1,6 +1,6 @@
 //! Clusters in a simulation: nodes in one process over a simulated network and simulated disks, in
-//! simulated time. A seed says what clients do and what goes wrong: crashes, cut and one-way links,
-//! delays. Afterwards no acknowledged write may be lost, all copies must be
+//! simulated time. A seed says what clients do and what goes wrong: crashes, disks that fail, cut and
+//! one-way links, delays, a node that comes and goes. Afterwards no acknowledged write may be lost, all copies must be
 //! equal, feeds complete, and metadata linearizable.
 //!
 //! `SEEDS=n` runs so many seeds, `FIRST=n` from that on; `SEED=n` runs just that one and shows what
@@ -22,6 +22,7 @@ mod check;
 mod clients;
 mod faults;
 mod files;
+mod guest;
 mod history;
 mod linear;
 mod net;

@@ -10,12 +10,13 @@ use settee_cluster::mesh::Secret;
 use settee_cluster::raft::{Memory, Place, Timing};
 use settee_cluster::{Cluster, Home, MeshHome, Settings};
 use settee_engine::compact::Policy;
-use settee_engine::io::{Crash, SimStorage};
+use settee_engine::io::{Crash, Fault, SimStorage};
 use settee_engine::{Engine, Options, log};
 use tempfile::TempDir;
 use tokio::time::sleep;
 
 use crate::chance::Chance;
+use crate::guest::{GUEST, HOME};
 use crate::net::SimNet;
 
 /// The port of the mesh, on every host.
@@ -46,6 +47,11 @@ pub struct Running {
 /// The name of a node's host in the network.
 pub fn host(number: usize) -> String {
     format!("n{number}")
+}
+
+/// The name of a node in its cluster.
+pub fn name(number: usize) -> String {
+    format!("settee@{}", host(number))
 }
 
 /// Where a node's mesh is reached.
@@ -117,10 +123,11 @@ impl Node {
         let home = Home {
             mesh: Some(mesh),
             metadata: Some(Place::Memory(self.records.clone())),
+            zone: (self.number != GUEST).then(|| HOME.to_owned()),
             ..Home::new(self.data.path().to_owned())
         };
         let settings = Settings {
-            node_name: format!("settee@{}", host(self.number)),
+            node_name: name(self.number),
             request_timeout_ms: 5000,
             ..Settings::default()
         };
@@ -151,6 +158,11 @@ impl Node {
     /// What ran is no more.
     pub fn stopped(&self) {
         *self.running.lock() = None;
+    }
+
+    /// After so many operations more its disk fails.
+    pub fn spoil(&self, operations: u64, fault: Fault) {
+        self.disk.fail_at(self.disk.operations() + operations, fault);
     }
 
     /// Moves the node's wall clock on.
