@@ -3,3 +3,4 @@
 
 pub mod js;
 pub mod mango;
+pub mod view;

@@ -81,6 +81,12 @@ impl IndexSnapshot {
         keys_of(id, &sorts).map_err(|damage| self.state.store.unreadable(damage))
     }
 
+    /// Where its pages are read.
+    #[must_use]
+    pub fn pages(&self) -> &Pages {
+        &self.pages
+    }
+
     /// Damage in a value of this index.
     #[must_use]
     pub fn corrupt(&self, what: &'static str) -> Error {

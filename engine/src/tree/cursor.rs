@@ -111,6 +111,10 @@ impl Cursor {
                     if let Some(at) = place.step(self.direction) {
                         return Ok(Some(Entry { page: place.leaf.clone(), at }));
                     }
+                    // The range ends in this leaf; another one may begin here.
+                    if self.direction == Direction::Forward && place.to < place.leaf.len() {
+                        return Ok(None);
+                    }
                     self.state = self.next_leaf()?;
                 }
             }
@@ -167,6 +171,30 @@ impl Cursor {
         if !matches!(self.state, State::Done) {
             self.state = State::Seek;
         }
+    }
+
+    /// Walks another range, which must not begin before the one so far has ended; stays in the leaf
+    /// where it is if that range begins there.
+    pub fn advance(&mut self, range: KeyRange) {
+        self.range = range;
+        let State::At(place) = &mut self.state else {
+            self.state = State::Seek;
+            return;
+        };
+        let low = as_slice(&self.range.0);
+        let last = place.leaf.len().saturating_sub(1);
+        let inside = bound_key(low).is_some_and(|key| key <= place.leaf.key(last));
+        if self.direction == Direction::Forward && inside {
+            place.from = lower(&place.leaf, low);
+            place.to = upper(&place.leaf, as_slice(&self.range.1)).max(place.from);
+        } else {
+            self.state = State::Seek;
+        }
+    }
+
+    /// Where the range begins in the order of keys.
+    pub fn lower_bound(&self) -> &Bound<Bytes> {
+        &self.range.0
     }
 
     /// Goes on with other pages of the same file, e.g. allowed to wait for the disk now.

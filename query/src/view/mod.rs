@@ -1,0 +1,28 @@
+//! Map/reduce views of one shard copy: what a design document defines (`definition`), how rows are
+//! encoded (`row`), what documents look like to a map (`document`), how indexes are brought up to date
+//! (`build`), how rows and groups are read (`range`, `rows`, `groups`), and how reductions of several
+//! shards become one (`reduce`). Synchronous; never knows which shards there are, never answers a
+//! request.
+
+mod build;
+mod definition;
+mod document;
+mod groups;
+mod mapper;
+mod range;
+mod reduce;
+mod row;
+mod rows;
+mod work;
+
+#[cfg(test)]
+mod tests;
+
+pub use build::{Build, BuildError, Pace, Progress, Target};
+pub use definition::{Definition, DefinitionError, MapDef, MapSource, View};
+pub use groups::{GroupRow, Grouping, Groups};
+pub use mapper::{Program, Programs};
+pub use range::{Keys, RowRange};
+pub use reduce::{Answer, Reduce, Reducing, Setup, open_index};
+pub use row::ViewRow;
+pub use rows::Rows;

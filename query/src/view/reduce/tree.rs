@@ -1,0 +1,163 @@
+//! What the nodes of an index's tree carry: the number of rows, the bytes that clients see of them, and
+//! a partial result of each reduce. Which reduces these are is the index's plan. Never runs a map.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use settee_engine::index::Signature;
+use settee_engine::tree::{Entries, Reducer};
+use settee_engine::{Engine, Error, Index, Shard};
+
+use super::{Input, Reduce, Reducing, Setup};
+use crate::view::row::{put_varint, split_value, take_varint};
+
+/// All reduces that share the rows of an index.
+pub(in crate::view) struct Composite {
+    reduces: Vec<Reducing>,
+}
+
+/// What a node carries.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::view) struct Carried {
+    /// Rows.
+    pub(in crate::view) rows: usize,
+    /// Bytes of keys and values as clients see them.
+    pub(in crate::view) external: usize,
+    /// Partial results, in the order of the plan; none if there are no rows.
+    pub(in crate::view) parts: Vec<Bytes>,
+}
+
+fn malformed() -> Error {
+    Error::Reduce { what: "rows of an index are malformed".into() }
+}
+
+impl Carried {
+    fn encode(&self) -> Bytes {
+        let size: usize = self.parts.iter().map(|part| part.len() + 3).sum();
+        let mut out = Vec::with_capacity(size + 8);
+        put_varint(&mut out, self.rows);
+        put_varint(&mut out, self.external);
+        for part in &self.parts {
+            put_varint(&mut out, part.len());
+            out.extend_from_slice(part);
+        }
+        out.into()
+    }
+
+    pub(in crate::view) fn decode(bytes: &Bytes) -> Option<Carried> {
+        let (rows, rest) = take_varint(bytes)?;
+        let (external, mut rest) = take_varint(rest)?;
+        let mut parts = Vec::new();
+        while !rest.is_empty() {
+            let (length, after) = take_varint(rest)?;
+            let (part, after) = after.split_at_checked(length)?;
+            parts.push(bytes.slice_ref(part));
+            rest = after;
+        }
+        Some(Carried { rows, external, parts })
+    }
+}
+
+impl Composite {
+    /// The reduces of a plan.
+    fn of(plan: &[u8], setup: &Setup) -> Result<Composite, Error> {
+        let sources = read_plan(plan).ok_or_else(malformed)?;
+        let reduce = |source: String| Reduce::parse(&source).ok_or_else(malformed);
+        let reducing = |source| Ok(Reducing::new(reduce(source)?, setup));
+        Ok(Composite { reduces: sources.into_iter().map(reducing).collect::<Result<_, Error>>()? })
+    }
+}
+
+impl Reducer for Composite {
+    fn leaf(&self, entries: Entries<'_>) -> Result<Bytes, Error> {
+        let mut rows = Vec::with_capacity(entries.len());
+        let mut external = 0;
+        for (order, stored) in entries {
+            let (sort, key, value) = split_value(stored).ok_or_else(malformed)?;
+            external += key.len() + value.len();
+            rows.push(Input { order, sort, key, value });
+        }
+        let part = |reduce: &Reducing| reduce.rows(&rows).map(|partial| partial.encode());
+        let parts = self.reduces.iter().map(part).collect::<Result<_, Error>>()?;
+        Ok(Carried { rows: rows.len(), external, parts }.encode())
+    }
+
+    fn combine(&self, parts: &[Bytes]) -> Result<Bytes, Error> {
+        let mut sum = Carried::default();
+        let mut each: Vec<Vec<Bytes>> = vec![Vec::with_capacity(parts.len()); self.reduces.len()];
+        for part in parts {
+            let carried = Carried::decode(part).ok_or_else(malformed)?;
+            if carried.rows == 0 {
+                continue;
+            }
+            sum.rows += carried.rows;
+            sum.external += carried.external;
+            for (list, part) in each.iter_mut().zip(carried.parts) {
+                list.push(part);
+            }
+        }
+        if sum.rows > 0 {
+            let combine = |(reduce, parts): (&Reducing, &Vec<Bytes>)| reduce.combine(parts);
+            sum.parts =
+                self.reduces.iter().zip(&each).map(combine).collect::<Result<_, Error>>()?;
+        }
+        Ok(sum.encode())
+    }
+}
+
+/// The sources in a plan.
+fn read_plan(mut plan: &[u8]) -> Option<Vec<String>> {
+    let mut sources = Vec::new();
+    while !plan.is_empty() {
+        let (length, rest) = take_varint(plan)?;
+        let (source, rest) = rest.split_at_checked(length)?;
+        sources.push(std::str::from_utf8(source).ok()?.to_owned());
+        plan = rest;
+    }
+    Some(sources)
+}
+
+fn write_plan(sources: &[String]) -> Bytes {
+    let mut plan = Vec::new();
+    for source in sources {
+        put_varint(&mut plan, source.len());
+        plan.extend_from_slice(source.as_bytes());
+    }
+    plan.into()
+}
+
+/// The place of a reduce in a plan.
+pub(in crate::view) fn place_in(plan: &[u8], reduce: &Reduce) -> Option<usize> {
+    let source = reduce.source();
+    read_plan(plan)?.iter().position(|found| *found == source)
+}
+
+/// Opens a map's index of a shard, or makes it. If it does not carry one of these reduces, it is
+/// summarised anew, together with those that it has: that reads all of its rows.
+///
+/// # Errors
+/// [`Error::ShardMissing`] if the shard was dropped.
+pub fn open_index(
+    engine: &Engine,
+    shard: &Shard,
+    signature: Signature,
+    reduces: &[Reduce],
+    setup: &Setup,
+) -> Result<Arc<Index>, Error> {
+    let reducers = |plan: &[u8]| Ok(Arc::new(Composite::of(plan, setup)?) as Arc<dyn Reducer>);
+    let index = engine.index(shard, signature, &reducers)?;
+    let mut sources = read_plan(index.snapshot().plan()).ok_or_else(malformed)?;
+    let had = sources.len();
+    for reduce in reduces {
+        let source = reduce.source();
+        if !sources.contains(&source) {
+            sources.push(source);
+        }
+    }
+    if sources.len() > had {
+        let plan = write_plan(&sources);
+        let reducer = reducers(&plan)?;
+        index.replan(plan, reducer)?;
+    }
+    Ok(index)
+}
