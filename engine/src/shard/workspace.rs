@@ -207,7 +207,9 @@ impl<'a> Workspace<'a> {
     }
 
     /// Removes leaves. What stays of a document is put anew into the sequence, so that readers of
-    /// changes see it, and the sequence goes up in any case, so that they see that there were purges.
+    /// changes see it: also if something was to go that is not known here, for copies where it was
+    /// known have removed more, and must hear of what is here. The sequence goes up in any case, so
+    /// that they see that there were purges.
     fn purge(
         &mut self,
         requests: Vec<PurgeRequest>,
@@ -232,8 +234,9 @@ impl<'a> Workspace<'a> {
             return Err(self.fault("a purge names a document that was not loaded"));
         };
         let Some(info) = &mut doc.info else { return Ok(Vec::new()) };
+        let unknown = request.revs.iter().any(|rev| info.tree.get(rev).is_none());
         let removed = info.tree.remove_leaves(&request.revs);
-        if removed.is_empty() {
+        if removed.is_empty() && !unknown {
             return Ok(removed);
         }
         doc.changed = true;

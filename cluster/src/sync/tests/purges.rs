@@ -38,6 +38,19 @@ async fn a_purge_that_one_copy_did_not_hear_of_wins_over_that_copy() {
 }
 
 #[tokio::test]
+async fn what_a_copy_kept_that_had_missed_what_was_purged_comes_to_all() {
+    let nodes = nodes(2);
+    let first = nodes[0].put("a", "{}");
+    pull_all(&nodes).await;
+    let second = nodes[0].put("a", r#"{"n":2}"#);
+    // It takes its ancestors with it; the other copy has never had it.
+    nodes[0].purge("p", "a", std::slice::from_ref(&second));
+    nodes[1].purge("p", "a", &[second]);
+    pull_all(&nodes).await;
+    assert!(nodes.iter().all(|node| node.leaves("a") == [first.clone()]));
+}
+
+#[tokio::test]
 async fn a_new_copy_of_an_old_state_is_purged_too() {
     let nodes = nodes(3);
     let rev = nodes[0].put("a", "{}");

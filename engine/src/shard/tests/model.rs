@@ -126,10 +126,11 @@ impl Model {
             let key = request.id.to_string();
             let mut removed = Vec::new();
             if let Some(info) = self.docs.get_mut(&key) {
+                let unknown = !info.tree.find_missing(&request.revs).is_empty();
                 removed = info.tree.remove_leaves(&request.revs);
                 if info.tree.is_empty() {
                     self.docs.remove(&key);
-                } else if !removed.is_empty() {
+                } else if unknown || !removed.is_empty() {
                     self.seq += info.tree.leaf_count() as u64;
                     info.seq = self.seq;
                 }
