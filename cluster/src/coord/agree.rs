@@ -60,7 +60,22 @@ pub(super) async fn open(
     if agree(&copies) {
         return opened;
     }
-    together(&options, opened, merged(database, id, copies).await)
+    let merged = merged(database, id, &copies).await;
+    let winner = merged.0.winner().map(|winner| winner.rev());
+    let known = match winner.filter(|_| options.facts) {
+        Some(winner) => facts_beside(&winner, &copies, id, &options).await,
+        None => Facts::default(),
+    };
+    together(&options, opened, merged, known)
+}
+
+/// What a copy that ends with a revision knows beside it.
+async fn facts_beside(rev: &Rev, copies: &[Ends], id: &DocId, options: &OpenOptions) -> Facts {
+    let Some((copy, _)) = copies.iter().find(|(_, ends)| ends.contains(rev)) else {
+        return Facts::default();
+    };
+    let opened = copy.open(id.clone(), options.clone()).await;
+    opened.ok().and_then(|opened| opened.facts).unwrap_or_default()
 }
 
 fn agree(copies: &[Ends]) -> bool {
@@ -89,7 +104,7 @@ pub(super) async fn revisions(
         if agree(&copies) {
             return found;
         }
-        return Ok(leaves_of(merged(database, id, copies).await));
+        return Ok(leaves_of(merged(database, id, &copies).await));
     }
     let (near, found) = first(database, shard, ask).await?;
     let mut all = found?;
@@ -292,7 +307,7 @@ impl Tombstone for Seen {
 type Merged = (RevTree<Seen>, Vec<StoredDoc>);
 
 /// What copies have that differ. Those that lack a leaf are told to look at the others.
-async fn merged(database: &Database, id: &DocId, copies: Vec<Ends>) -> Merged {
+async fn merged(database: &Database, id: &DocId, copies: &[Ends]) -> Merged {
     let ask = |(copy, _): &Ends| {
         let copy = copy.clone();
         async move { copy.revisions(id.clone(), Revs::All, false).await }
@@ -315,7 +330,7 @@ async fn merged(database: &Database, id: &DocId, copies: Vec<Ends>) -> Merged {
         }
     }
     let leaves: Vec<Rev> = tree.leaves_unordered().map(|leaf| leaf.rev()).collect();
-    for (copy, ends) in &copies {
+    for (copy, ends) in copies {
         if leaves.iter().any(|rev| !ends.contains(rev)) {
             (database.lacking())(copy);
         }
@@ -334,6 +349,7 @@ fn together(
     options: &OpenOptions,
     opened: Result<OpenedDoc, Error>,
     (tree, docs): Merged,
+    known: Facts,
 ) -> Result<OpenedDoc, Error> {
     let Some(winner) = tree.winner() else { return opened };
     let rev = winner.rev();
@@ -346,8 +362,7 @@ fn together(
     if let Some(path) = tree.path_of(&rev) {
         doc.revs = path;
     }
-    let known = opened.ok().and_then(|opened| opened.facts);
-    let facts = options.facts.then(|| facts_of(&tree, &rev, known.unwrap_or_default()));
+    let facts = options.facts.then(|| facts_of(&tree, &rev, known));
     Ok(OpenedDoc { doc, facts })
 }
 

@@ -7,7 +7,7 @@ use settee_model::rev::{RevId, RevPath};
 use super::super::docs;
 use super::*;
 use crate::copy::Home;
-use crate::docs::{BulkGet, Facts, OpenedDoc, RevResult};
+use crate::docs::{BulkGet, Facts, OpenedDoc, RevResult, RevStatus};
 use crate::tests::{edit, removal};
 
 /// A revision that only some nodes have.
@@ -125,6 +125,19 @@ async fn branches_of_different_copies_are_conflicts() {
     assert_eq!(revs_info.len(), 2);
     let revs = docs::open_revs(&database, &id("doc"), Revs::All, false).await.unwrap();
     assert_eq!(revs.len(), 2, "of a majority");
+}
+
+#[tokio::test]
+async fn what_stands_beside_a_document_is_told_by_a_copy_that_has_it() {
+    let nodes = Nodes::three().await;
+    let database = nodes.database(0);
+    give(&nodes, &[1], revision("other", &["aa"], false)).await;
+    give(&nodes, &[1, 2], revision("doc", &["aa"], false)).await;
+    give(&nodes, &[1, 2], revision("doc", &["bb", "aa"], false)).await;
+    let facts = open(&database, "doc", Some(2)).await.unwrap().facts.unwrap();
+    assert_eq!(facts.local_seq, 3);
+    let is_there = |(_, status): &(Rev, RevStatus)| *status == RevStatus::Available;
+    assert!(facts.revs_info.len() == 2 && facts.revs_info.iter().all(is_there));
 }
 
 #[tokio::test]
