@@ -5,10 +5,10 @@
 
 mod bias;
 mod ends;
-mod hyper;
 mod number;
 mod rank;
 mod script;
+mod sketch;
 mod stats;
 mod sum;
 mod tree;
@@ -171,7 +171,7 @@ impl Reducing {
             Reduce::Sum => sum::rows(rows, self.reduce_limit),
             Reduce::Count => Partial::Value(rows.len().to_string().into()),
             Reduce::Stats => stats::of(rows.iter().map(|row| row.value)),
-            Reduce::Distinct => hyper::rows(rows),
+            Reduce::Distinct => sketch::rows(rows),
             Reduce::First => ends::of_row(rows.first()),
             Reduce::Last => ends::of_row(rows.last()),
             Reduce::Top(rank) => rank::rows(rows, *rank, true),
@@ -201,7 +201,7 @@ impl Reducing {
             Reduce::Sum => sum::values(values.iter().map(|value| &value[..]), self.reduce_limit),
             Reduce::Count => sum::values(values.iter().map(|value| &value[..]), false),
             Reduce::Stats => stats::of(values.iter().map(|value| &value[..])),
-            Reduce::Distinct => hyper::union(&values),
+            Reduce::Distinct => sketch::union(&values),
             Reduce::First => ends::least(values, false),
             Reduce::Last => ends::least(values, true),
             Reduce::Top(rank) => rank::merge(&values, *rank, true),
@@ -216,7 +216,7 @@ impl Reducing {
     pub fn finish(&self, partial: &Bytes) -> Answer {
         match Partial::decode(partial) {
             Some(Partial::Value(value)) => Answer::Value(match &self.reduce {
-                Reduce::Distinct => hyper::estimate(&value).to_string().into(),
+                Reduce::Distinct => sketch::estimate(&value).to_string().into(),
                 Reduce::First | Reduce::Last => ends::value(&value),
                 _ => value,
             }),
