@@ -121,7 +121,6 @@ fn walk(object: Raw<'_>, steps: &[Step], path: &str) -> Result<(), InvalidDesign
 
 /// Every view has a map function, and no reduce function that only looks built in.
 fn check_views(body: Raw<'_>, javascript: bool) -> Result<(), InvalidDesignDoc> {
-    const BUILT_IN: [&str; 4] = ["_sum", "_count", "_stats", "_approx_count_distinct"];
     let views = || body.get("views").and_then(Raw::members).into_iter().flatten();
     for (name, view) in views() {
         if name != "lib" && view.get("map").is_none() {
@@ -129,13 +128,31 @@ fn check_views(body: Raw<'_>, javascript: bool) -> Result<(), InvalidDesignDoc> 
         }
     }
     for (_, view) in views().filter(|_| javascript) {
-        let Some(reduce) = view.get("reduce").and_then(Raw::as_str) else { continue };
-        if reduce.starts_with('_') && !BUILT_IN.iter().any(|known| reduce.starts_with(known)) {
-            let reason = format!("`{reduce}` is not a supported reduce function.");
-            return Err(InvalidDesignDoc(reason));
+        let reduce = view.get("reduce").and_then(Raw::as_str).unwrap_or_default();
+        if reduce.starts_with('_') {
+            check_built_in(&reduce)?;
         }
     }
     Ok(())
+}
+
+/// Largest N of `_top_N` and `_bottom_N`.
+const RANK_MAX: i64 = 100;
+
+fn check_built_in(reduce: &str) -> Result<(), InvalidDesignDoc> {
+    const BUILT_IN: [&str; 6] =
+        ["_sum", "_count", "_stats", "_approx_count_distinct", "_first", "_last"];
+    if BUILT_IN.iter().any(|known| reduce.starts_with(known)) {
+        return Ok(());
+    }
+    let rank = reduce.strip_prefix("_top_").or_else(|| reduce.strip_prefix("_bottom_"));
+    let reason = match rank.map(str::parse::<i64>) {
+        Some(Ok(1..=RANK_MAX)) => return Ok(()),
+        Some(Ok(_)) => format!("rank value must be between 1 and {RANK_MAX}"),
+        Some(Err(_)) => "invalid rank reducer".to_owned(),
+        None => format!("`{reduce}` is not a supported reduce function."),
+    };
+    Err(InvalidDesignDoc(reason))
 }
 
 #[cfg(test)]
@@ -178,6 +195,15 @@ mod tests {
             r#"{"views":{"x":{"map":"","reduce":"_foo"}}}"#,
             "`_foo` is not a supported reduce function.",
         );
+        let reduce =
+            |reduce: &str| format!(r#"{{"views":{{"x":{{"map":"","reduce":"{reduce}"}}}}}}"#);
+        refused(&reduce("_top"), "`_top` is not a supported reduce function.");
+        refused(&reduce("_top_0"), "rank value must be between 1 and 100");
+        refused(&reduce("_bottom_101"), "rank value must be between 1 and 100");
+        refused(&reduce("_top_x"), "invalid rank reducer");
+        for good in ["_top_100", "_bottom_1", "_first", "_lastx"] {
+            assert_eq!(check(reduce(good).as_bytes(), false), Ok(()), "{good}");
+        }
         let partitioned = r#"{"options":{"partitioned":true}}"#;
         refused(partitioned, "partitioned option cannot be true in a non-partitioned database.");
         assert!(check(partitioned.as_bytes(), true).is_ok());

@@ -27,6 +27,9 @@ pub(in crate::view) struct Carried {
     pub(in crate::view) parts: Vec<Bytes>,
 }
 
+/// Attempts to have an index carry what is wanted.
+const ATTEMPTS: usize = 8;
+
 fn malformed() -> Error {
     Error::Reduce { what: "rows of an index are malformed".into() }
 }
@@ -146,18 +149,21 @@ pub fn open_index(
 ) -> Result<Arc<Index>, Error> {
     let reducers = |plan: &[u8]| Ok(Arc::new(Composite::of(plan, setup)?) as Arc<dyn Reducer>);
     let index = engine.index(shard, signature, &reducers)?;
-    let mut sources = read_plan(index.snapshot().plan()).ok_or_else(malformed)?;
-    let had = sources.len();
-    for reduce in reduces {
-        let source = reduce.source();
-        if !sources.contains(&source) {
-            sources.push(source);
+    // Somebody else may add others at the same time; then one of both tries again.
+    for _ in 0..ATTEMPTS {
+        let mut sources = read_plan(index.snapshot().plan()).ok_or_else(malformed)?;
+        let had = sources.len();
+        for source in reduces.iter().map(Reduce::source) {
+            if !sources.contains(&source) {
+                sources.push(source);
+            }
         }
-    }
-    if sources.len() > had {
+        if sources.len() == had {
+            return Ok(index);
+        }
         let plan = write_plan(&sources);
         let reducer = reducers(&plan)?;
         index.replan(plan, reducer)?;
     }
-    Ok(index)
+    Err(Error::Overloaded)
 }
