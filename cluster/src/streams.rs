@@ -1,15 +1,14 @@
 //! Rows and changes of a copy, batch by batch. A short answer is given at once where everything is
 //! in memory; a long one is read on threads that may block, one batch ahead of whoever takes it.
 
-use std::ops::Bound;
-
 use settee_engine::Snapshot;
 use tokio::task::JoinHandle;
 
 use crate::Error;
 use crate::changes::Filter;
 use crate::local::{LocalCopy, QUICK};
-use crate::mesh::{RemoteChanges, RemoteRows};
+use crate::mesh::RemoteChanges;
+use crate::rows::DocRow;
 use crate::shard::Fault;
 use crate::shard::changes::{ChangeScan, ChangeScanner, ShardStep};
 use crate::shard::point::Point;
@@ -17,20 +16,59 @@ use crate::shard::rows::{self, RowBatch, RowScan, RowScanner, ShardHead};
 use crate::steps::{Steps, off};
 
 /// Rows of a copy.
-pub(crate) struct RowStream {
+pub(crate) struct RowStream<R: Send + 'static = DocRow> {
     pub(crate) head: ShardHead,
     /// What came with the head.
-    first: Option<RowBatch>,
+    first: Option<RowBatch<R>>,
     reads_ahead: bool,
-    steps: Steps<RowWork, Result<RowBatch, Error>>,
+    steps: Steps<Box<dyn Batches<R>>, Result<RowBatch<R>, Error>>,
 }
 
-/// Where the rest comes from.
-enum RowWork {
-    Local(Box<LocalRows>),
-    Remote(Box<RemoteRows>),
+/// A batch that is being read, and where those after it come from.
+pub(crate) type Reading<R> = JoinHandle<(Box<dyn Batches<R>>, Result<RowBatch<R>, Error>)>;
+
+/// Where the rest of some rows comes from.
+pub(crate) trait Batches<R>: Send {
+    /// Begins to read the next batch.
+    fn begin(self: Box<Self>) -> Reading<R>;
 }
 
+impl<R: Send + 'static> RowStream<R> {
+    /// What was said at once, and where the rest comes from.
+    pub(crate) fn new(
+        head: ShardHead,
+        first: RowBatch<R>,
+        rest: impl Batches<R> + 'static,
+    ) -> RowStream<R> {
+        let steps = Steps::new(Box::new(rest) as Box<dyn Batches<R>>);
+        RowStream { head, first: Some(first), reads_ahead: false, steps }
+    }
+
+    /// Begins to read what [`RowStream::next`] will give, so that several streams read at once.
+    pub(crate) fn begin(&mut self) {
+        if self.first.is_none() {
+            self.steps.begin(Batches::begin);
+        }
+    }
+
+    /// The next rows. Not to be called after the last. Cancel safe.
+    pub(crate) async fn next(&mut self) -> Result<RowBatch<R>, Error> {
+        if let Some(first) = self.first.take() {
+            return Ok(first);
+        }
+        self.begin();
+        let nothing = RowBatch { rows: Vec::new(), ended: false };
+        let batch = self.steps.result().await?.unwrap_or(Ok(nothing))?;
+        // Whoever wants more than a second batch is likely to want all.
+        if self.reads_ahead && !batch.ended {
+            self.begin();
+        }
+        self.reads_ahead = true;
+        Ok(batch)
+    }
+}
+
+/// Documents of a copy here.
 struct LocalRows {
     copy: LocalCopy,
     scan: RowScan,
@@ -50,11 +88,9 @@ impl RowStream {
         let first = RowScanner::new(snapshot, scan.clone()).step(first)?;
         let mut scan = scan.clone();
         if let Some(last) = first.rows.last() {
-            let start = if scan.descending { &mut scan.range.1 } else { &mut scan.range.0 };
-            *start = Bound::Excluded(last.id.clone());
+            scan.go_behind(last);
         }
-        let work = LocalRows { copy: copy.clone(), scan, scanner: None };
-        Ok(RowStream::new(head, first, RowWork::Local(Box::new(work))))
+        Ok(RowStream::new(head, first, LocalRows { copy: copy.clone(), scan, scanner: None }))
     }
 
     /// Head and first rows, wherever they are. Blocks.
@@ -67,54 +103,17 @@ impl RowStream {
         let head = rows::head(&snapshot, &scan)?;
         let mut scanner = RowScanner::new(snapshot, scan.clone());
         let first = scanner.step(first)?;
-        let work = LocalRows { copy: copy.clone(), scan, scanner: Some(scanner) };
-        Ok(RowStream::new(head, first, RowWork::Local(Box::new(work))))
-    }
-
-    /// What another node has begun to tell.
-    pub(crate) fn remote(head: ShardHead, first: RowBatch, rest: RemoteRows) -> RowStream {
-        RowStream::new(head, first, RowWork::Remote(Box::new(rest)))
-    }
-
-    fn new(head: ShardHead, first: RowBatch, work: RowWork) -> RowStream {
-        RowStream { head, first: Some(first), reads_ahead: false, steps: Steps::new(work) }
-    }
-
-    /// Begins to read what [`RowStream::next`] will give, so that several streams read at once.
-    pub(crate) fn begin(&mut self) {
-        if self.first.is_none() {
-            self.steps.begin(RowWork::begin);
-        }
-    }
-
-    /// The next rows. Not to be called after the last. Cancel safe.
-    pub(crate) async fn next(&mut self) -> Result<RowBatch, Error> {
-        if let Some(first) = self.first.take() {
-            return Ok(first);
-        }
-        self.begin();
-        let batch = self.steps.result().await?.unwrap_or_else(|| Ok(RowBatch::default()))?;
-        // Whoever wants more than a second batch is likely to want all.
-        if self.reads_ahead && !batch.ended {
-            self.begin();
-        }
-        self.reads_ahead = true;
-        Ok(batch)
+        let rest = LocalRows { copy: copy.clone(), scan, scanner: Some(scanner) };
+        Ok(RowStream::new(head, first, rest))
     }
 }
 
-impl RowWork {
-    fn begin(self) -> JoinHandle<(RowWork, Result<RowBatch, Error>)> {
-        match self {
-            RowWork::Local(mut rows) => off(move || {
-                let batch = rows.step().map_err(Error::from);
-                (RowWork::Local(rows), batch)
-            }),
-            RowWork::Remote(mut rows) => tokio::spawn(async move {
-                let batch = rows.step().await;
-                (RowWork::Remote(rows), batch)
-            }),
-        }
+impl Batches<DocRow> for LocalRows {
+    fn begin(mut self: Box<Self>) -> Reading<DocRow> {
+        off(move || {
+            let batch = self.step().map_err(Error::from);
+            (self as Box<dyn Batches<DocRow>>, batch)
+        })
     }
 }
 

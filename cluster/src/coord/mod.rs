@@ -6,6 +6,7 @@ pub(crate) mod changes;
 pub(crate) mod docs;
 mod doubt;
 pub(crate) mod info;
+mod merged;
 mod reads;
 pub(crate) mod rows;
 mod scan;

@@ -11,21 +11,19 @@ use settee_model::docid::DocId;
 use settee_model::range::HashRange;
 use settee_model::seq::{Position, Seq};
 
+use super::merged::Merged;
 use super::reads;
-use super::scan::Scan;
 use crate::copy::ShardCopy;
 use crate::database::Database;
 use crate::join::try_join_all;
-use crate::quorum::merge::Merge;
-use crate::rows::{AllDocsQuery, DocRow, Key, Namespace, Row, RowsHead, Select};
-use crate::shard::rows::{RowBatch, RowScan, design_range};
+use crate::raft::NodeId;
+use crate::rows::{AllDocsQuery, Key, Namespace, Row, RowsHead, Select};
+use crate::shard::rows::{RowScan, ShardHead, design_range};
 use crate::shard::state::range_of_partition;
 use crate::{Error, ring};
 
 /// Keys that are looked up at once.
 const KEYS: usize = 256;
-/// Rows that every shard reads at first, where nobody said how many are wanted.
-const FIRST: usize = 128;
 
 /// An answer under way: the head is known, rows are fetched as they are asked for.
 pub struct Rows {
@@ -34,7 +32,7 @@ pub struct Rows {
 }
 
 enum Source {
-    Range(Merged),
+    Range(Merged<RowScan>),
     Keys(Keys),
 }
 
@@ -68,52 +66,6 @@ impl Rows {
     }
 }
 
-/// Rows of several shards on their way into one stream.
-struct Merged {
-    merge: Merge<DocRow>,
-    streams: Vec<Scan>,
-    skip: u64,
-    left: u64,
-}
-
-impl Merged {
-    async fn next_batch(&mut self) -> Result<Option<Vec<DocRow>>, Error> {
-        while self.left > 0 {
-            let rows = self.merge.drain();
-            let rows = self.cut(rows);
-            if !rows.is_empty() {
-                return Ok(Some(rows));
-            }
-            let hungry = self.merge.hungry();
-            if hungry.is_empty() {
-                break;
-            }
-            for number in &hungry {
-                if let Some(stream) = self.streams.get_mut(*number) {
-                    stream.begin_next();
-                }
-            }
-            for number in hungry {
-                if let Some(stream) = self.streams.get_mut(number) {
-                    let RowBatch { rows, ended } = stream.next(FIRST).await?;
-                    self.merge.feed(number, rows, ended);
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    /// Takes off what is to be left out at the start and beyond the limit.
-    fn cut(&mut self, mut rows: Vec<DocRow>) -> Vec<DocRow> {
-        let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(rows.len());
-        rows.drain(..skipped);
-        self.skip -= skipped as u64;
-        rows.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));
-        self.left -= rows.len() as u64;
-        rows
-    }
-}
-
 async fn of_range(
     database: &Arc<Database>,
     query: &AllDocsQuery,
@@ -129,22 +81,21 @@ async fn of_range(
     let left = query.limit.unwrap_or(u64::MAX);
     if query.skip == 0 || !query.include_docs {
         let merged = open(database, query, &scan, query.skip, left).await?;
-        let head = head_of(database, query, &merged.streams)?;
+        let head = head_of(database, query, &merged)?;
         return Ok(Rows { head, source: Source::Range(merged) });
     }
     // Rows that are left out need no documents: pass over them first, then begin behind them.
     scan.include_docs = false;
     let mut passed = open(database, query, &scan, 0, query.skip).await?;
-    let head = head_of(database, query, &passed.streams)?;
+    let head = head_of(database, query, &passed)?;
     let mut last = None;
     while let Some(rows) = passed.next_batch().await? {
-        last = rows.into_iter().next_back().map(|row| row.id);
+        last = rows.into_iter().next_back();
     }
     scan.include_docs = true;
-    let enough = passed.left == 0;
+    let enough = passed.has_enough();
     if let Some(last) = last {
-        let start = if scan.descending { &mut scan.range.1 } else { &mut scan.range.0 };
-        *start = Bound::Excluded(last);
+        scan.go_behind(&last);
     }
     let left = if enough { left } else { 0 };
     let merged = open(database, query, &scan, 0, left).await?;
@@ -158,13 +109,9 @@ async fn open(
     scan: &RowScan,
     skip: u64,
     left: u64,
-) -> Result<Merged, Error> {
+) -> Result<Merged<RowScan>, Error> {
     let shards = shards_of(database, query);
-    let most = usize::try_from(skip.saturating_add(left)).unwrap_or(usize::MAX);
-    let first = if most == usize::MAX { FIRST } else { most / shards.len().max(1) + shards.len() };
-    let begin = |shard: &usize| Scan::begin(database.clone(), *shard, squeeze(scan), first);
-    let streams = try_join_all(shards.iter().map(begin)).await?;
-    Ok(Merged { merge: Merge::new(streams.len(), scan.descending), streams, skip, left })
+    Merged::begin(database, &shards, &squeeze(scan), scan.descending, (skip, left)).await
 }
 
 fn shards_of(database: &Database, query: &AllDocsQuery) -> Vec<usize> {
@@ -174,22 +121,26 @@ fn shards_of(database: &Database, query: &AllDocsQuery) -> Vec<usize> {
     }
 }
 
-fn head_of(database: &Database, query: &AllDocsQuery, streams: &[Scan]) -> Result<RowsHead, Error> {
+fn head_of(
+    database: &Database,
+    query: &AllDocsQuery,
+    rows: &Merged<RowScan>,
+) -> Result<RowsHead, Error> {
     if query.namespace == Namespace::Local {
         let update_seq = query.update_seq.then_some(None);
         return Ok(RowsHead { total_rows: None, offset: None, update_seq });
     }
-    let total: u64 = streams.iter().map(|stream| stream.head().total).sum();
-    let before: u64 = streams.iter().map(|stream| stream.head().offset).sum();
+    let total: u64 = rows.heads().map(|(_, head)| head.total).sum();
+    let before: u64 = rows.heads().map(|(_, head)| head.offset).sum();
     let shards = shards_of(database, query);
     let ranges = shards.iter().filter_map(|shard| database.ring().ranges().get(*shard));
-    let position = |(range, stream): (&HashRange, &Scan)| Position {
+    let position = |(range, (node, head)): (&HashRange, (NodeId, &ShardHead))| Position {
         range: *range,
-        node: stream.node(),
-        life: stream.head().end.life,
-        seq: stream.head().end.seq,
+        node,
+        life: head.end.life,
+        seq: head.end.seq,
     };
-    let seq = || Seq { positions: ranges.zip(streams).map(position).collect() }.to_string();
+    let seq = || Seq { positions: ranges.zip(rows.heads()).map(position).collect() }.to_string();
     Ok(RowsHead {
         total_rows: Some(total),
         offset: Some(total.min(before.saturating_add(query.skip))),

@@ -1,25 +1,54 @@
 //! Rows of one range, from one copy as long as it answers, and then from another one: that one goes
 //! on behind the last row that came, so that no row is lost and none comes twice.
 
-use std::ops::Bound;
+use std::future::Future;
 use std::sync::Arc;
 
 use super::reads::{first, is_silence, look_after};
 use crate::Error;
 use crate::copy::{Home, ShardCopy};
 use crate::database::Database;
+use crate::quorum::merge::Keyed;
 use crate::raft::NodeId;
+use crate::rows::DocRow;
 use crate::shard::rows::{RowBatch, RowScan, ShardHead};
 use crate::streams::RowStream;
 
+/// Rows that any copy of a range can give in the same order.
+pub(super) trait Walk: Clone + Send + Sync {
+    type Row: Keyed + Send + 'static;
+
+    /// Begins with a copy; so many rows come with the head, if there are so many.
+    fn begin(
+        self,
+        copy: &ShardCopy,
+        first: usize,
+    ) -> impl Future<Output = Result<RowStream<Self::Row>, Error>> + Send;
+
+    /// Leaves only what comes after a row.
+    fn go_behind(&mut self, row: &Self::Row);
+}
+
+impl Walk for RowScan {
+    type Row = DocRow;
+
+    async fn begin(self, copy: &ShardCopy, first: usize) -> Result<RowStream, Error> {
+        copy.rows(self, first).await
+    }
+
+    fn go_behind(&mut self, row: &DocRow) {
+        RowScan::go_behind(self, row);
+    }
+}
+
 /// See the module.
-pub(super) struct Scan {
+pub(super) struct Scan<W: Walk> {
     database: Arc<Database>,
     shard: usize,
     /// What is still to come.
-    scan: RowScan,
+    scan: W,
     copy: ShardCopy,
-    stream: RowStream,
+    stream: RowStream<W::Row>,
     /// Copies that failed since the last row came, and how.
     failed: Vec<(Home, Error)>,
     /// What the first copy said.
@@ -27,14 +56,14 @@ pub(super) struct Scan {
     node: NodeId,
 }
 
-impl Scan {
+impl<W: Walk> Scan<W> {
     /// Begins, with so many rows at first.
     pub(super) async fn begin(
         database: Arc<Database>,
         shard: usize,
-        scan: RowScan,
+        scan: W,
         most: usize,
-    ) -> Result<Scan, Error> {
+    ) -> Result<Scan<W>, Error> {
         let (copy, stream) = open(&database, shard, &scan, most, &[]).await?;
         let (head, node) = (stream.head, database.node_of(&copy));
         let failed = Vec::new();
@@ -58,15 +87,13 @@ impl Scan {
 
     /// The next rows; from another copy `most` at first. Not to be called after the last. Cancel
     /// safe.
-    pub(super) async fn next(&mut self, most: usize) -> Result<RowBatch, Error> {
+    pub(super) async fn next(&mut self, most: usize) -> Result<RowBatch<W::Row>, Error> {
         loop {
             match self.stream.next().await {
                 Ok(batch) => {
                     if let Some(last) = batch.rows.last() {
                         self.failed.clear();
-                        let RowScan { range, descending, .. } = &mut self.scan;
-                        let start = if *descending { &mut range.1 } else { &mut range.0 };
-                        *start = Bound::Excluded(last.id.clone());
+                        self.scan.go_behind(last);
                     }
                     return Ok(batch);
                 }
@@ -83,13 +110,13 @@ impl Scan {
     }
 }
 
-async fn open(
+async fn open<W: Walk>(
     database: &Database,
     shard: usize,
-    scan: &RowScan,
+    scan: &W,
     most: usize,
     failed: &[(Home, Error)],
-) -> Result<(ShardCopy, RowStream), Error> {
+) -> Result<(ShardCopy, RowStream<W::Row>), Error> {
     let ask = |copy: ShardCopy| {
         let scan = scan.clone();
         let home = copy.home();
@@ -98,7 +125,7 @@ async fn open(
         async move {
             match failed {
                 Some(error) => Err(error),
-                None => Ok((copy.clone(), copy.rows(scan, most).await?)),
+                None => Ok((copy.clone(), scan.begin(&copy, most).await?)),
             }
         }
     };

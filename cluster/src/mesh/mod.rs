@@ -37,7 +37,7 @@ pub use peer::Peer;
 pub(crate) use peer::WeakPeer;
 pub use raft::{RaftAnswer, RaftCall, RaftPieces, RaftPort};
 pub(crate) use remote::{RemoteCopy, RemoteDurable};
-pub(crate) use remote_feeds::{RemoteChanges, RemoteRows};
+pub(crate) use remote_feeds::RemoteChanges;
 pub(crate) use remote_files::{RemoteAttachment, RemoteUpload};
 pub use secret::{NoSecret, Secret};
 pub use server::{MeshServer, StartError};

@@ -167,7 +167,7 @@ impl RemoteCopy {
 
     pub(crate) async fn rows(&self, scan: RowScan, first: usize) -> Result<RowStream, Error> {
         let (head, batch, rest) = RemoteRows::begin(self, &scan, first).await?;
-        Ok(RowStream::remote(head, batch, rest))
+        Ok(RowStream::new(head, batch, rest))
     }
 
     pub(crate) fn changes(&self, scan: ChangeScan, first: usize) -> ChangeStream {

@@ -15,8 +15,10 @@ use super::wire::{self, need};
 use crate::Error;
 use crate::changes::{DocFilter, Filter};
 use crate::docs::{BulkGet, RevResult, Revs};
+use crate::rows::DocRow;
 use crate::shard::changes::{ChangeScan, ShardChange, ShardStep};
 use crate::shard::rows::{RowBatch, RowScan, ShardHead};
+use crate::streams::{Batches, Reading};
 
 /// A scan under way on another node.
 struct Scan<A, M> {
@@ -67,8 +69,17 @@ impl RemoteRows {
         Ok((head, answer.batch()?, RemoteRows(scan)))
     }
 
-    pub(crate) async fn step(&mut self) -> Result<RowBatch, Error> {
+    async fn step(&mut self) -> Result<RowBatch, Error> {
         self.0.step(wire::RowsAsk { scan: None, first: 0 }).await?.batch()
+    }
+}
+
+impl Batches<DocRow> for RemoteRows {
+    fn begin(mut self: Box<Self>) -> Reading<DocRow> {
+        tokio::spawn(async move {
+            let batch = self.step().await;
+            (self as Box<dyn Batches<DocRow>>, batch)
+        })
     }
 }
 

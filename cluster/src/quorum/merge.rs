@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 /// What rows are ordered by.
 pub(crate) trait Keyed {
     /// Unique over all streams.
-    fn key(&self) -> &str;
+    fn key(&self) -> &[u8];
 }
 
 /// Rows of several streams that are on their way into one.
@@ -69,8 +69,8 @@ impl<T: Keyed> Merge<T> {
 }
 
 impl<T: Keyed> Stream<T> {
-    fn front_key(&self) -> &str {
-        self.rows.front().map_or("", Keyed::key)
+    fn front_key(&self) -> &[u8] {
+        self.rows.front().map_or(&[], Keyed::key)
     }
 }
 
@@ -79,8 +79,8 @@ mod tests {
     use super::*;
 
     impl Keyed for String {
-        fn key(&self) -> &str {
-            self
+        fn key(&self) -> &[u8] {
+            self.as_bytes()
         }
     }
 

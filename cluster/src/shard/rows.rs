@@ -30,6 +30,14 @@ pub(crate) struct RowScan {
     pub(crate) conflicts: bool,
 }
 
+impl RowScan {
+    /// Leaves only what comes after a row.
+    pub(crate) fn go_behind(&mut self, row: &DocRow) {
+        let start = if self.descending { &mut self.range.1 } else { &mut self.range.0 };
+        *start = Bound::Excluded(row.id.clone());
+    }
+}
+
 /// What a shard says before its rows.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ShardHead {
@@ -40,9 +48,9 @@ pub(crate) struct ShardHead {
 }
 
 /// Some rows of a scan.
-#[derive(Debug, Default)]
-pub(crate) struct RowBatch {
-    pub(crate) rows: Vec<DocRow>,
+#[derive(Debug)]
+pub(crate) struct RowBatch<R = DocRow> {
+    pub(crate) rows: Vec<R>,
     /// There are no more.
     pub(crate) ended: bool,
 }
@@ -60,8 +68,8 @@ enum Cursor {
 }
 
 impl Keyed for DocRow {
-    fn key(&self) -> &str {
-        self.id.as_str()
+    fn key(&self) -> &[u8] {
+        self.id.as_str().as_bytes()
     }
 }
 

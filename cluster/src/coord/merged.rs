@@ -1,0 +1,88 @@
+//! Rows of several shards become one stream: asks those without which nothing more can be said, leaves out
+//! and cuts off. `quorum::merge` knows whose row is next; never knows what rows are.
+
+use std::sync::Arc;
+
+use super::scan::{Scan, Walk};
+use crate::Error;
+use crate::database::Database;
+use crate::join::try_join_all;
+use crate::quorum::merge::Merge;
+use crate::raft::NodeId;
+use crate::shard::rows::{RowBatch, ShardHead};
+
+/// Rows that every shard reads at first, where nobody said how many are wanted.
+const FIRST: usize = 128;
+
+/// Rows of several shards on their way into one stream.
+pub(super) struct Merged<W: Walk> {
+    merge: Merge<W::Row>,
+    streams: Vec<Scan<W>>,
+    skip: u64,
+    left: u64,
+}
+
+impl<W: Walk> Merged<W> {
+    /// Begins to scan these shards. The first `skip` rows are left out, `left` are given at most.
+    pub(super) async fn begin(
+        database: &Arc<Database>,
+        shards: &[usize],
+        scan: &W,
+        descending: bool,
+        (skip, left): (u64, u64),
+    ) -> Result<Merged<W>, Error> {
+        let most = usize::try_from(skip.saturating_add(left)).unwrap_or(usize::MAX);
+        let count = shards.len();
+        let first = if most == usize::MAX { FIRST } else { most / count.max(1) + count };
+        let begin = |shard: &usize| Scan::begin(database.clone(), *shard, scan.clone(), first);
+        let streams = try_join_all(shards.iter().map(begin)).await?;
+        Ok(Merged { merge: Merge::new(streams.len(), descending), streams, skip, left })
+    }
+
+    /// What each shard said before its rows, and who said it.
+    pub(super) fn heads(&self) -> impl Iterator<Item = (NodeId, &ShardHead)> {
+        self.streams.iter().map(|stream| (stream.node(), stream.head()))
+    }
+
+    /// Whether nothing more is wanted.
+    pub(super) fn has_enough(&self) -> bool {
+        self.left == 0
+    }
+
+    /// The next rows in order, never an empty batch; `None` after the last. Cancel safe.
+    pub(super) async fn next_batch(&mut self) -> Result<Option<Vec<W::Row>>, Error> {
+        while self.left > 0 {
+            let rows = self.merge.drain();
+            let rows = self.cut(rows);
+            if !rows.is_empty() {
+                return Ok(Some(rows));
+            }
+            let hungry = self.merge.hungry();
+            if hungry.is_empty() {
+                break;
+            }
+            for number in &hungry {
+                if let Some(stream) = self.streams.get_mut(*number) {
+                    stream.begin_next();
+                }
+            }
+            for number in hungry {
+                if let Some(stream) = self.streams.get_mut(number) {
+                    let RowBatch { rows, ended } = stream.next(FIRST).await?;
+                    self.merge.feed(number, rows, ended);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes off what is to be left out at the start and beyond the limit.
+    fn cut(&mut self, mut rows: Vec<W::Row>) -> Vec<W::Row> {
+        let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(rows.len());
+        rows.drain(..skipped);
+        self.skip -= skipped as u64;
+        rows.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));
+        self.left -= rows.len() as u64;
+        rows
+    }
+}
