@@ -32,7 +32,7 @@ lint: setup ## formatting and clippy, the fuzz targets too
 unit: setup ## unit and property tests of every crate
 	cargo test --workspace --lib --bins
 
-it: setup ## tests over HTTP and of the whole program: recorded conversations, kill -9, house rules
+it: setup ## tests over HTTP and of the whole program: recorded conversations, kill -9, house rules; clusters in a simulation
 	cargo test --workspace --test it --test frame --test simulation
 
 clients: setup setup-clients ## PouchDB, nano and couchbackup against a running settee

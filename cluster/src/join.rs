@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
-use std::task::Poll;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
 
 /// The results of all futures, in their order. All run at the same time; meant for as many as a
 /// database has shards, not for thousands.
@@ -49,28 +49,42 @@ impl<'a, T> Running<'a, T> {
         Running { running: Vec::new(), done: VecDeque::new() }
     }
 
-    /// One more; it begins with the next wait.
+    /// One more; it begins when somebody waits.
     pub(crate) fn push(&mut self, future: impl Future<Output = T> + Send + 'a) {
         self.running.push(Box::pin(future));
     }
 
     /// The next result; `None` if nothing runs any more. Cancel safe.
     pub(crate) async fn next(&mut self) -> Option<T> {
-        let Running { running, done } = self;
         poll_fn(|context| {
-            running.retain_mut(|future| match future.as_mut().poll(context) {
-                Poll::Ready(result) => {
-                    done.push_back(result);
-                    false
-                }
-                Poll::Pending => true,
-            });
-            match done.pop_front() {
-                None if !running.is_empty() => Poll::Pending,
+            self.go_on(context);
+            match self.done.pop_front() {
+                None if !self.running.is_empty() => Poll::Pending,
                 result => Poll::Ready(result),
             }
         })
         .await
+    }
+
+    /// The result of other work, during which all go on.
+    pub(crate) async fn beside<R>(&mut self, work: impl Future<Output = R>) -> R {
+        let mut work = pin!(work);
+        poll_fn(|context| {
+            self.go_on(context);
+            work.as_mut().poll(context)
+        })
+        .await
+    }
+
+    fn go_on(&mut self, context: &mut Context<'_>) {
+        let Running { running, done } = self;
+        running.retain_mut(|future| match future.as_mut().poll(context) {
+            Poll::Ready(result) => {
+                done.push_back(result);
+                false
+            }
+            Poll::Pending => true,
+        });
     }
 }
 

@@ -40,6 +40,8 @@ const TURNS: usize = 64;
 
 /// Rest before a metadata store that failed is tried again; longer each time.
 const MEND: Duration = Duration::from_secs(1);
+/// How long a metadata store that was opened anew waits for a leader in one go.
+const CATCH_UP: Duration = Duration::from_secs(5);
 
 /// Databases that every server has from its first start on.
 pub const SYSTEM: [&str; 3] = ["_users", "_replicator", "_global_changes"];
@@ -170,16 +172,16 @@ impl Node {
         // Who is refused is to notice nothing.
         self.nothing_to_lose(&self.all()).await?;
         // From here on no database is made, and those that would go take no documents.
-        self.station.pause().await?;
+        let paused = self.station.pause().await?;
         let all = self.all();
         all.values().for_each(|meta| self.withdraw(meta));
         let nothing_to_lose = self.nothing_to_lose(&all).await;
         let store = match &nothing_to_lose {
             Ok(()) => {
                 drop_all(&self.engine).await?;
-                self.station.resume_alone().await?
+                paused.resume_alone().await?
             }
-            Err(_) => self.station.resume().await?,
+            Err(_) => paused.resume().await?,
         };
         self.begin(&store, 0);
         nothing_to_lose
@@ -475,23 +477,44 @@ impl Used {
 }
 
 /// Opens the metadata store anew after its disk failed (it was full, as a rule), as often as it takes.
+/// What the new one shows is believed only when it has everything that was agreed on, for it may
+/// know less than the old one did, and what is missing from it would be dropped.
 async fn mend(node: Weak<Node>, end: impl Future<Output = raft::Error>) {
     if end.await != raft::Error::Failed {
         return;
     }
     let mut rest = MEND;
-    while let Some(node) = node.upgrade() {
-        match node.station.reopen().await {
-            Ok(store) => {
-                tracing::info!("the metadata store takes part again");
-                return node.begin(&store, 0);
-            }
-            Err(error) => tracing::error!(%error, "the metadata store failed; it is tried again"),
-        }
-        drop(node);
+    loop {
         sleep(rest).await;
         rest = (rest * 2).min(MEND * 32);
+        let Some(here) = node.upgrade() else { return };
+        let store = match here.station.reopen().await {
+            Ok(Some(store)) => store,
+            Ok(None) => return,
+            Err(error) => {
+                tracing::error!(%error, "the metadata store failed; it is tried again");
+                continue;
+            }
+        };
+        drop(here);
+        if caught_up(&node, &store).await {
+            let Some(node) = node.upgrade() else { return };
+            tracing::info!("the metadata store takes part again");
+            return node.begin(&store, 0);
+        }
     }
+}
+
+/// Waits until a store has everything that was agreed on; false if it fails before.
+async fn caught_up(node: &Weak<Node>, store: &MetaStore) -> bool {
+    while node.strong_count() > 0 {
+        match store.barrier(CATCH_UP).await {
+            Ok(()) => return true,
+            Err(raft::Error::Failed | raft::Error::Stopped) => return false,
+            Err(_) => sleep(MEND).await,
+        }
+    }
+    false
 }
 
 /// Called by the engine for every commit, on a thread that must not wait.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use settee_engine::Engine;
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use crate::catalogue::{Book, Identity, Member};
@@ -29,6 +30,8 @@ pub(crate) struct Station {
     pub(crate) peers: Arc<Peers>,
     door: Door,
     options: Options,
+    /// Held by who opens or closes the metadata store; whether it is closed for good.
+    closed: Mutex<bool>,
 }
 
 impl Station {
@@ -67,7 +70,7 @@ impl Station {
         let store = MetaStore::open(options.clone(), peers.clone()).await.map_err(failed)?;
         let book = Arc::new(Book::new(store));
         door.port().open(book.clone(), door.me().clone());
-        let station = Station { book, peers, door, options };
+        let station = Station { book, peers, door, options, closed: Mutex::new(false) };
         station.settle(&seeds).await?;
         Ok(station)
     }
@@ -135,37 +138,57 @@ impl Station {
         self.door.port().open_desk(desk);
     }
 
-    /// Takes part no longer, so that nothing is agreed on any more.
-    pub(crate) async fn pause(&self) -> Result<(), Error> {
-        self.book.store().shutdown().await.map_err(failed)
+    /// Takes part no longer, so that nothing is agreed on any more, until that is [`Paused::resume`]d.
+    pub(crate) async fn pause(&self) -> Result<Paused<'_>, Error> {
+        let closed = self.closed.lock().await;
+        self.book.store().shutdown().await.map_err(failed)?;
+        Ok(Paused { station: self, _closed: closed })
     }
 
-    /// Takes part again after [`Station::pause`].
-    pub(crate) async fn resume(&self) -> Result<MetaStore, Error> {
+    /// Takes part again after the disk failed under it; nothing if somebody else has seen to that, or
+    /// this node is being closed.
+    pub(crate) async fn reopen(&self) -> Result<Option<MetaStore>, Error> {
+        let closed = self.closed.lock().await;
+        if *closed || !self.book.store().has_failed() {
+            return Ok(None);
+        }
+        if let Err(error) = self.book.store().shutdown().await {
+            tracing::debug!(%error, "what was left of the metadata store");
+        }
+        self.open_store().await.map(Some)
+    }
+
+    async fn open_store(&self) -> Result<MetaStore, Error> {
         let store = MetaStore::open(self.options.clone(), self.peers.clone()).await;
         let store = store.map_err(failed)?;
         self.book.replace(store.clone());
         Ok(store)
     }
 
-    /// Takes part again after the disk failed under it.
-    pub(crate) async fn reopen(&self) -> Result<MetaStore, Error> {
-        if let Err(error) = self.pause().await {
-            tracing::debug!(%error, "what was left of the metadata store");
-        }
-        self.resume().await
-    }
-
-    /// The same, after leaving its cluster: it is of none.
-    pub(crate) async fn resume_alone(&self) -> Result<MetaStore, Error> {
-        MetaStore::wipe(&self.options).await.map_err(failed)?;
-        self.resume().await
-    }
-
     /// Stops listening, and taking part.
     pub(crate) async fn close(&self) -> Result<(), Error> {
         self.door.close().await;
+        *self.closed.lock().await = true;
         self.book.store().shutdown().await.map_err(failed)
+    }
+}
+
+/// A node that takes part in nothing.
+pub(crate) struct Paused<'a> {
+    station: &'a Station,
+    _closed: MutexGuard<'a, bool>,
+}
+
+impl Paused<'_> {
+    /// Takes part again.
+    pub(crate) async fn resume(self) -> Result<MetaStore, Error> {
+        self.station.open_store().await
+    }
+
+    /// The same, after leaving its cluster: it is of none.
+    pub(crate) async fn resume_alone(self) -> Result<MetaStore, Error> {
+        MetaStore::wipe(&self.station.options).await.map_err(failed)?;
+        self.resume().await
     }
 }
 

@@ -104,6 +104,6 @@ fn lost(error: &tokio::task::JoinError) -> Error {
     if error.is_cancelled() {
         return Error::Closing;
     }
-    tracing::error!(%error, "work on a blocking thread was lost");
+    tracing::error!(%error, "work was lost");
     Error::Storage("internal error".into())
 }

@@ -234,7 +234,7 @@ impl Book {
         plan: impl Fn(&MetaStore) -> Result<(Txn, T), Error>,
         deadline: Instant,
     ) -> Result<(u64, T), Error> {
-        let mut fresh = false;
+        let (mut fresh, mut unsure) = (false, false);
         loop {
             let store = self.store();
             let (txn, value) = match plan(&store) {
@@ -261,8 +261,10 @@ impl Book {
                 return Err(error.into());
             }
             store.barrier(rest(deadline)).await?;
+            // An attempt that was not heard of may happen as long as it stands in nobody's way.
+            unsure |= error == raft::Error::Timeout;
             match alike {
-                _ if error != raft::Error::Timeout => {}
+                _ if !unsure => {}
                 Alike::Done if looks_done(&store, &txn) => return Ok((store.revision(), value)),
                 // Done twice it would undo what somebody else did in between.
                 Alike::Unknown if !holds(&store, &txn) => return Err(Error::Timeout),

@@ -28,6 +28,9 @@ pub(crate) async fn follow(node: Weak<Node>, mut watch: Watch) {
     while let Ok(update) = watch.next().await {
         let Some(node) = node.upgrade() else { return };
         take(&node, &update).await;
+        if watch.has_ended() {
+            return;
+        }
         let revision = match &update {
             Update::Changes(revisions) => revisions.last().map_or(0, |last| last.revision),
             Update::Resync { revision, .. } => *revision,
@@ -98,7 +101,7 @@ pub(crate) async fn drop_strays(node: Weak<Node>) {
                 }
                 return each(&engine, strays, remove).await;
             }
-            Err(raft::Error::Stopped) => return,
+            Err(raft::Error::Stopped | raft::Error::Failed) => return,
             Err(_) => tokio::time::sleep(REST).await,
         }
     }

@@ -19,6 +19,8 @@ use crate::docs::{BulkGet, Facts, OpenOptions, OpenedDoc, RevResult, RevStatus, 
 use crate::join::{Running, join_all};
 use crate::quorum::acks::majority;
 
+/// How long a copy may take to say what stands beside a document; then another one is asked.
+const PATIENCE: Duration = Duration::from_millis(500);
 /// After so long without an answer another copy is asked, too.
 const HEDGE: Duration = Duration::from_millis(100);
 
@@ -61,21 +63,37 @@ pub(super) async fn open(
         return opened;
     }
     let merged = merged(database, id, &copies).await;
-    let winner = merged.0.winner().map(|winner| winner.rev());
-    let known = match winner.filter(|_| options.facts) {
-        Some(winner) => facts_beside(&winner, &copies, id, &options).await,
-        None => Facts::default(),
+    let known = match merged.0.winner().map(|winner| winner.rev()) {
+        Some(winner) if options.facts => {
+            facts_beside(&winner, &copies, id, &options, &opened).await
+        }
+        _ => Facts::default(),
     };
     together(&options, opened, merged, known)
 }
 
-/// What a copy that ends with a revision knows beside it.
-async fn facts_beside(rev: &Rev, copies: &[Ends], id: &DocId, options: &OpenOptions) -> Facts {
-    let Some((copy, _)) = copies.iter().find(|(_, ends)| ends.contains(rev)) else {
-        return Facts::default();
-    };
-    let opened = copy.open(id.clone(), options.clone()).await;
-    opened.ok().and_then(|opened| opened.facts).unwrap_or_default()
+/// What a copy whose winner is that revision knows beside it; else what the first copy said.
+async fn facts_beside(
+    winner: &Rev,
+    copies: &[Ends],
+    id: &DocId,
+    options: &OpenOptions,
+    first: &Result<OpenedDoc, Error>,
+) -> Facts {
+    let is_of = |opened: &&OpenedDoc| opened.doc.rev().as_ref() == Some(winner);
+    let told = |opened: &OpenedDoc| opened.facts.clone();
+    let first = first.as_ref().ok();
+    if let Some(facts) = first.filter(is_of).and_then(told) {
+        return facts;
+    }
+    for (copy, _) in copies.iter().skip(1).filter(|(_, ends)| ends.contains(winner)) {
+        let opened = timeout(PATIENCE, copy.open(id.clone(), options.clone())).await;
+        let opened = opened.ok().and_then(Result::ok);
+        if let Some(facts) = opened.as_ref().filter(is_of).and_then(told) {
+            return facts;
+        }
+    }
+    first.and_then(told).unwrap_or_default()
 }
 
 fn agree(copies: &[Ends]) -> bool {

@@ -72,7 +72,8 @@ async fn edit(
     let mut decided = VecDeque::from([(by, (0..batch.writes.len()).collect::<Vec<_>>())]);
     for _ in 0..DOUBTS {
         let Some((by, places)) = decided.pop_front() else { break };
-        for Doubt { places, knows } in doubt(copies, by, batch, &acked, &places).await {
+        let doubts = replies.running.beside(doubt(copies, by, batch, &acked, &places)).await;
+        for Doubt { places, knows } in doubts {
             if knows != by {
                 copies.get(by).into_iter().for_each(|behind| (replies.lacking)(behind));
             }

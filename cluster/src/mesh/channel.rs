@@ -20,6 +20,9 @@ use super::gather::Gather;
 use super::net::Connection;
 use super::peer::{CONNECTION_WINDOW, STREAM_WINDOW};
 
+/// Calls that were given up and may still be answered.
+const RESET: usize = 4096;
+
 /// A connection. Clones are the same one; when all are gone and every call is done, it is closed.
 #[derive(Clone)]
 pub(crate) struct Channel {
@@ -35,6 +38,9 @@ impl Channel {
             .enable_push(false)
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
+            // Answers that come after their call was given up are nobody's fault.
+            .max_concurrent_reset_streams(RESET)
+            .max_local_error_reset_streams(None)
             .handshake(Gather::new(connection));
         let (calls, connection) = handshake.await?;
         tokio::spawn(async move {

@@ -289,6 +289,8 @@ impl Inner {
                 | Code::Internal
                 | Code::Cancelled
                 | Code::Unauthenticated
+                // The connection was closed for what was too much of it.
+                | Code::ResourceExhausted
         );
         if spoke {
             self.detector.lock().heard();

@@ -142,7 +142,8 @@ async fn router(
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_concurrent_streams(STREAMS)
-        // Who may call may give up many calls at once, as after a pause of this node.
+        // Peers may give up many calls at once, as when this node pauses. (Strangers reach this, too; a
+        // stream that is given up before it is looked at costs little.)
         .http2_max_pending_accept_reset_streams(usize::try_from(STREAMS).ok())
         .http2_keepalive_interval(Some(PROBE_EVERY))
         .http2_keepalive_timeout(Some(PROBE_WAIT))

@@ -75,9 +75,14 @@ impl Memory {
 }
 
 impl Kept {
-    fn check(&self) -> Result<(), OpenError> {
-        let full = || sled::Error::Io(ErrorKind::StorageFull.into());
-        if self.full { Err(full().into()) } else { Ok(()) }
+    /// With the first change for which there is no room all is lost that was not flushed before.
+    fn check(&mut self) -> Result<(), OpenError> {
+        if !self.full {
+            return Ok(());
+        }
+        self.pending.clear();
+        self.now.clone_from(&self.durable);
+        Err(sled::Error::Io(ErrorKind::StorageFull.into()).into())
     }
 }
 

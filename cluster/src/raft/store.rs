@@ -302,13 +302,24 @@ impl MetaStore {
         message::encode(&reply).unwrap_or_default()
     }
 
+    /// Whether its disk failed under it.
+    pub(crate) fn has_failed(&self) -> bool {
+        let ended = self.0.raft.metrics().borrow().running_state.is_err();
+        ended && self.0.why_ended() == Error::Failed
+    }
+
     /// Waits until it takes part no longer, and says why: [`Error::Failed`] if its disk is to blame.
     /// Does not keep the store.
     pub(crate) fn end(&self) -> impl Future<Output = Error> + Send + use<> {
         let (mut metrics, stopped) = (self.0.raft.metrics(), self.0.stopped.subscribe());
         async move {
             // One that nobody tells of any more has ended, too.
-            let _ = metrics.wait_for(|metrics| metrics.running_state.is_err()).await;
+            let ended = metrics.wait_for(|metrics| metrics.running_state.is_err()).await;
+            if let Ok(metrics) = &ended
+                && let Err(error) = &metrics.running_state
+            {
+                tracing::info!(%error, "the metadata store has ended");
+            }
             stopped.borrow().clone().unwrap_or(Error::Failed)
         }
     }

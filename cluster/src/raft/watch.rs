@@ -49,6 +49,11 @@ impl Watch {
         Watch { applied, progress, stopped, prefix, after }
     }
 
+    /// Whether the store was shut down.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.stopped.borrow().is_some()
+    }
+
     /// Waits for the next update; it waits as long as nothing changes, and may be dropped at any
     /// time without loss. Fails once the store was shut down.
     pub async fn next(&mut self) -> Result<Update, Error> {

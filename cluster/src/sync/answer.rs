@@ -276,16 +276,18 @@ pub(super) fn missing(snapshot: &Snapshot, docs: &[IdRevs]) -> Result<Vec<(DocId
     Ok(docs.iter().zip(infos).flat_map(lacks).collect())
 }
 
-/// Which of another copy's leaves of a document are missing here. If none is, and the document has more
-/// leaves here, their ancestors may join some of these: then those that are not known here from the
-/// first generation on.
+/// Which of another copy's leaves of a document are missing here. If the document has more leaves here,
+/// their ancestors may join some of these: then also those that are not known here from the first
+/// generation on.
 fn lacking(info: &DocInfo, theirs: &[Rev]) -> Vec<Rev> {
-    let missing = info.tree.find_missing(theirs);
-    if !missing.is_empty() || info.tree.leaf_count() <= theirs.len() {
-        return missing;
+    let mut missing = info.tree.find_missing(theirs);
+    if info.tree.leaf_count() > theirs.len() - missing.len() {
+        let first = |rev: &&Rev| info.tree.lineage(rev).last().map(|oldest| oldest.pos);
+        let known = theirs.iter().filter(|rev| first(rev).is_some_and(|pos| pos > 1));
+        let known: Vec<Rev> = known.filter(|rev| !missing.contains(rev)).cloned().collect();
+        missing.extend(known);
     }
-    let first = |rev: &&Rev| info.tree.lineage(rev).last().map(|oldest| oldest.pos);
-    theirs.iter().filter(|rev| first(rev).is_some_and(|pos| pos > 1)).cloned().collect()
+    missing
 }
 
 /// All revisions of those of these documents that end otherwise here. Also what is known here may

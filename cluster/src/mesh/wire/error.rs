@@ -34,7 +34,6 @@ pub(crate) fn failure_of(status: &Status, peer: &str) -> Error {
     }
     match status.code() {
         Code::DeadlineExceeded => Error::Timeout,
-        Code::ResourceExhausted => Error::Overloaded,
         _ => {
             let message = short(status.message().into());
             let why = if message.is_empty() { status.code().to_string() } else { message };
