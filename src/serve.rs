@@ -109,7 +109,7 @@ fn start_log(config: &Config) {
 }
 
 async fn serve(options: Serve, data: PathBuf, config: Config, chain: Chain) -> Outcome<()> {
-    let stop = stop_signal()?;
+    let mut stop = Box::pin(stop_signal()?);
     let address = address(&config)?;
     let listener = TcpListener::bind(address)
         .await
@@ -122,7 +122,12 @@ async fn serve(options: Serve, data: PathBuf, config: Config, chain: Chain) -> O
     });
     let engine = engine.await??;
     let settings = cluster_settings(&options, &config);
-    let cluster = Cluster::open(engine, settings, home, Arc::new(random::hex_32)).await?;
+    let opening = Cluster::open(engine, settings, home, Arc::new(random::hex_32));
+    let cluster = tokio::select! {
+        cluster = opening => cluster?,
+        // It may wait for its seeds for ever; nobody was promised anything yet.
+        () = &mut stop => return Ok(()),
+    };
     let sharing = admins::share(cluster.clone(), config.clone(), options);
     let app = App::new(cluster.clone(), config, Box::new(chain), random::bytes());
     let app = Arc::new(app);

@@ -1,9 +1,9 @@
 //! The program as an operator meets it: exit codes and messages of its command line.
 
 use std::fs::{self, OpenOptions};
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use settee_tests::ask::wait_for;
 use settee_tests::client::Request;
@@ -41,6 +41,27 @@ fn a_directory_belongs_to_one_server() {
         let told = String::from_utf8_lossy(&ended.stderr).into_owned();
         assert!(told.contains("another settee"), "{told}");
     }
+}
+
+#[test]
+fn a_node_that_waits_for_its_seeds_can_be_stopped() {
+    let dir = tempfile::tempdir().unwrap();
+    let words = ["serve", "--port", "0", "--seedlist", "127.0.0.1:1", "--mesh", "127.0.0.1:0"];
+    let mut node = Command::new(program())
+        .args(words)
+        .args(["--data", path(dir.path())])
+        .envs([("COUCHDB_USER", "a"), ("COUCHDB_PASSWORD", "b"), ("COUCHDB_ERLANG_COOKIE", "c")])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let said = BufReader::new(node.stderr.take().expect("stderr")).lines().map_while(Result::ok);
+    let mut said = said.skip_while(|line| !line.contains("waiting for a seed"));
+    assert!(said.next().is_some(), "it does not wait");
+    let signal = Command::new("kill").arg(node.id().to_string()).status().unwrap();
+    assert!(signal.success());
+    // The end of what it says is its own end; a test that hangs here has failed.
+    let rest: Vec<String> = said.collect();
+    assert!(node.wait().unwrap().success(), "{rest:?}");
 }
 
 #[test]
