@@ -30,6 +30,8 @@ fn a_node_that_was_killed_costs_nothing_and_comes_back_equal() {
         cluster.nodes()[victim].wait_until_up().expect("a node");
         let expected = contents(&mut clients[(victim + 1) % 3], "/db");
         wait_for(|| (contents(&mut clients[victim], "/db") == expected).then_some(()));
+        // It reaches the others; that they reach it again too is what the next loss needs.
+        cluster.wait_until_joined().expect("a whole cluster");
     }
 }
 
