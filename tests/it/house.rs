@@ -11,7 +11,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
     ("engine", &["settee-model"]),
     ("query", &["settee-model", "settee-engine"]),
     ("cluster", &["settee-model", "settee-engine", "settee-query"]),
-    ("http", &["settee-model", "settee-cluster"]),
+    ("http", &["settee-model", "settee-query", "settee-cluster"]),
 ];
 
 /// What a room must not even name.
