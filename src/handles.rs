@@ -1,6 +1,7 @@
 //! How many files and connections may be open at once, and who gets how many of them.
 
 use rustix::process::{Resource, getrlimit, setrlimit};
+use settee_engine::Options;
 
 /// What nobody else may use: log, files being written, the metadata's store, what the system needs.
 const RESERVE: u64 = 128;
@@ -11,7 +12,7 @@ const ENOUGH: u64 = 1 << 20;
 /// Handles by what they are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shares {
-    /// Shards that may be open at once; of indexes it may be a quarter as many.
+    /// Shards that may be open at once; indexes may be beside them.
     pub open_shards: usize,
     /// Connections of clients.
     pub connections: usize,
@@ -30,7 +31,7 @@ pub fn raise() -> u64 {
 pub fn share(handles: u64, open_shards: usize, connections: usize) -> Shares {
     let free = usize::try_from(handles.saturating_sub(RESERVE)).unwrap_or(usize::MAX);
     let open_shards = open_shards.min(free / 2).max(1);
-    let files = open_shards + open_shards / 4;
+    let files = open_shards + Options::indexes_beside(open_shards);
     let connections = connections.min(free.saturating_sub(files)).max(1);
     Shares { open_shards, connections }
 }

@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn running_futures_give_what_is_done_and_begin_at_once() {
+    async fn running_futures_give_what_is_done_and_begin_with_the_wait() {
         let (begun, beginnings) = std::sync::mpsc::channel();
         let (go, gone) = tokio::sync::oneshot::channel::<()>();
         let mut running = Running::new();

@@ -107,3 +107,47 @@ fn lost(error: &tokio::task::JoinError) -> Error {
     tracing::error!(%error, "work was lost");
     Error::Storage("internal error".into())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Poll;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_answer_comes_before_the_end_of_the_work() {
+        let (go, gone) = oneshot::channel::<()>();
+        let (end, ended) = oneshot::channel();
+        let answer = uninterrupted_after(|tell| async move {
+            tell.send(7).unwrap();
+            gone.await.unwrap();
+            end.send(()).unwrap();
+        });
+        assert_eq!(answer.await, Ok(7));
+        go.send(()).unwrap();
+        ended.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn work_goes_on_when_nobody_waits_for_its_answer() {
+        let (go, gone) = oneshot::channel::<()>();
+        let (end, ended) = oneshot::channel();
+        let mut asked = Box::pin(uninterrupted_after(|tell: oneshot::Sender<()>| async move {
+            gone.await.unwrap();
+            end.send(tell.send(())).unwrap();
+        }));
+        let begun = std::future::poll_fn(|context| Poll::Ready(asked.as_mut().poll(context)));
+        assert!(begun.await.is_pending());
+        drop(asked);
+        go.send(()).unwrap();
+        assert_eq!(ended.await, Ok(Err(())));
+    }
+
+    #[tokio::test]
+    async fn work_that_ends_without_a_word_is_an_error() {
+        let silent = uninterrupted_after(|tell: oneshot::Sender<()>| async move { drop(tell) });
+        assert_eq!(silent.await, Err(Error::Closing));
+        let lost = uninterrupted_after(|_: oneshot::Sender<()>| async { panic!("by a test") });
+        assert_eq!(lost.await, Err(Error::Storage("internal error".into())));
+    }
+}

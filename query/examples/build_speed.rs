@@ -2,6 +2,8 @@
 //! 460 bytes, with a reduce each; then how fast rows and groups come out. Prints; asserts nothing.
 #![allow(clippy::print_stdout)]
 
+mod order;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,28 +23,11 @@ type Failure = Box<dyn std::error::Error>;
 
 const VIEWS: &str = r#"{"views":{"a":{"map":"function(doc) { if (doc.type === 'order') emit([doc.customer, doc.date], doc.total); }","reduce":"_sum"},"b":{"map":"function(doc) { doc.lines.forEach(function(line) { emit(line.sku, line.count); }); }","reduce":"_count"}}}"#;
 
-fn body(n: usize) -> String {
-    format!(
-        concat!(
-            r#"{{"type":"order","customer":"customer-{c}","date":"2026-11-{d:02}T12:00:00Z","#,
-            r#""total":{n}.25,"address":{{"street":"Some Street {c}","city":"Zürich","zip":"80{d:02}","#,
-            r#""country":"CH"}},"lines":[{{"sku":"sku-{a}","count":2,"price":12.5}},"#,
-            r#"{{"sku":"sku-{b}","count":1,"price":99}}],"tags":["new","paid","web"],"#,
-            r#""note":"Please leave the parcel at the door; ring twice if nobody opens."}}"#
-        ),
-        n = n,
-        c = n % 1000,
-        d = n % 28 + 1,
-        a = n % 77,
-        b = n % 91
-    )
-}
-
 fn fill(shard: &Arc<Shard>, docs: usize) -> Result<(), Failure> {
     for start in (0..docs).step_by(1000) {
         let write = |n: usize| {
             let (id, revs) = (DocId::trusted(&format!("order-{n:08}")), RevPath::default());
-            let body = Bytes::from(body(n));
+            let body = Bytes::from(format!("{{{}}}", order::members(n)));
             Write::Interactive(DocEdit { id, revs, deleted: false, body, atts: Vec::new() })
         };
         shard.write(Batch::of((start..docs.min(start + 1000)).map(write).collect()))?;

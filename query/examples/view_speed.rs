@@ -2,6 +2,8 @@
 //! document of 460 bytes. Prints; asserts nothing.
 #![allow(clippy::print_stdout)]
 
+mod order;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,21 +21,8 @@ const MAPS: [&str; 2] = [
 ];
 
 fn document(n: usize) -> String {
-    format!(
-        concat!(
-            r#"{{"_id":"order-{n:08}","_rev":"1-967a00dff5e02add41819138abb3284d","type":"order","#,
-            r#""customer":"customer-{c}","date":"2026-11-{d:02}T12:00:00Z","total":{n}.25,"#,
-            r#""address":{{"street":"Some Street {c}","city":"Zürich","zip":"80{d:02}","#,
-            r#""country":"CH"}},"lines":[{{"sku":"sku-{a}","count":2,"price":12.5}},"#,
-            r#"{{"sku":"sku-{b}","count":1,"price":99}}],"tags":["new","paid","web"],"#,
-            r#""note":"Please leave the parcel at the door; ring twice if nobody opens."}}"#
-        ),
-        n = n,
-        c = n % 1000,
-        d = n % 28 + 1,
-        a = n % 77,
-        b = n % 91
-    )
+    let members = order::members(n);
+    format!(r#"{{"_id":"order-{n:08}","_rev":"1-967a00dff5e02add41819138abb3284d",{members}}}"#)
 }
 
 fn measure(name: &str, maps: &[&str], docs: &[String]) -> Result<(), Error> {

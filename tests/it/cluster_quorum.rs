@@ -54,6 +54,7 @@ fn one_node_of_three_alone_takes_documents_and_makes_no_databases() {
     cluster.wait_until_joined().expect("a cluster");
     // What was refused may have happened after all, now that a majority is there again.
     wait_for(|| [201, 412].contains(&ask(&mut client, "PUT", "/new", "").status).then_some(()));
+    assert_eq!(ask(&mut client, "GET", "/new", "").status, 200);
 }
 
 /// Writes of all kinds; each case is a parameter, and what is answered to writes and to removals with it.

@@ -11,7 +11,7 @@ use settee_model::rev::Rev;
 use settee_model::revtree::{RevTree, Tombstone};
 use tokio::time::timeout;
 
-use super::reads::{first, is_silence, look_after};
+use super::reads::{first, is_silence, look_after, soon};
 use crate::Error;
 use crate::copy::ShardCopy;
 use crate::database::Database;
@@ -19,8 +19,6 @@ use crate::docs::{BulkGet, Facts, OpenOptions, OpenedDoc, RevResult, RevStatus, 
 use crate::join::{Running, join_all};
 use crate::quorum::acks::majority;
 
-/// How long a copy may take to say what stands beside a document; then another one is asked.
-const PATIENCE: Duration = Duration::from_millis(500);
 /// After so long without an answer another copy is asked, too.
 const HEDGE: Duration = Duration::from_millis(100);
 
@@ -87,8 +85,7 @@ async fn facts_beside(
         return facts;
     }
     for (copy, _) in copies.iter().skip(1).filter(|(_, ends)| ends.contains(winner)) {
-        let opened = timeout(PATIENCE, copy.open(id.clone(), options.clone())).await;
-        let opened = opened.ok().and_then(Result::ok);
+        let opened = soon(copy.open(id.clone(), options.clone())).await;
         if let Some(facts) = opened.as_ref().filter(is_of).and_then(told) {
             return facts;
         }

@@ -2,22 +2,16 @@
 //! though the client was told that it is written. So a refusal is believed only if some copy knows
 //! what followed the revision, or no copy that lives ends with it.
 
-use std::time::Duration;
-
 use settee_engine::shard::{Batch, Outcome, Write};
 use settee_model::docid::DocId;
 use settee_model::edit::EditError;
 use settee_model::rev::Rev;
-use tokio::time::timeout;
 
-use crate::Error;
+use super::reads::soon;
 use crate::copy::ShardCopy;
 use crate::docs::{BulkGet, IdRevs, RevResult, Revs};
 use crate::join::join_all;
 use crate::quorum::acks::Acked;
-
-/// How long a copy may take to say what it knows; then it counts as not there.
-const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Edits that were refused by who did not know better.
 pub(super) struct Doubt {
@@ -122,10 +116,10 @@ async fn known_elsewhere(
 async fn standing(copy: &ShardCopy, refused: &[Refused]) -> Option<Vec<Knows>> {
     let line =
         |refused: &Refused| IdRevs { id: refused.id.clone(), revs: vec![refused.base.clone()] };
-    let lacks = in_time(copy.revs_diff(refused.iter().map(line).collect())).await?;
+    let lacks = soon(copy.revs_diff(refused.iter().map(line).collect())).await?;
     // Asked second: what came in between is then seen as an end, not as nothing.
     let ids = refused.iter().map(|refused| refused.id.clone()).collect();
-    let ends = in_time(copy.ends(ids)).await?;
+    let ends = soon(copy.ends(ids)).await?;
     let ends = refused.iter().zip(&ends).map(|(it, revs)| revs.contains(&it.base));
     let stand = |(ends, lacks): (bool, bool)| match (ends, lacks) {
         (true, _) => Knows::Ends,
@@ -143,7 +137,7 @@ async fn forgot(copy: &ShardCopy, refused: &[&Refused]) -> Vec<bool> {
     }
     let line = |refused: &&Refused| BulkGet { id: refused.id.clone(), revs: Revs::All };
     let lines = refused.iter().map(line).collect();
-    let Some(found) = in_time(copy.revisions_of_many(lines, false)).await else {
+    let Some(found) = soon(copy.revisions_of_many(lines, false)).await else {
         return vec![true; refused.len()];
     };
     let forgot = |(refused, found): (&&Refused, Vec<RevResult>)| {
@@ -153,8 +147,4 @@ async fn forgot(copy: &ShardCopy, refused: &[&Refused]) -> Vec<bool> {
         })
     };
     refused.iter().zip(found).map(forgot).collect()
-}
-
-async fn in_time<R>(asked: impl Future<Output = Result<R, Error>>) -> Option<R> {
-    timeout(PATIENCE, asked).await.ok()?.ok()
 }

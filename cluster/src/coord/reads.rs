@@ -1,11 +1,24 @@
 //! Reading from one copy of a range after the other until one answers. A copy that cannot be read is
 //! looked after, and the client does not notice.
 
+use std::time::Duration;
+
+use tokio::time::timeout;
+
 use crate::Error;
 use crate::copy::ShardCopy;
 use crate::database::Database;
 use crate::join::try_join_all;
 use crate::raft::NodeId;
+
+/// How long a copy may take to say what it knows beside an answer that is there already; then it
+/// counts as not there.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// What a copy says soon, if it does.
+pub(super) async fn soon<R>(asked: impl Future<Output = Result<R, Error>>) -> Option<R> {
+    timeout(PATIENCE, asked).await.ok()?.ok()
+}
 
 /// Whether a copy did not answer, so that another one may; everything else is an answer.
 pub(super) fn is_silence(error: &Error) -> bool {

@@ -2,7 +2,7 @@
 //! and kept as long as the node belongs to the cluster. Also Raft's way to them.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,10 +22,10 @@ pub(crate) struct Peers {
     settings: RwLock<Option<Arc<MeshSettings>>>,
     known: Mutex<HashMap<NodeId, Peer>>,
     /// Told of every node that can be reached again, or for the first time.
-    met: Met,
+    met: watch::Sender<Option<Listener>>,
 }
 
-type Met = Arc<OnceLock<Box<dyn Fn(NodeId) + Send + Sync>>>;
+type Listener = Arc<dyn Fn(NodeId) + Send + Sync>;
 
 /// Between two looks whether a node that was reached stays there.
 const LOOK: Duration = Duration::from_millis(100);
@@ -34,7 +34,11 @@ const LOOKS: usize = 100;
 
 impl Peers {
     pub(crate) fn new(settings: Option<Arc<MeshSettings>>) -> Peers {
-        Peers { settings: RwLock::new(settings), known: Mutex::default(), met: Arc::default() }
+        Peers {
+            settings: RwLock::new(settings),
+            known: Mutex::default(),
+            met: watch::Sender::default(),
+        }
     }
 
     /// From now on others are reached in another way.
@@ -49,7 +53,7 @@ impl Peers {
 
     /// Has somebody told of every node that can be reached again, or for the first time. Once.
     pub(crate) fn on_meeting(&self, tell: impl Fn(NodeId) + Send + Sync + 'static) {
-        let _ = self.met.set(Box::new(tell));
+        self.met.send_replace(Some(Arc::new(tell)));
     }
 
     /// A node that belongs to the cluster, at its address.
@@ -60,7 +64,7 @@ impl Peers {
             Some(peer) if peer.address() == address => Some(peer.clone()),
             _ => {
                 let peer = Peer::new(address.to_owned(), settings);
-                tokio::spawn(tell(id, peer.downgrade(), peer.meetings(), self.met.clone()));
+                tokio::spawn(tell(id, peer.downgrade(), peer.meetings(), self.met.subscribe()));
                 known.insert(id, peer.clone());
                 Some(peer)
             }
@@ -103,18 +107,20 @@ impl Peers {
 
 /// Tells of a node whenever it can be reached anew, as long as somebody has the peer. Raft reaches nodes
 /// while this one still starts: that is told when somebody listens.
-async fn tell(id: NodeId, peer: WeakPeer, mut meetings: watch::Receiver<u64>, met: Met) {
-    while met.get().is_none() {
-        if peer.upgrade().is_none() {
-            return;
-        }
-        sleep(LOOK).await;
-    }
+async fn tell(
+    id: NodeId,
+    peer: WeakPeer,
+    mut meetings: watch::Receiver<u64>,
+    mut met: watch::Receiver<Option<Listener>>,
+) {
+    let Ok(Some(tell)) = met.wait_for(Option::is_some).await.map(|tell| tell.clone()) else {
+        return;
+    };
     while meetings.changed().await.is_ok() {
         for _ in 0..LOOKS {
             let Some(peer) = peer.upgrade() else { return };
             if peer.liveness() == Liveness::Up {
-                met.get().into_iter().for_each(|tell| tell(id));
+                tell(id);
                 break;
             }
             drop(peer);

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use h2::client::{Builder, SendRequest};
 use h2::{Reason, RecvStream, SendStream};
 use http_body::Frame;
+use tokio::task::AbortHandle;
 // What gRPC travels on; it has nothing to do with the API that clients see.
 use tonic::codegen::http as web;
 use tonic::codegen::{Body, BoxFuture, Service, StdError};
@@ -64,17 +65,17 @@ impl Service<web::Request<tonic::body::Body>> for Channel {
         let (mut head, body) = request.into_parts();
         let mut uri = mem::take(&mut head.uri).into_parts();
         (uri.scheme, uri.authority) = (Some(Scheme::HTTP), Some(self.peer.clone()));
-        let mut calls = self.calls.clone();
+        // The one that is ready makes the call; its copy has to ask again.
+        let copy = self.calls.clone();
+        let mut calls = mem::replace(&mut self.calls, copy);
         Box::pin(async move {
             head.uri = web::Uri::from_parts(uri)?;
-            poll_fn(|context| calls.poll_ready(context)).await?;
             let (answer, stream) = calls.send_request(web::Request::from_parts(head, ()), false)?;
             // All of a single message is there; what streams goes on beside its answer.
             let mut sending = Box::pin(send(body, stream));
-            if poll_fn(|context| Poll::Ready(sending.as_mut().poll(context).is_pending())).await {
-                tokio::spawn(sending);
-            }
-            Ok(answer.await?.map(|body| Answer(Some(body))))
+            let more = poll_fn(|context| Poll::Ready(sending.as_mut().poll(context).is_pending()));
+            let sending = more.await.then(|| Sending(tokio::spawn(sending).abort_handle()));
+            Ok(answer.await?.map(|body| Answer { body: Some(body), _sending: sending }))
         })
     }
 }
@@ -136,9 +137,21 @@ async fn put(stream: &mut SendStream<Bytes>, piece: Bytes) -> Result<(), h2::Err
     stream.send_data(piece, false)
 }
 
+/// What is still being sent for a call; nothing more of it once the call is given up.
+struct Sending(AbortHandle);
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 /// The body of an answer; of an answer that was made here there is none.
 #[derive(Default)]
-pub(crate) struct Answer(Option<RecvStream>);
+pub(crate) struct Answer {
+    body: Option<RecvStream>,
+    _sending: Option<Sending>,
+}
 
 impl Body for Answer {
     type Data = Bytes;
@@ -148,7 +161,7 @@ impl Body for Answer {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
-        let Some(stream) = &mut self.0 else { return Poll::Ready(None) };
+        let Some(stream) = &mut self.body else { return Poll::Ready(None) };
         if let Some(data) = ready!(stream.poll_data(context)) {
             let data = data?;
             // What is taken here makes room for as much.
@@ -160,6 +173,6 @@ impl Body for Answer {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.as_ref().is_none_or(RecvStream::is_end_stream)
+        self.body.as_ref().is_none_or(RecvStream::is_end_stream)
     }
 }

@@ -33,8 +33,8 @@ pub struct Options {
     pub checkpoint_idle: Duration,
     /// A shard that was not used for so long is closed.
     pub close_idle: Duration,
-    /// Shards that may be open at once; beyond it those that are idle are closed at once. Of indexes
-    /// it may be a quarter as many.
+    /// Shards that may be open at once; beyond it those that are idle are closed at once. For
+    /// indexes see [`Options::indexes_beside`].
     pub open_shards: usize,
     /// Attachments up to this size travel in the log and lie in a tree; larger ones are written to
     /// the shard file while they are uploaded.
@@ -43,6 +43,14 @@ pub struct Options {
     pub reserve_bytes: u64,
     /// When compaction starts by itself, and how hard it works.
     pub compaction: Policy,
+}
+
+impl Options {
+    /// Indexes that may be open at once beside so many shards.
+    #[must_use]
+    pub fn indexes_beside(open_shards: usize) -> usize {
+        (open_shards / 4).max(2)
+    }
 }
 
 impl Default for Options {

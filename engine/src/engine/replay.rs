@@ -164,16 +164,16 @@ impl Replay<'_> {
 
     fn drop(&mut self, id: ShardId, head: FrameHead) -> Result<(), Error> {
         // A file of another epoch is from a later life, whose creation stands further on.
-        let (ours, another) = match self.load(&id) {
-            Ok((state, _)) => (state.epoch == head.epoch, state.epoch != head.epoch),
-            Err(Error::Corrupt { .. }) => (head.epoch == UNKNOWN, false),
-            Err(Error::Missing { .. }) => (false, false),
+        let (file, indexes) = match self.load(&id) {
+            Ok((state, _)) => (state.epoch == head.epoch, state.epoch == head.epoch),
+            Err(Error::Corrupt { .. }) => (head.epoch == UNKNOWN, true),
+            Err(Error::Missing { .. }) => (false, true),
             Err(error) => return Err(error),
         };
-        if !another {
+        if indexes {
             remove_folder(self.storage, &id)?;
         }
-        if ours {
+        if file {
             remove_file(self.storage, &id.file())?;
         }
         kept::remove_of(self.storage, &id, head.epoch)?;

@@ -11,7 +11,7 @@ use super::state::State;
 use super::store::Store;
 use super::{Index, Reducers, Signature};
 use crate::Error;
-use crate::engine::{Env, Job};
+use crate::engine::{Env, Job, Options};
 use crate::io::Storage;
 use crate::shard::{Shard, ShardId};
 
@@ -185,7 +185,7 @@ impl Indexes {
 
     /// Closes those that nobody used for longest, if more are open than may be.
     fn make_room(&self, env: &Env) {
-        let limit = (env.options.open_shards / 4).max(2);
+        let limit = Options::indexes_beside(env.options.open_shards);
         if self.slots.lock().len() <= limit {
             return;
         }

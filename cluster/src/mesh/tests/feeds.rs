@@ -200,3 +200,19 @@ async fn a_slow_reader_of_an_attachment_does_not_make_the_other_node_read_ahead(
     }
     assert_eq!(length, 32 << 18);
 }
+
+#[tokio::test]
+async fn a_call_that_is_given_up_sends_no_more() {
+    let far = Far::new();
+    fill(&far.local(), "").await;
+    let (asks, sent) = mpsc::channel(2);
+    let scan = Some(wire::RowScan::new(SHARD.into(), &scan()));
+    asks.send(wire::RowsAsk { scan, first: 1 }).await.unwrap();
+    let peer = far.peer();
+    let ask = async |line: peer::Line| line.shards().rows(ReceiverStream::new(sent)).await;
+    let (mut answers, _thread) = peer.stream(ask).await.unwrap();
+    assert!(answers.message().await.unwrap().is_some());
+    let gone = asks.closed();
+    drop(answers);
+    timeout(PATIENCE, gone).await.unwrap();
+}

@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
+use bytes::Bytes;
 use settee_model::doc::DocEdit;
 use settee_model::docinfo::{DocInfo, RevInfo};
-use settee_model::edit::{Decision, decide_interactive, decide_replicated};
+use settee_model::edit::{Decision, EditError, decide_interactive, decide_replicated};
 use settee_model::rev::Rev;
 
 use super::kit::doc_id;
@@ -19,6 +20,15 @@ pub(crate) type Contents = Vec<String>;
 
 /// Generations that are remembered of each branch.
 pub(crate) const LIMIT: u32 = 3;
+
+/// Who decided an edit.
+#[derive(Clone, Copy)]
+enum Rules<'a> {
+    Ours,
+    Theirs,
+    /// Another copy, which knew of these purges.
+    Following(&'a [Bytes]),
+}
 
 #[derive(Clone, Default)]
 pub(crate) struct Model {
@@ -38,9 +48,10 @@ impl Model {
         let mut changed = Vec::new();
         for index in order {
             outcomes[index] = match &writes[index] {
-                Write::Interactive(edit) => Some(self.edit(edit, true, &mut changed)),
-                Write::Replicated(edit) | Write::Following { edit, .. } => {
-                    Some(self.edit(edit, false, &mut changed))
+                Write::Interactive(edit) => Some(self.edit(edit, Rules::Ours, &mut changed)),
+                Write::Replicated(edit) => Some(self.edit(edit, Rules::Theirs, &mut changed)),
+                Write::Following { edit, purges } => {
+                    Some(self.edit(edit, Rules::Following(purges), &mut changed))
                 }
                 Write::Local(edit) => Some(self.local(edit)),
                 Write::Property { .. } => Some(Outcome::Set),
@@ -64,20 +75,24 @@ impl Model {
         Outcome::Written(rev(known.0))
     }
 
-    fn edit(&mut self, edit: &DocEdit, interactive: bool, changed: &mut Vec<String>) -> Outcome {
+    fn edit(&mut self, edit: &DocEdit, rules: Rules<'_>, changed: &mut Vec<String>) -> Outcome {
         let key = edit.id.to_string();
         let info = self.docs.get(&key);
         let parent = |_: &RevInfo| -> Result<_, ()> { panic!("no stubs here") };
-        let decision = if interactive {
-            decide_interactive(info, edit.clone(), parent)
-        } else {
-            decide_replicated(info, edit.clone(), parent)
+        let decision = match rules {
+            Rules::Ours => decide_interactive(info, edit.clone(), parent),
+            Rules::Theirs | Rules::Following(_) => decide_replicated(info, edit.clone(), parent),
         };
         let decided = match decision.unwrap() {
             Decision::Known(rev) => return Outcome::Unchanged(rev),
             Decision::Refuse(error) => return Outcome::Failed(error),
             Decision::Write(decided) => decided,
         };
+        if let Rules::Following(known) = rules
+            && self.purges_of(&key).iter().any(|purge| !known.contains(purge))
+        {
+            return Outcome::Failed(EditError::Conflict);
+        }
         let rev = decided.rev().unwrap();
         if !changed.contains(&key) {
             self.seq += 1;
@@ -149,6 +164,15 @@ impl Model {
             info.tree.stem(LIMIT as usize);
             info.tree.forget_ancestors(|_| false);
         }
+    }
+
+    /// Uuids of the purges of a document.
+    pub(crate) fn purges_of(&self, id: &str) -> Vec<Bytes> {
+        let of = |purge: &String| {
+            let (of, uuid) = purge.split_once(' ').unwrap();
+            (of == id).then(|| Bytes::copy_from_slice(uuid.as_bytes()))
+        };
+        self.purges.iter().filter_map(of).collect()
     }
 
     /// A leaf of a document, by number.

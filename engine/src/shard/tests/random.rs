@@ -16,6 +16,7 @@ use crate::{Engine, Snapshot};
 pub(crate) enum Plan {
     Edit { doc: u8, leaf: u8, deleted: bool, body: u16, att: Option<u16> },
     Replicate { doc: u8, start: u8, ids: [u8; 3], deleted: bool },
+    Follow { doc: u8, start: u8, knows: u8 },
     Local { doc: u8, rev: Option<u8>, body: Option<u8> },
     Purge { uuid: u8, doc: u8, leaf: u8 },
 }
@@ -38,6 +39,7 @@ pub(crate) fn plan() -> impl Strategy<Value = Plan> {
             .prop_map(|(doc, leaf, deleted, body, att)| Plan::Edit { doc, leaf, deleted, body, att }),
         3 => (0..8u8, 1..5u8, [b'a'..b'd', b'a'..b'd', b'a'..b'd'], prop::bool::weighted(0.2))
             .prop_map(|(doc, start, ids, deleted)| Plan::Replicate { doc, start, ids, deleted }),
+        1 => (0..8u8, 1..5u8, 0..3u8).prop_map(|(doc, start, knows)| Plan::Follow { doc, start, knows }),
         1 => (0..3u8, prop::option::of(0..9u8), prop::option::weighted(0.7, any::<u8>()))
             .prop_map(|(doc, rev, body)| Plan::Local { doc, rev, body }),
         1 => (0..20u8, 0..8u8, 0..3u8).prop_map(|(uuid, doc, leaf)| Plan::Purge { uuid, doc, leaf }),
@@ -76,6 +78,12 @@ impl Plan {
                 let revs = made_up(u64::from(*start), ids);
                 let made = DocEdit { deleted: *deleted, ..edit(&name(doc), revs, "{\"r\":1}") };
                 Write::Replicated(made)
+            }
+            Plan::Follow { doc, start, knows } => {
+                let revs = made_up(u64::from(*start), &"fgh"[..usize::from(*start).min(3)]);
+                let mut purges = model.purges_of(&name(doc));
+                purges.truncate(usize::from(*knows));
+                Write::Following { edit: edit(&name(doc), revs, "{\"f\":1}"), purges }
             }
             Plan::Local { doc, rev, body } => {
                 let body = body.map(|_| "{\"l\":1}");

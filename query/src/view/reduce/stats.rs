@@ -6,7 +6,7 @@ use settee_model::json::Raw;
 
 use super::Partial;
 use super::number::Num;
-use super::value::Value;
+use super::value::{Value, put_list};
 
 const FIELDS: [&str; 5] = ["sum", "count", "min", "max", "sumsqr"];
 
@@ -128,16 +128,7 @@ impl Stats {
                 }
                 out.push(b'}');
             }
-            Stats::List(items) => {
-                out.push(b'[');
-                for (at, item) in items.iter().enumerate() {
-                    if at > 0 {
-                        out.push(b',');
-                    }
-                    item.put(out);
-                }
-                out.push(b']');
-            }
+            Stats::List(items) => put_list(out, items, Stats::put),
         }
     }
 }

@@ -56,16 +56,7 @@ impl Value {
         match self {
             Value::Number(number) => number.put(out),
             Value::Other(json) => out.extend_from_slice(json),
-            Value::List(items) => {
-                out.push(b'[');
-                for (at, item) in items.iter().enumerate() {
-                    if at > 0 {
-                        out.push(b',');
-                    }
-                    item.put(out);
-                }
-                out.push(b']');
-            }
+            Value::List(items) => put_list(out, items, Value::put),
             Value::Object(members) => {
                 out.push(b'{');
                 for (at, (name, value)) in members.iter().enumerate() {
@@ -80,4 +71,16 @@ impl Value {
             }
         }
     }
+}
+
+/// Appends a list in stored form.
+pub(super) fn put_list<T>(out: &mut Vec<u8>, items: &[T], put: impl Fn(&T, &mut Vec<u8>)) {
+    out.push(b'[');
+    for (at, item) in items.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        put(item, out);
+    }
+    out.push(b']');
 }
