@@ -18,7 +18,10 @@ use crate::node::{NewId, Node};
 use crate::raft::NodeId;
 use crate::steps::uninterrupted;
 use crate::updates::Event;
-use crate::{CommonSettings, Db, DbMeta, Desk, Error, Home, LayoutDefaults, Settings, coord};
+use crate::{
+    CommonSettings, Db, DbMeta, Desk, Error, FunctionSettings, Home, LayoutDefaults, Settings,
+    coord,
+};
 
 /// How long the desk of another node may take.
 const DESK: Duration = Duration::from_secs(30);
@@ -177,6 +180,11 @@ impl Cluster {
         self.node.set_layout(layout);
     }
 
+    /// Holds functions of design documents to other limits from now on.
+    pub fn set_functions(&self, settings: FunctionSettings) {
+        self.node.host().views.set(settings);
+    }
+
     /// The names of nodes.
     #[must_use]
     pub fn names(&self, nodes: &[NodeId]) -> Vec<String> {
@@ -218,7 +226,9 @@ impl Cluster {
         let node = self.node_name();
         let (tasks, now) =
             (self.node.engine().tasks().into_iter(), self.node.engine().now().as_secs());
-        tasks.map(|task| ActiveTask::new(node, task, now)).collect()
+        let mut all: Vec<_> = tasks.map(|task| ActiveTask::new(node, task, now)).collect();
+        all.extend(self.node.host().views.tasks(node));
+        all
     }
 
     /// Waits for what was accepted in the background, then puts everything in its place on disk.

@@ -72,6 +72,9 @@ pub enum Error {
     /// The server is shutting down.
     #[error("The server is shutting down")]
     Closing,
+    /// A function of a design document could not be run to its end, or said no.
+    #[error(transparent)]
+    Script(#[from] settee_query::js::Error),
     /// The node that has the shard cannot be asked; the text names it and the cause.
     #[error("{0}")]
     Unreachable(String),
@@ -86,9 +89,18 @@ impl From<settee_engine::Error> for Error {
             Engine::Overloaded => Error::Overloaded,
             Engine::Closed => Error::Closing,
             Engine::DiskFull { .. } => Error::Full,
+            Engine::Reduce { what } => Error::Script(reduce_error(&what)),
             other => Error::Storage(other.to_string()),
         }
     }
+}
+
+/// What ended a reduce: the engine knows its words only.
+fn reduce_error(what: &str) -> settee_query::js::Error {
+    use settee_query::js::Error as Script;
+    let limits = [Script::Timeout, Script::Memory, Script::Depth];
+    let limit = limits.into_iter().find(|limit| limit.to_string() == what);
+    limit.unwrap_or_else(|| Script::Engine(what.to_owned()))
 }
 
 impl From<settee_model::edit::EditError> for Error {

@@ -118,7 +118,7 @@ impl Places for Node {
             Some(Source { node: *node, copy, patience })
         };
         let sources = others.iter().filter_map(source).collect();
-        let copy = LocalCopy::new(self.engine().clone(), shard.clone(), patience);
+        let copy = LocalCopy::new(self.host().clone(), shard.clone(), patience);
         let target = Target::new(self.id(), copy, others, meta.revs_limit, meta.purged_infos_limit);
         Some(Place { target, sources })
     }

@@ -50,8 +50,8 @@ pub struct PartitionInfo {
 /// Work in the background, for `_active_tasks`.
 #[derive(Clone, Debug)]
 pub struct ActiveTask {
-    /// `database_compaction`, …
-    pub kind: &'static str,
+    /// What is done.
+    pub kind: TaskKind,
     /// Node that does it.
     pub node: String,
     /// Shard that it works on: `shards/00000000-7fffffff/name.1700000000`.
@@ -64,21 +64,30 @@ pub struct ActiveTask {
     pub changes_done: u64,
     /// Entries to do.
     pub total_changes: u64,
-    /// What it does at present, in CouchDB's words.
-    pub phase: &'static str,
+}
+
+/// Work in the background by its nature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TaskKind {
+    /// `database_compaction`
+    Compaction,
+    /// `indexer`
+    Indexer {
+        /// The design document.
+        design_document: String,
+    },
 }
 
 impl ActiveTask {
     pub(crate) fn new(node: &str, task: Task, now: u64) -> ActiveTask {
         ActiveTask {
-            kind: "database_compaction",
+            kind: TaskKind::Compaction,
             node: node.to_owned(),
             database: format!("shards/{}", task.shard),
             started_on: task.started_on,
             updated_on: now,
             changes_done: task.done,
             total_changes: task.total,
-            phase: "document_copy",
         }
     }
 }

@@ -18,6 +18,7 @@ pub mod docs;
 mod durable;
 mod error;
 mod heal;
+mod host;
 pub mod info;
 mod join;
 mod local;
@@ -37,12 +38,16 @@ mod sync;
 #[cfg(test)]
 mod tests;
 mod updates;
+#[allow(dead_code, reason = "queries over views come next")]
+mod views;
 
 pub use catalogue::{CommonSettings, DbMeta, ShardPlace};
 pub use cluster::{Cluster, CreateOptions, Written};
 pub use db::Db;
 pub use desk::{Answering, Desk, LONGEST};
 pub use error::Error;
+pub use host::Host;
 pub use membership::BadSeed;
 pub use node::{NewId, SYSTEM};
 pub use settings::{Home, LayoutDefaults, MeshHome, Settings};
+pub use views::{DesignDoc, FunctionSettings};

@@ -8,11 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use settee_engine::shard::{Batch, Decision, Outcome};
-use settee_engine::{Engine, Shard, ShardId, Snapshot};
+use settee_engine::{Engine, Index, Shard, ShardId, Snapshot};
 use settee_model::docid::DocId;
 use tokio::sync::oneshot;
 
-use crate::Error;
 use crate::attachment::{Lane, UploadOptions};
 use crate::docs::{BulkGet, IdRevs, OpenOptions, OpenedDoc, RevResult, Revs, RevsDiff};
 use crate::durable::Durable;
@@ -26,6 +25,8 @@ use crate::steps::blocking;
 use crate::streams::{ChangeStream, RowStream};
 use crate::sync::answer::answer;
 use crate::sync::ask::{Answer, Ask};
+use crate::views::Known;
+use crate::{DesignDoc, Error, Host};
 
 /// Documents that an async thread may look at in one go.
 pub(crate) const QUICK: usize = 64;
@@ -33,15 +34,15 @@ pub(crate) const QUICK: usize = 64;
 /// A copy of a shard on this node's disk.
 #[derive(Clone)]
 pub(crate) struct LocalCopy {
-    engine: Engine,
+    host: Host,
     id: ShardId,
     /// How long an answer may take.
     patience: Duration,
 }
 
 impl LocalCopy {
-    pub(crate) fn new(engine: Engine, id: ShardId, patience: Duration) -> LocalCopy {
-        LocalCopy { engine, id, patience }
+    pub(crate) fn new(host: Host, id: ShardId, patience: Duration) -> LocalCopy {
+        LocalCopy { host, id, patience }
     }
 
     /// Its name at the engine.
@@ -51,19 +52,19 @@ impl LocalCopy {
 
     /// The engine that has it.
     pub(crate) fn engine(&self) -> &Engine {
-        &self.engine
+        &self.host.engine
     }
 
     /// Makes the shard; durable when it returns.
     pub(crate) async fn create(&self) -> Result<(), Error> {
         let copy = self.clone();
-        blocking(move || Ok(copy.engine.create_shard(&copy.id).map(drop)?)).await
+        blocking(move || Ok(copy.host.engine.create_shard(&copy.id).map(drop)?)).await
     }
 
     /// Removes the shard and its files, if it is there.
     pub(crate) async fn remove(&self) -> Result<(), Error> {
         let copy = self.clone();
-        blocking(move || match copy.engine.drop_shard(&copy.id) {
+        blocking(move || match copy.host.engine.drop_shard(&copy.id) {
             Err(settee_engine::Error::ShardMissing { .. }) => Ok(()),
             other => Ok(other?),
         })
@@ -170,7 +171,7 @@ impl LocalCopy {
 
     /// Whether there is nothing after a position, as far as can be said without blocking.
     pub(crate) fn ends_at(&self, point: Point) -> bool {
-        let open = self.engine.shard_if_open(&self.id);
+        let open = self.host.engine.shard_if_open(&self.id);
         open.is_some_and(|shard| Point::end_of(&shard.snapshot()) == point)
     }
 
@@ -213,24 +214,40 @@ impl LocalCopy {
         Ok(Lane::new(&self.shard().await?, options))
     }
 
+    #[allow(dead_code, reason = "queries over views come next")]
+    /// The index of a view's map with all that is in the shard now, and what is known of its design
+    /// document. [`Error::NotFound`] if it has no such view.
+    pub(crate) async fn index(
+        &self,
+        ddoc: &Arc<DesignDoc>,
+        view: &str,
+    ) -> Result<(Arc<Known>, Arc<Index>), Error> {
+        let shard = self.shard().await?;
+        let known = self.host.views.known(&shard, ddoc)?;
+        let missing = Error::NotFound { deleted: false };
+        let map = known.definition().view(view).ok_or(missing)?.map;
+        let index = self.host.views.index(&shard, &known, map).await?;
+        Ok((known, index))
+    }
+
     /// The shard itself, for work that streams bytes in or out of it.
     pub(crate) async fn shard(&self) -> Result<Arc<Shard>, Error> {
-        if let Some(shard) = self.engine.shard_if_open(&self.id) {
+        if let Some(shard) = self.host.engine.shard_if_open(&self.id) {
             return Ok(shard);
         }
         let copy = self.clone();
-        self.in_time(blocking(move || Ok(copy.engine.shard(&copy.id)?))).await
+        self.in_time(blocking(move || Ok(copy.host.engine.shard(&copy.id)?))).await
     }
 
     /// The shard as it is now. Blocks if it is not open.
     pub(crate) fn snapshot_now(&self) -> Result<Snapshot, settee_engine::Error> {
-        Ok(self.engine.shard(&self.id)?.snapshot())
+        Ok(self.host.engine.shard(&self.id)?.snapshot())
     }
 
     /// A snapshot that never waits for the disk, for work on so many documents; none if that would
     /// keep the thread busy for too long.
     pub(crate) fn resident(&self, documents: usize) -> Option<Snapshot> {
-        let shard = (documents <= QUICK).then(|| self.engine.shard_if_open(&self.id))?;
+        let shard = (documents <= QUICK).then(|| self.host.engine.shard_if_open(&self.id))?;
         Some(shard?.snapshot().resident_only())
     }
 

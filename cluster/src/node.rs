@@ -31,7 +31,7 @@ use crate::station::Station;
 use crate::steps::blocking;
 use crate::sync::scheduler::{Scheduler, Timing};
 use crate::updates::{self, Event, Updates};
-use crate::{DbMeta, Desk, Error, Home, LayoutDefaults, Settings, ShardPlace};
+use crate::{DbMeta, Desk, Error, Home, Host, LayoutDefaults, Settings, ShardPlace};
 
 /// Databases that are kept ready for the next request although nobody uses them.
 const KEPT_READY: usize = 1024;
@@ -51,7 +51,7 @@ pub type NewId = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// See the module.
 pub(crate) struct Node {
-    engine: Engine,
+    host: Host,
     settings: Settings,
     id: NodeId,
     new_id: NewId,
@@ -87,7 +87,8 @@ impl Node {
         home: Home,
         new_id: NewId,
     ) -> Result<Arc<Node>, Error> {
-        let station = Station::open(&engine, &settings.node_name, home, &new_id).await?;
+        let host = Host::new(engine.clone());
+        let station = Station::open(&host, &settings.node_name, home, &new_id).await?;
         let store = station.book.store();
         let (revision, keys) = store.range("");
         let databases = databases_of(&keys);
@@ -104,7 +105,7 @@ impl Node {
             hints,
             me: node.clone(),
             background: Arc::new(Semaphore::new(settings.background_edits)),
-            engine,
+            host,
             layout: RwLock::new(Arc::new(settings.layout.clone())),
             settings,
             id: store.id(),
@@ -118,7 +119,7 @@ impl Node {
             common: watch::Sender::default(),
         });
         let ear = node.scheduler.ear();
-        node.engine.on_commit(Box::new(move |id, _| {
+        node.host.engine.on_commit(Box::new(move |id, _| {
             ear.committed(id);
             committed(&commits, &updates, id);
         }));
@@ -178,7 +179,7 @@ impl Node {
         let nothing_to_lose = self.nothing_to_lose(&all).await;
         let store = match &nothing_to_lose {
             Ok(()) => {
-                drop_all(&self.engine).await?;
+                drop_all(&self.host.engine).await?;
                 paused.resume_alone().await?
             }
             Err(_) => paused.resume().await?,
@@ -209,7 +210,12 @@ impl Node {
     }
 
     pub(crate) fn engine(&self) -> &Engine {
-        &self.engine
+        &self.host.engine
+    }
+
+    /// What all copies on this node share.
+    pub(crate) fn host(&self) -> &Host {
+        &self.host
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -333,7 +339,7 @@ impl Node {
         let (members, patience) = (self.members(), self.settings.patience());
         let copy = |id: &ShardId, node: &NodeId| {
             if *node == self.id {
-                let local = LocalCopy::new(self.engine.clone(), id.clone(), patience);
+                let local = LocalCopy::new(self.host.clone(), id.clone(), patience);
                 return Some(ShardCopy::Local(local));
             }
             let peer = self.station.peers.get(*node, &members.get(node)?.address)?;
@@ -447,7 +453,7 @@ impl Node {
         let all = u32::try_from(self.settings.background_edits).unwrap_or(u32::MAX);
         let _idle = self.background.acquire_many(all).await;
         self.scheduler.stop();
-        let engine = self.engine.clone();
+        let engine = self.host.engine.clone();
         let parted = self.station.close().await;
         blocking(move || Ok(engine.close()?)).await.and(parted)
     }

@@ -5,7 +5,6 @@ use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use settee_engine::Engine;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
@@ -15,7 +14,7 @@ use crate::mesh::Secret;
 use crate::node::{NewId, Node};
 use crate::raft::{MetaStore, OpenError, Options, Peer, Place, Timing};
 use crate::steps::blocking;
-use crate::{Desk, Error, Home};
+use crate::{Desk, Error, Home, Host};
 
 /// The folder of the metadata store in the data directory.
 const METADATA: &str = "metadata";
@@ -37,7 +36,7 @@ pub(crate) struct Station {
 impl Station {
     /// Returns when the node is a member of a cluster, which it founds if it has no seeds.
     pub(crate) async fn open(
-        engine: &Engine,
+        host: &Host,
         name: &str,
         home: Home,
         new_id: &NewId,
@@ -52,7 +51,7 @@ impl Station {
         let must_listen = mesh.as_ref().is_some_and(|mesh| mesh.must_listen);
         let member =
             Member { name: name.to_owned(), address: String::new(), zone, uuid: uuid.clone() };
-        let door = Door::new(engine.clone(), mesh, member);
+        let door = Door::new(host.clone(), mesh, member);
         let settings = match secret {
             Some(secret) => match door.open(secret).await {
                 Ok(settings) => settings,

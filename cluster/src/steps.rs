@@ -60,6 +60,15 @@ impl<S: Send + 'static, R: Send + 'static> Steps<S, R> {
     }
 }
 
+/// Threads that work may be spread over, beside the one that it is begun on: none where all that happens
+/// is to be repeated.
+pub(crate) fn threads() -> usize {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::CurrentThread => 0,
+        _ => std::thread::available_parallelism().map_or(1, usize::from),
+    }
+}
+
 /// Begins work that may block, on a thread that may. A runtime with a single thread has no other: it
 /// does the work itself, as one task among the others, so that all happens in an order that can be
 /// repeated.

@@ -49,6 +49,7 @@ impl App {
         overlay(&mut config, &cluster.common_settings().borrow());
         let settings = Settings::from_config(&config);
         cluster.set_layout(settings.layout.clone());
+        cluster.set_functions(settings.functions.clone());
         let settings = RwLock::new(Arc::new(settings));
         let accounts = Accounts::new(cluster.clone(), key);
         let (config, uuids) = (LiveConfig::new(config, files), Uuids::default());
@@ -65,6 +66,7 @@ impl App {
     pub(crate) fn refresh(&self) {
         let settings = Settings::from_config(&self.config.now());
         self.cluster.set_layout(settings.layout.clone());
+        self.cluster.set_functions(settings.functions.clone());
         *self.settings.write() = Arc::new(settings);
     }
 }

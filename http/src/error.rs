@@ -73,6 +73,8 @@ pub enum Error {
     ExpectationFailed(Text),
     /// 500 with an `error` of its own.
     Internal(&'static str, Text),
+    /// What a function of a design document was not run to its end for.
+    Script(settee_query::js::Error),
     /// 500 `timeout`.
     Timeout,
     /// 501 `not_implemented`.
@@ -105,9 +107,9 @@ impl Error {
 
     /// Status, `error` and `reason`.
     #[must_use]
-    pub fn info(&self) -> (StatusCode, &'static str, Cow<'_, str>) {
+    pub fn info(&self) -> (StatusCode, &str, Cow<'_, str>) {
         use Error as E;
-        let (status, error, reason): (u16, &'static str, Cow<'_, str>) = match self {
+        let (status, error, reason): (u16, &str, Cow<'_, str>) = match self {
             E::BadRequest(reason) => (400, "bad_request", borrow(reason)),
             E::BadRequestNamed(error, reason) => (400, error, borrow(reason)),
             E::QueryParse(reason) => (400, "query_parse_error", borrow(reason)),
@@ -149,6 +151,7 @@ impl Error {
             }
             E::ExpectationFailed(reason) => (417, "expectation_failed", borrow(reason)),
             E::Internal(error, reason) => (500, error, borrow(reason)),
+            E::Script(error) => (error.status(), error.error(), words(&error.reason()).into()),
             E::Timeout => (500, "timeout", TIMEOUT.into()),
             E::NotImplemented => {
                 (501, "not_implemented", "this feature is not yet implemented".into())
@@ -159,6 +162,11 @@ impl Error {
         };
         (StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), error, reason)
     }
+}
+
+/// A reason that is a text as that, any other as JSON.
+fn words(reason: &str) -> String {
+    serde_json::from_str(reason).unwrap_or_else(|_| reason.to_owned())
 }
 
 const DB_EXISTS: &str = "The database could not be created, the file already exists.";
@@ -248,6 +256,7 @@ impl From<settee_cluster::Error> for Error {
                 let reason = "The storage failed; the server's log says why.";
                 Error::Internal("internal_server_error", reason.into())
             }
+            C::Script(error) => Error::Script(error),
             C::NoMajority | C::Closing => Error::Unavailable(error.to_string().into()),
             C::Unreachable(_) => Error::Internal("nodedown", "progress not possible".into()),
         }

@@ -138,7 +138,12 @@ fn json_headers() -> HeaderMap {
 impl From<Error> for Reply {
     fn from(error: Error) -> Self {
         let (status, name, reason) = error.info();
-        let mut reply = Reply::json(status, error_json(name, &reason));
+        let json = match &error {
+            // A reason of any shape, which the function chose.
+            Error::Script(error) => error_json_of(name, &error.reason()),
+            _ => error_json(name, &reason),
+        };
+        let mut reply = Reply::json(status, json);
         if let Error::MethodNotAllowed(allow) = error {
             reply.headers.insert(ALLOW, HeaderValue::from_static(allow));
         }
@@ -154,6 +159,18 @@ pub fn error_json(error: &str, reason: &str) -> Vec<u8> {
     push_string(&mut out, error);
     out.extend_from_slice(b",\"reason\":");
     push_string(&mut out, reason);
+    out.push(b'}');
+    out
+}
+
+/// The same with a reason that is any JSON.
+#[must_use]
+pub fn error_json_of(error: &str, reason: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(32 + error.len() + reason.len());
+    out.extend_from_slice(b"{\"error\":");
+    push_string(&mut out, error);
+    out.extend_from_slice(b",\"reason\":");
+    out.extend_from_slice(reason.as_bytes());
     out.push(b'}');
     out
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderValue;
-use settee_cluster::LayoutDefaults;
+use settee_cluster::{FunctionSettings, LayoutDefaults};
 use settee_model::config::Config;
 
 use crate::auth::AuthSettings;
@@ -50,6 +50,9 @@ pub struct Settings {
     pub authentication_redirect: String,
     /// The security object of databases that were given none: `[couchdb] default_security`.
     pub default_security: Bytes,
+    /// What functions of design documents may take: `[couchdb] os_process_timeout`,
+    /// `[query_server_config] reduce_limit`.
+    pub functions: FunctionSettings,
     /// How new databases are laid out: `[cluster] q`, `n` and `placement`.
     pub layout: LayoutDefaults,
     /// `[couchdb] users_db_security_editable`.
@@ -125,6 +128,7 @@ impl Settings {
             authentication_redirect: text("chttpd_auth", "authentication_redirect")
                 .unwrap_or_else(|| "/_utils/session.html".to_owned()),
             default_security: default_security(config),
+            functions: functions(config),
             layout: layout(config),
             users_db_security_editable: config.boolean(
                 "couchdb",
@@ -166,6 +170,16 @@ impl Settings {
 fn max_partition_size(config: &Config) -> Option<u64> {
     let size: i64 = config.parsed("couchdb", "max_partition_size", 10 << 30);
     u64::try_from(size).ok().filter(|size| *size > 0)
+}
+
+fn functions(config: &Config) -> FunctionSettings {
+    let usual = FunctionSettings::default();
+    let time = config.limit("couchdb", "os_process_timeout", Some(5000)).unwrap_or(u64::MAX);
+    let mut limits = usual.limits;
+    limits.time = Duration::from_millis(time);
+    // CouchDB knows `log`, too: there what shrinks too little is only logged.
+    let reduce_limit = config.get("query_server_config", "reduce_limit").unwrap_or("true");
+    FunctionSettings { limits, reduce_limit: reduce_limit == "true" }
 }
 
 fn layout(config: &Config) -> LayoutDefaults {

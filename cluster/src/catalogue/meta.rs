@@ -99,6 +99,12 @@ pub(crate) fn database_of(id: &ShardId) -> Option<&str> {
     Some(rest.rsplit_once('.')?.0)
 }
 
+/// What the names of all shards of a database end with, and those of no other one, even of the same
+/// name.
+pub(crate) fn instance_of(id: &ShardId) -> &str {
+    id.as_str().split_once('/').map_or(id.as_str(), |(_, rest)| rest)
+}
+
 /// When the database of a shard was created.
 pub(crate) fn created_of(id: &ShardId) -> Option<u64> {
     id.as_str().rsplit_once('.')?.1.parse().ok()

@@ -19,7 +19,7 @@ pub(crate) use common::{SETTINGS, settings_of};
 pub(crate) use follow::{drop_all, drop_strays, follow, make_missing};
 pub(crate) use identity::Identity;
 pub(crate) use member::{Member, NODES, member_key, members_of};
-pub(crate) use meta::database_of;
 pub use meta::{DbMeta, ShardPlace};
+pub(crate) use meta::{database_of, instance_of};
 pub(crate) use placement::Candidate;
 pub(crate) use plan::databases_of;

@@ -6,17 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::RwLock;
-use settee_engine::Engine;
 use tokio::sync::Mutex;
 
 use super::{Port, host_of};
 use crate::catalogue::Member;
 use crate::mesh::{MeshServer, MeshSettings, NodeIdentity, Secret};
-use crate::{Error, MeshHome};
+use crate::{Error, Host, MeshHome};
 
 /// See the module.
 pub(crate) struct Door {
-    engine: Engine,
+    host: Host,
     port: Arc<Port>,
     /// None for a node that is alone for ever.
     home: Option<MeshHome>,
@@ -40,9 +39,9 @@ impl Whereabouts {
 
 impl Door {
     /// A closed one.
-    pub(crate) fn new(engine: Engine, home: Option<MeshHome>, member: Member) -> Door {
+    pub(crate) fn new(host: Host, home: Option<MeshHome>, member: Member) -> Door {
         let me = Arc::new(Whereabouts(RwLock::new(Arc::new(member))));
-        Door { engine, port: Arc::default(), home, me, server: Mutex::default() }
+        Door { host, port: Arc::default(), home, me, server: Mutex::default() }
     }
 
     /// This node as others know it.
@@ -67,8 +66,9 @@ impl Door {
         if let Some((_, old)) = server.take() {
             old.stop().await;
         }
-        let settings = Arc::new(settings(home, secret.clone(), &self.me.now(), self.engine.now()));
-        let started = MeshServer::start(settings.clone(), self.engine.clone(), self.port.clone());
+        let settings =
+            Arc::new(settings(home, secret.clone(), &self.me.now(), self.host.engine.now()));
+        let started = MeshServer::start(settings.clone(), self.host.clone(), self.port.clone());
         let new = started.await.map_err(|error| Error::Storage(error.to_string()))?;
         self.me.move_to(reached_at(new.address(), &self.me.now().name));
         *server = Some((secret, new));

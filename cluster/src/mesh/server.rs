@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use settee_engine::Engine;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -27,6 +26,7 @@ use super::wire::greeting_server::GreetingServer;
 use super::wire::health_server::{Health, HealthServer};
 use super::wire::raft_server::RaftServer;
 use super::wire::shards_server::ShardsServer;
+use crate::Host;
 
 /// Streams that a connection may have open.
 const STREAMS: u32 = 4096;
@@ -65,17 +65,17 @@ impl Health for HealthService {
 }
 
 impl MeshServer {
-    /// Begins to listen. Peers reach the shards of the engine, and Raft.
+    /// Begins to listen. Peers reach the shards of the host, and Raft.
     pub async fn start(
         settings: Arc<MeshSettings>,
-        engine: Engine,
+        host: Host,
         raft: Arc<dyn RaftPort>,
     ) -> Result<MeshServer, StartError> {
         let failed = |error| StartError::Listen(settings.listen, error);
         let ear = settings.net.listen(settings.listen).await.map_err(failed)?;
         let address = ear.address().map_err(failed)?;
         let incoming = Incoming::new(ear).map(|connection| connection.map(Gather::new));
-        let router = router(&settings, engine, raft).await?;
+        let router = router(&settings, host, raft).await?;
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(async move {
             // A sender that was dropped is a stop, too.
@@ -121,7 +121,7 @@ fn cause(error: &dyn std::error::Error) -> String {
 
 async fn router(
     settings: &Arc<MeshSettings>,
-    engine: Engine,
+    host: Host,
     raft: Arc<dyn RaftPort>,
 ) -> Result<tonic::transport::server::Router, StartError> {
     let sessions = Arc::new(Sessions::new());
@@ -131,7 +131,7 @@ async fn router(
         .max_decoding_message_size(MESSAGE_MAX);
     let health =
         HealthServer::new(HealthService(settings.clone())).max_decoding_message_size(MESSAGE_MAX);
-    let shards = ShardsServer::new(ShardService::new(engine, settings.timing.call))
+    let shards = ShardsServer::new(ShardService::new(host, settings.timing.call))
         .max_decoding_message_size(largest)
         .max_encoding_message_size(largest);
     let raft = RaftServer::new(RaftService(raft))

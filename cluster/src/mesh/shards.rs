@@ -4,8 +4,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use settee_engine::ShardId;
 use settee_engine::shard::Decision;
-use settee_engine::{Engine, ShardId};
 use settee_model::doc::{AttContent, Encoding};
 use settee_model::docid::DocId;
 use tokio::sync::mpsc;
@@ -18,17 +18,17 @@ use tonic::{Request, Response, Status, Streaming};
 use super::wire::decide_step::Step;
 use super::wire::shards_server::Shards;
 use super::wire::{self, each, malformed, need, status_of, upload_part::Part};
-use crate::Error;
 use crate::attachment::{AttStream, Finished, Upload, UploadOptions};
 use crate::copy::ShardCopy;
 use crate::docs::BulkGet;
 use crate::durable::Durable;
 use crate::local::LocalCopy;
 use crate::streams::{ChangeStream, RowStream};
+use crate::{Error, Host};
 
 /// The shards of this node.
 pub(crate) struct ShardService {
-    engine: Engine,
+    host: Host,
     patience: Duration,
 }
 
@@ -36,8 +36,8 @@ type Answer<T> = Result<Response<T>, Status>;
 type Answers<T> = ReceiverStream<Result<T, Status>>;
 
 impl ShardService {
-    pub(crate) fn new(engine: Engine, patience: Duration) -> ShardService {
-        ShardService { engine, patience }
+    pub(crate) fn new(host: Host, patience: Duration) -> ShardService {
+        ShardService { host, patience }
     }
 
     /// The copy of that name. Those that a node keeps for itself are none of its peers' business.
@@ -46,7 +46,7 @@ impl ShardService {
         if shard.starts_with('_') {
             return Err(refuse("a node's own shard"));
         }
-        Ok(LocalCopy::new(self.engine.clone(), id, self.patience))
+        Ok(LocalCopy::new(self.host.clone(), id, self.patience))
     }
 
     /// The first question of a stream.

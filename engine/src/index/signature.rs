@@ -26,7 +26,8 @@ impl Signature {
     }
 
     /// The name of the index's file in its folder.
-    pub(crate) fn file_name(self) -> String {
+    #[must_use]
+    pub fn file_name(self) -> String {
         format!("{self}{SUFFIX}")
     }
 

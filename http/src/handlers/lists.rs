@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, EXPIRES, PRAGMA};
 use serde_json::{Value, json};
-use settee_cluster::info::ActiveTask;
+use settee_cluster::info::{ActiveTask, TaskKind};
 use settee_cluster::{Db, DbMeta};
 use settee_model::docid::DbName;
 
@@ -134,18 +134,28 @@ fn task_json(task: &ActiveTask) -> Value {
         0 => 100,
         total => (task.changes_done.saturating_mul(100) / total).min(100),
     };
-    json!({
+    let mut json = json!({
         "node": task.node,
         "pid": "<0.0.0>",
         "changes_done": task.changes_done,
         "database": task.database,
-        "phase": task.phase,
         "progress": progress,
         "started_on": task.started_on,
         "total_changes": task.total_changes,
-        "type": task.kind,
         "updated_on": task.updated_on,
-    })
+    });
+    let own = match &task.kind {
+        TaskKind::Compaction => json!({"type": "database_compaction", "phase": "document_copy"}),
+        TaskKind::Indexer { design_document } => json!({
+            "type": "indexer",
+            "design_document": design_document,
+            "indexer_pid": "<0.0.0>",
+        }),
+    };
+    if let (Some(json), Value::Object(own)) = (json.as_object_mut(), own) {
+        json.extend(own);
+    }
+    json
 }
 
 /// `GET /_uuids`

@@ -112,7 +112,7 @@ async fn a_node_that_cannot_read_its_certificates_does_not_listen() {
     let engine = Engine::open(Arc::new(storage), Options::default()).unwrap();
     let start = async |tls: TlsFiles| {
         let settings = Arc::new(with(near(), tls));
-        match MeshServer::start(settings, engine.clone(), Arc::new(Echo)).await {
+        match MeshServer::start(settings, crate::Host::new(engine.clone()), Arc::new(Echo)).await {
             Err(StartError::Tls(why)) => why,
             other => panic!("{:?}", other.err()),
         }

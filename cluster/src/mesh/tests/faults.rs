@@ -117,7 +117,7 @@ async fn calls_have_a_deadline_and_too_many_are_shed() {
     let engine = Engine::open(storage, Options::default()).unwrap();
     let far = Arc::new(settings("far@two", 2, "monster"));
     let mute = Arc::new(Mute::default());
-    let server = MeshServer::start(far, engine, mute.clone()).await.unwrap();
+    let server = MeshServer::start(far, crate::Host::new(engine), mute.clone()).await.unwrap();
     let mut settings = near();
     settings.timing.call = Duration::from_secs(2);
     settings.calls_max = 2;

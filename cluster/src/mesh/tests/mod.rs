@@ -121,7 +121,7 @@ impl Far {
     }
 
     fn local_copy(&self) -> LocalCopy {
-        LocalCopy::new(self.engine.clone(), shard(), PATIENCE)
+        LocalCopy::new(crate::Host::new(self.engine.clone()), shard(), PATIENCE)
     }
 
     fn remote(&self) -> ShardCopy {
@@ -141,7 +141,8 @@ fn listen(settings: MeshSettings, engine: &Engine) -> (Runtime, SocketAddr) {
     let engine = engine.clone();
     let (tell, told) = std::sync::mpsc::channel();
     runtime.spawn(async move {
-        let started = MeshServer::start(Arc::new(settings), engine, Arc::new(Echo)).await;
+        let started =
+            MeshServer::start(Arc::new(settings), crate::Host::new(engine), Arc::new(Echo)).await;
         let server = started.unwrap();
         tell.send(server.address()).unwrap();
         std::future::pending::<()>().await;

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use prost::Message;
+use settee_query::js;
 use tonic::{Code, Status};
 
 use super as wire;
@@ -70,6 +71,7 @@ impl From<Error> for wire::Failure {
             Error::Closing => Kind::Closing(nothing),
             Error::Unreachable(text) => Kind::Unreachable(short(text)),
             Error::NoMajority => Kind::NoMajority(nothing),
+            Error::Script(error) => Kind::Script(error.into()),
         };
         wire::Failure { kind: Some(kind) }
     }
@@ -100,6 +102,53 @@ impl From<wire::failure::Kind> for Error {
             Kind::Closing(_) => Error::Closing,
             Kind::Unreachable(text) => Error::Unreachable(text),
             Kind::NoMajority(_) => Error::NoMajority,
+            Kind::Script(error) => Error::Script(error.into()),
+        }
+    }
+}
+
+impl From<js::Error> for wire::ScriptError {
+    fn from(error: js::Error) -> wire::ScriptError {
+        use wire::ScriptErrorKind as Kind;
+        let (kind, error, reason) = match error {
+            js::Error::Forbidden(reason) => (Kind::Forbidden, String::new(), reason),
+            js::Error::Unauthorized(reason) => (Kind::Unauthorized, String::new(), reason),
+            js::Error::Thrown { error, reason } => (Kind::Thrown, error, reason),
+            js::Error::Compilation(reason) => (Kind::Compilation, String::new(), reason),
+            js::Error::Missing(name) => (Kind::MissingFunction, String::new(), name),
+            js::Error::Timeout => (Kind::Timeout, String::new(), String::new()),
+            js::Error::Memory => (Kind::Memory, String::new(), String::new()),
+            js::Error::Depth => (Kind::Depth, String::new(), String::new()),
+            js::Error::Gone => (Kind::Gone, String::new(), String::new()),
+            js::Error::Engine(words) => (Kind::Engine, String::new(), words),
+        };
+        // What is JSON may not be cut: it would be none any more.
+        let reason = match kind {
+            Kind::Forbidden | Kind::Unauthorized | Kind::Thrown if reason.len() > TEXT_MAX => {
+                r#""The reason is too long.""#.into()
+            }
+            _ => short(reason),
+        };
+        wire::ScriptError { kind: kind.into(), error: short(error), reason }
+    }
+}
+
+impl From<wire::ScriptError> for js::Error {
+    fn from(error: wire::ScriptError) -> js::Error {
+        use wire::ScriptErrorKind as Kind;
+        let kind = error.kind();
+        let wire::ScriptError { error, reason, .. } = error;
+        match kind {
+            Kind::Forbidden => js::Error::Forbidden(reason),
+            Kind::Unauthorized => js::Error::Unauthorized(reason),
+            Kind::Thrown => js::Error::Thrown { error, reason },
+            Kind::Compilation => js::Error::Compilation(reason),
+            Kind::MissingFunction => js::Error::Missing(reason),
+            Kind::Timeout => js::Error::Timeout,
+            Kind::Memory => js::Error::Memory,
+            Kind::Depth => js::Error::Depth,
+            Kind::Gone => js::Error::Gone,
+            Kind::Engine => js::Error::Engine(reason),
         }
     }
 }

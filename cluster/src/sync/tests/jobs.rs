@@ -29,7 +29,8 @@ impl Places for Map {
             // A shard that is not there is as good as a node that is not there.
             let nowhere = ShardId::parse("00000000-ffffffff/nowhere.1").unwrap();
             let engine = self.target.copy.engine().clone();
-            source.copy = ShardCopy::Local(LocalCopy::new(engine, nowhere, PATIENCE));
+            source.copy =
+                ShardCopy::Local(LocalCopy::new(crate::Host::new(engine), nowhere, PATIENCE));
         }
         self.shared.lock().then(|| Place { target: self.target.clone(), sources: vec![source] })
     }

@@ -90,7 +90,7 @@ impl Node {
     }
 
     pub(super) fn copy(&self) -> LocalCopy {
-        LocalCopy::new(self.engine().clone(), shard_id(), PATIENCE)
+        LocalCopy::new(crate::Host::new(self.engine().clone()), shard_id(), PATIENCE)
     }
 
     pub(super) fn target(&self) -> Target {

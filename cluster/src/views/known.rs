@@ -1,0 +1,178 @@
+//! Design documents whose views were asked for lately: their definition, the compiled functions and
+//! the indexes that are open. Bounded; what nobody asked for longest is forgotten. Two databases
+//! never share an entry, nor two design documents, so that no context of functions is shared.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use settee_engine::{Index, ShardId};
+use settee_query::js::{self, Log};
+use settee_query::view::{Definition, DefinitionError, Programs, Reduce, Reducing, Setup};
+
+use crate::Error;
+
+/// Design documents that are kept in mind.
+const KEPT: usize = 256;
+
+/// Tells design documents apart by all that their views depend on.
+pub(crate) type Hash = [u8; 32];
+
+/// A design document as far as its views depend on it.
+#[derive(Clone, Debug)]
+pub struct DesignDoc {
+    /// With `_design/`.
+    pub id: String,
+    /// JSON in stored form, without `_` members.
+    pub body: Bytes,
+    /// Whether its database is partitioned.
+    pub partitioned: bool,
+    hash: Hash,
+}
+
+impl DesignDoc {
+    /// A design document of a database that is partitioned or not.
+    #[must_use]
+    pub fn new(id: &str, body: Bytes, partitioned: bool) -> DesignDoc {
+        let mut hash = blake3::Hasher::new();
+        hash.update(&[u8::from(partitioned)]);
+        hash.update(&(id.len() as u64).to_le_bytes());
+        hash.update(id.as_bytes());
+        hash.update(&body);
+        let hash = *hash.finalize().as_bytes();
+        DesignDoc { id: id.to_owned(), body, partitioned, hash }
+    }
+
+    /// What others may know it by.
+    pub(crate) fn hash(&self) -> Hash {
+        self.hash
+    }
+
+    /// What it defines.
+    ///
+    /// # Errors
+    /// [`Error::Script`] for a language that is not spoken.
+    pub fn definition(&self) -> Result<Definition, Error> {
+        Definition::of(&self.id, &self.body, self.partitioned).map_err(|error| match error {
+            DefinitionError::UnknownLanguage(name) => {
+                let reason = serde_json::Value::from(name).to_string();
+                let error = "unknown_query_language".into();
+                Error::Script(js::Error::Thrown { error, reason })
+            }
+        })
+    }
+}
+
+/// The views of a design document of one database.
+pub(crate) struct Known {
+    ddoc: Arc<DesignDoc>,
+    definition: Arc<Definition>,
+    setup: Setup,
+    programs: Programs,
+    /// Not for keeping them open.
+    open: Mutex<HashMap<ShardId, Vec<Weak<Index>>>>,
+}
+
+impl Known {
+    fn new(ddoc: Arc<DesignDoc>, setup: Setup) -> Result<Known, Error> {
+        let definition = Arc::new(ddoc.definition()?);
+        let programs = Programs::new(definition.clone(), setup.clone());
+        Ok(Known { ddoc, definition, setup, programs, open: Mutex::default() })
+    }
+
+    pub(super) fn ddoc(&self) -> &Arc<DesignDoc> {
+        &self.ddoc
+    }
+
+    pub(crate) fn hash(&self) -> Hash {
+        self.ddoc.hash
+    }
+
+    /// What it defines.
+    pub(crate) fn definition(&self) -> &Arc<Definition> {
+        &self.definition
+    }
+
+    pub(super) fn programs(&self) -> &Programs {
+        &self.programs
+    }
+
+    pub(super) fn setup(&self) -> &Setup {
+        &self.setup
+    }
+
+    /// A reduce, ready to run.
+    pub(crate) fn reducing(&self, reduce: &Reduce) -> Reducing {
+        Reducing::new(reduce.clone(), &self.setup)
+    }
+
+    /// The indexes of all maps, if they are open.
+    pub(super) fn open(&self, shard: &ShardId) -> Option<Vec<Arc<Index>>> {
+        let open = self.open.lock();
+        open.get(shard)?.iter().map(Weak::upgrade).collect()
+    }
+
+    pub(super) fn opened(&self, shard: &ShardId, indexes: &[Arc<Index>]) {
+        let weak = indexes.iter().map(Arc::downgrade).collect();
+        self.open.lock().insert(shard.clone(), weak);
+    }
+}
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Shelf(Mutex<Kept>);
+
+#[derive(Default)]
+struct Kept {
+    /// By database, as the names of its shards end, and hash; with when it was asked for last.
+    entries: HashMap<(String, Hash), (Arc<Known>, u64)>,
+    clock: u64,
+}
+
+impl Shelf {
+    pub(super) fn get(&self, instance: &str, hash: &[u8]) -> Option<Arc<Known>> {
+        let hash = hash.try_into().ok()?;
+        let mut kept = self.0.lock();
+        kept.clock += 1;
+        let clock = kept.clock;
+        let (known, used) = kept.entries.get_mut(&(instance.to_owned(), hash))?;
+        *used = clock;
+        Some(known.clone())
+    }
+
+    /// Makes it with what functions need, given where they log.
+    pub(super) fn get_or(
+        &self,
+        instance: &str,
+        ddoc: &Arc<DesignDoc>,
+        setup: impl FnOnce(Log) -> Setup,
+    ) -> Result<Arc<Known>, Error> {
+        if let Some(known) = self.get(instance, &ddoc.hash) {
+            return Ok(known);
+        }
+        let known = Arc::new(Known::new(ddoc.clone(), setup(log(instance, &ddoc.id)))?);
+        let mut kept = self.0.lock();
+        let clock = kept.clock;
+        let entry = kept.entries.entry((instance.to_owned(), ddoc.hash));
+        let known = entry.or_insert((known, clock)).0.clone();
+        if kept.entries.len() > KEPT {
+            let oldest = kept.entries.iter().min_by_key(|(_, (_, used))| *used);
+            if let Some(oldest) = oldest.map(|(key, _)| key.clone()) {
+                kept.entries.remove(&oldest);
+            }
+        }
+        Ok(known)
+    }
+
+    /// Forgets everything.
+    pub(super) fn clear(&self) {
+        self.0.lock().entries.clear();
+    }
+}
+
+/// What functions log goes where the server's own lines go.
+fn log(instance: &str, ddoc: &str) -> Log {
+    let (database, ddoc) = (instance.to_owned(), ddoc.to_owned());
+    Arc::new(move |line: &str| tracing::info!(database, ddoc, "{line}"))
+}
