@@ -154,7 +154,9 @@ impl LocalCopy {
     /// Begins to scan rows; `first` of them come with the head, if there are so many.
     pub(crate) async fn rows(&self, scan: RowScan, first: usize) -> Result<RowStream, Error> {
         if let Some(snapshot) = self.resident(first) {
-            match RowStream::begin_resident(self, snapshot, &scan, first) {
+            let begun = scan.open_on(snapshot);
+            let begin = |begun| RowStream::begin_resident(self, scan.clone(), begun, first);
+            match begun.and_then(begin) {
                 Err(fault) if fault.is_absence() => {}
                 done => return Ok(done?),
             }

@@ -1,7 +1,6 @@
 //! Rows and changes of a copy, batch by batch. A short answer is given at once where everything is
 //! in memory; a long one is read on threads that may block, one batch ahead of whoever takes it.
 
-use settee_engine::Snapshot;
 use tokio::task::JoinHandle;
 
 use crate::Error;
@@ -12,7 +11,7 @@ use crate::rows::DocRow;
 use crate::shard::Fault;
 use crate::shard::changes::{ChangeScan, ChangeScanner, ShardStep};
 use crate::shard::point::Point;
-use crate::shard::rows::{self, RowBatch, RowScan, RowScanner, ShardHead};
+use crate::shard::rows::{RowBatch, ShardHead};
 use crate::steps::{Steps, off};
 
 /// Rows of a copy.
@@ -68,25 +67,41 @@ impl<R: Send + 'static> RowStream<R> {
     }
 }
 
-/// Documents of a copy here.
-struct LocalRows {
-    copy: LocalCopy,
-    scan: RowScan,
-    /// Made by the first step that needs it.
-    scanner: Option<RowScanner>,
+/// What can be scanned of a copy here.
+pub(crate) trait LocalScan: Clone + Send + 'static {
+    type Row: Send + 'static;
+    type Scanner: Scanner<Self::Row>;
+
+    /// Begins, with the copy as it is now. Blocks.
+    fn open(&self, copy: &LocalCopy) -> Result<(ShardHead, Self::Scanner), Fault>;
+
+    /// Leaves only what comes after a row.
+    fn go_behind(&mut self, row: &Self::Row);
 }
 
-impl RowStream {
-    /// Head and first rows from memory alone; what comes after them is read anew.
-    pub(crate) fn begin_resident(
+/// A scan under way.
+pub(crate) trait Scanner<R>: Send + 'static {
+    /// The next rows, `most` of them at most. Not to be called after the last.
+    fn step(&mut self, most: usize) -> Result<RowBatch<R>, Fault>;
+}
+
+/// Rows of a copy here.
+struct LocalRows<S: LocalScan> {
+    copy: LocalCopy,
+    scan: S,
+    /// Made by the first step that needs it.
+    scanner: Option<S::Scanner>,
+}
+
+impl<R: Send + 'static> RowStream<R> {
+    /// First rows from memory alone; what comes after them is read anew.
+    pub(crate) fn begin_resident<S: LocalScan<Row = R>>(
         copy: &LocalCopy,
-        snapshot: Snapshot,
-        scan: &RowScan,
+        mut scan: S,
+        (head, mut scanner): (ShardHead, S::Scanner),
         first: usize,
-    ) -> Result<RowStream, Fault> {
-        let head = rows::head(&snapshot, scan)?;
-        let first = RowScanner::new(snapshot, scan.clone()).step(first)?;
-        let mut scan = scan.clone();
+    ) -> Result<RowStream<R>, Fault> {
+        let first = scanner.step(first)?;
         if let Some(last) = first.rows.last() {
             scan.go_behind(last);
         }
@@ -94,34 +109,32 @@ impl RowStream {
     }
 
     /// Head and first rows, wherever they are. Blocks.
-    pub(crate) fn begin_blocking(
+    pub(crate) fn begin_blocking<S: LocalScan<Row = R>>(
         copy: &LocalCopy,
-        scan: RowScan,
+        scan: S,
         first: usize,
-    ) -> Result<RowStream, Fault> {
-        let snapshot = copy.snapshot_now()?;
-        let head = rows::head(&snapshot, &scan)?;
-        let mut scanner = RowScanner::new(snapshot, scan.clone());
+    ) -> Result<RowStream<R>, Fault> {
+        let (head, mut scanner) = scan.open(copy)?;
         let first = scanner.step(first)?;
         let rest = LocalRows { copy: copy.clone(), scan, scanner: Some(scanner) };
         Ok(RowStream::new(head, first, rest))
     }
 }
 
-impl Batches<DocRow> for LocalRows {
-    fn begin(mut self: Box<Self>) -> Reading<DocRow> {
+impl<S: LocalScan> Batches<S::Row> for LocalRows<S> {
+    fn begin(mut self: Box<Self>) -> Reading<S::Row> {
         off(move || {
             let batch = self.step().map_err(Error::from);
-            (self as Box<dyn Batches<DocRow>>, batch)
+            (self as Box<dyn Batches<S::Row>>, batch)
         })
     }
 }
 
-impl LocalRows {
-    fn step(&mut self) -> Result<RowBatch, Fault> {
+impl<S: LocalScan> LocalRows<S> {
+    fn step(&mut self) -> Result<RowBatch<S::Row>, Fault> {
         let scanner = match &mut self.scanner {
             Some(scanner) => scanner,
-            none => none.insert(RowScanner::new(self.copy.snapshot_now()?, self.scan.clone())),
+            none => none.insert(self.scan.open(&self.copy)?.1),
         };
         scanner.step(usize::MAX)
     }

@@ -20,6 +20,7 @@ use crate::raft::NodeId;
 use crate::rows::{AllDocsQuery, Key, Namespace, Row, RowsHead, Select};
 use crate::shard::rows::{RowScan, ShardHead, design_range};
 use crate::shard::state::range_of_partition;
+use crate::streams::LocalScan;
 use crate::{Error, ring};
 
 /// Keys that are looked up at once.

@@ -10,34 +10,22 @@ use crate::copy::{Home, ShardCopy};
 use crate::database::Database;
 use crate::quorum::merge::Keyed;
 use crate::raft::NodeId;
-use crate::rows::DocRow;
 use crate::shard::rows::{RowBatch, RowScan, ShardHead};
-use crate::streams::RowStream;
+use crate::streams::{LocalScan, RowStream};
 
 /// Rows that any copy of a range can give in the same order.
-pub(super) trait Walk: Clone + Send + Sync {
-    type Row: Keyed + Send + 'static;
-
+pub(super) trait Walk: LocalScan<Row: Keyed> + Sync {
     /// Begins with a copy; so many rows come with the head, if there are so many.
     fn begin(
         self,
         copy: &ShardCopy,
         first: usize,
     ) -> impl Future<Output = Result<RowStream<Self::Row>, Error>> + Send;
-
-    /// Leaves only what comes after a row.
-    fn go_behind(&mut self, row: &Self::Row);
 }
 
 impl Walk for RowScan {
-    type Row = DocRow;
-
     async fn begin(self, copy: &ShardCopy, first: usize) -> Result<RowStream, Error> {
         copy.rows(self, first).await
-    }
-
-    fn go_behind(&mut self, row: &DocRow) {
-        RowScan::go_behind(self, row);
     }
 }
 

@@ -166,8 +166,9 @@ impl RemoteCopy {
     }
 
     pub(crate) async fn rows(&self, scan: RowScan, first: usize) -> Result<RowStream, Error> {
-        let (head, batch, rest) = RemoteRows::begin(self, &scan, first).await?;
-        Ok(RowStream::new(head, batch, rest))
+        let scan = Some(wire::RowScan::new(self.shard(), &scan));
+        let ask = wire::RowsAsk { scan, first: first as u64 };
+        RemoteRows::begin(self, ask, async |line: Line, asks| line.shards().rows(asks).await).await
     }
 
     pub(crate) fn changes(&self, scan: ChangeScan, first: usize) -> ChangeStream {

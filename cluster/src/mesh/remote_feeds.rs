@@ -1,24 +1,23 @@
 //! Rows and changes of a copy on another node. Each step is a credit that is sent and the batch
 //! that answers it: a caller who takes nothing makes the other node read nothing.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use settee_model::doc::StoredDoc;
 use settee_model::rev::RevPath;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Streaming;
+use tonic::{Response, Status, Streaming};
 
 use super::peer::{Line, Thread};
 use super::remote::RemoteCopy;
-use super::wire::{self, need};
+use super::wire::{self, RowsStep};
 use crate::Error;
 use crate::changes::{DocFilter, Filter};
 use crate::docs::{BulkGet, RevResult, Revs};
-use crate::rows::DocRow;
 use crate::shard::changes::{ChangeScan, ShardChange, ShardStep};
-use crate::shard::rows::{RowBatch, RowScan, ShardHead};
-use crate::streams::{Batches, Reading};
+use crate::streams::{Batches, Reading, RowStream};
 
 /// A scan under way on another node.
 struct Scan<A, M> {
@@ -49,36 +48,43 @@ fn credits<A>(first: A) -> (mpsc::Sender<A>, ReceiverStream<A>) {
     (credits, ReceiverStream::new(stream))
 }
 
-/// The rest of a copy's rows.
-pub(crate) struct RemoteRows(Scan<wire::RowsAsk, wire::RowsAnswer>);
+/// The rest of a copy's rows. `A` is a credit, and with a scan in it the first question; `M` its
+/// answer.
+pub(crate) struct RemoteRows<A, M>(Scan<A, M>);
 
-impl RemoteRows {
+impl<A, M> RemoteRows<A, M>
+where
+    A: Default + Send + 'static,
+    M: RowsStep + Send + 'static,
+{
     /// Head and first rows.
-    pub(super) async fn begin(
+    pub(super) async fn begin<F>(
         copy: &RemoteCopy,
-        scan: &RowScan,
-        first: usize,
-    ) -> Result<(ShardHead, RowBatch, RemoteRows), Error> {
-        let scan = Some(wire::RowScan::new(copy.shard(), scan));
-        let (credits, asks) = credits(wire::RowsAsk { scan, first: first as u64 });
-        let ask = async |line: Line| line.shards().rows(asks).await;
-        let (answers, thread) = copy.peer.stream(ask).await?;
+        first: A,
+        call: impl FnOnce(Line, ReceiverStream<A>) -> F,
+    ) -> Result<RowStream<M::Row>, Error>
+    where
+        F: Future<Output = Result<Response<Streaming<M>>, Status>>,
+    {
+        let (credits, asks) = credits(first);
+        let (answers, thread) = copy.peer.stream(|line: Line| call(line, asks)).await?;
         let mut scan = Scan { credits, answers, thread };
         let mut answer = scan.answer().await?;
-        let head = need(answer.head.take(), "head of rows")?.into();
-        Ok((head, answer.batch()?, RemoteRows(scan)))
-    }
-
-    async fn step(&mut self) -> Result<RowBatch, Error> {
-        self.0.step(wire::RowsAsk { scan: None, first: 0 }).await?.batch()
+        let head = answer.take_head()?;
+        Ok(RowStream::new(head, answer.batch()?, RemoteRows(scan)))
     }
 }
 
-impl Batches<DocRow> for RemoteRows {
-    fn begin(mut self: Box<Self>) -> Reading<DocRow> {
+impl<A, M> Batches<M::Row> for RemoteRows<A, M>
+where
+    A: Default + Send + 'static,
+    M: RowsStep + Send + 'static,
+{
+    fn begin(mut self: Box<Self>) -> Reading<M::Row> {
         tokio::spawn(async move {
-            let batch = self.step().await;
-            (self as Box<dyn Batches<DocRow>>, batch)
+            let step = self.0.step(A::default()).await;
+            let batch = step.and_then(RowsStep::batch);
+            (self as Box<dyn Batches<M::Row>>, batch)
         })
     }
 }

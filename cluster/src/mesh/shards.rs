@@ -17,7 +17,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::wire::decide_step::Step;
 use super::wire::shards_server::Shards;
-use super::wire::{self, each, malformed, need, status_of, upload_part::Part};
+use super::wire::{self, RowsStep, each, malformed, need, status_of, upload_part::Part};
 use crate::attachment::{AttStream, Finished, Upload, UploadOptions};
 use crate::copy::ShardCopy;
 use crate::docs::BulkGet;
@@ -271,16 +271,16 @@ impl Stream for Decided {
 }
 
 /// Gives a batch for each credit, until the rows end or the caller does.
-async fn send_rows(
-    mut rows: RowStream,
-    mut asks: Streaming<wire::RowsAsk>,
-    answers: Sink<wire::RowsAnswer>,
+async fn send_rows<A, M: RowsStep>(
+    mut rows: RowStream<M::Row>,
+    mut asks: Streaming<A>,
+    answers: Sink<M>,
 ) {
     let mut head = Some(rows.head);
     loop {
         let batch = rows.next().await;
         let last = batch.as_ref().map_or(true, |batch| batch.ended);
-        let answer = batch.map(|batch| wire::RowsAnswer::new(head.take(), &batch));
+        let answer = batch.map(|batch| M::new(head.take(), batch));
         if answers.send(answer.map_err(status_of)).await.is_err() || last {
             return;
         }

@@ -11,8 +11,10 @@ use settee_model::rev::{Rev, RevPath};
 
 use super::point::Point;
 use super::{Fault, open};
+use crate::local::LocalCopy;
 use crate::quorum::merge::Keyed;
 use crate::rows::{DocRow, Namespace};
+use crate::streams::{LocalScan, Scanner};
 
 /// Bytes of documents after which a batch is full.
 const BATCH_BYTES: usize = 256 * 1024;
@@ -31,10 +33,10 @@ pub(crate) struct RowScan {
 }
 
 impl RowScan {
-    /// Leaves only what comes after a row.
-    pub(crate) fn go_behind(&mut self, row: &DocRow) {
-        let start = if self.descending { &mut self.range.1 } else { &mut self.range.0 };
-        *start = Bound::Excluded(row.id.clone());
+    /// Begins, with a copy as it was at one moment.
+    pub(crate) fn open_on(&self, snapshot: Snapshot) -> Result<(ShardHead, RowScanner), Fault> {
+        let head = head(&snapshot, self)?;
+        Ok((head, RowScanner::new(snapshot, self.clone())))
     }
 }
 
@@ -73,20 +75,23 @@ impl Keyed for DocRow {
     }
 }
 
-impl RowScanner {
-    pub(crate) fn new(snapshot: Snapshot, scan: RowScan) -> RowScanner {
-        let direction = if scan.descending { Direction::Backward } else { Direction::Forward };
-        let cursor = match scan.namespace {
-            Namespace::Local => Cursor::Locals(snapshot.locals(&scan.range, direction)),
-            Namespace::All | Namespace::Design => {
-                Cursor::Docs(snapshot.docs(&scan.range, direction, Which::Live))
-            }
-        };
-        RowScanner { snapshot, cursor, scan }
+impl LocalScan for RowScan {
+    type Row = DocRow;
+    type Scanner = RowScanner;
+
+    fn open(&self, copy: &LocalCopy) -> Result<(ShardHead, RowScanner), Fault> {
+        self.open_on(copy.snapshot_now()?)
     }
 
-    /// The next rows, `most` of them at most, at least one if there is one.
-    pub(crate) fn step(&mut self, most: usize) -> Result<RowBatch, Fault> {
+    fn go_behind(&mut self, row: &DocRow) {
+        let start = if self.descending { &mut self.range.1 } else { &mut self.range.0 };
+        *start = Bound::Excluded(row.id.clone());
+    }
+}
+
+impl Scanner<DocRow> for RowScanner {
+    /// At least one row comes if there is one.
+    fn step(&mut self, most: usize) -> Result<RowBatch, Fault> {
         let most = most.clamp(1, BATCH_ROWS);
         let mut rows = Vec::with_capacity(most);
         let mut bytes = 0;
@@ -96,6 +101,19 @@ impl RowScanner {
             rows.push(row);
         }
         Ok(RowBatch { rows, ended: false })
+    }
+}
+
+impl RowScanner {
+    fn new(snapshot: Snapshot, scan: RowScan) -> RowScanner {
+        let direction = if scan.descending { Direction::Backward } else { Direction::Forward };
+        let cursor = match scan.namespace {
+            Namespace::Local => Cursor::Locals(snapshot.locals(&scan.range, direction)),
+            Namespace::All | Namespace::Design => {
+                Cursor::Docs(snapshot.docs(&scan.range, direction, Which::Live))
+            }
+        };
+        RowScanner { snapshot, cursor, scan }
     }
 
     fn next_row(&mut self) -> Result<Option<DocRow>, Fault> {
@@ -134,7 +152,7 @@ pub(crate) fn total(snapshot: &Snapshot, namespace: Namespace) -> Result<u64, Fa
 }
 
 /// What precedes the rows of a scan.
-pub(crate) fn head(snapshot: &Snapshot, scan: &RowScan) -> Result<ShardHead, Fault> {
+fn head(snapshot: &Snapshot, scan: &RowScan) -> Result<ShardHead, Fault> {
     let total = total(snapshot, scan.namespace)?;
     let before = match (scan.namespace, scan.descending) {
         (Namespace::Local, _) => None,

@@ -9,7 +9,7 @@ use settee_model::docid::DocId;
 use super as wire;
 use crate::Error;
 use crate::changes::{Change, Filter, Style};
-use crate::rows::Namespace;
+use crate::rows::{DocRow, Namespace};
 use crate::shard::changes::{ChangeScan, ShardChange, ShardStep};
 use crate::shard::point::Point;
 use crate::shard::rows::{RowBatch, RowScan, ShardHead};
@@ -77,18 +77,42 @@ impl wire::RowScan {
     }
 }
 
-impl wire::RowsAnswer {
-    pub(crate) fn new(head: Option<ShardHead>, batch: &RowBatch) -> wire::RowsAnswer {
-        let head = head.map(|ShardHead { total, offset, end }| wire::RowsHead {
-            total,
-            offset,
-            end: Some(end.into()),
-        });
+/// A batch of rows of any kind as a message, the first one with the head.
+pub(crate) trait RowsStep: Sized {
+    type Row: Send + 'static;
+
+    fn new(head: Option<ShardHead>, batch: RowBatch<Self::Row>) -> Self;
+
+    fn take_head(&mut self) -> Result<ShardHead, Error>;
+
+    fn batch(self) -> Result<RowBatch<Self::Row>, Error>;
+}
+
+impl RowsStep for wire::RowsAnswer {
+    type Row = DocRow;
+
+    fn new(head: Option<ShardHead>, batch: RowBatch) -> wire::RowsAnswer {
+        let head = head.map(wire::RowsHead::from);
         wire::RowsAnswer { head, rows: wire::each(&batch.rows), ended: batch.ended }
     }
 
-    pub(crate) fn batch(self) -> Result<RowBatch, Error> {
+    fn take_head(&mut self) -> Result<ShardHead, Error> {
+        head(self.head.take())
+    }
+
+    fn batch(self) -> Result<RowBatch, Error> {
         Ok(RowBatch { rows: wire::all(self.rows)?, ended: self.ended })
+    }
+}
+
+/// The head that the first answer has.
+pub(crate) fn head(head: Option<wire::RowsHead>) -> Result<ShardHead, Error> {
+    wire::need(head, "head of rows").map(ShardHead::from)
+}
+
+impl From<ShardHead> for wire::RowsHead {
+    fn from(head: ShardHead) -> wire::RowsHead {
+        wire::RowsHead { total: head.total, offset: head.offset, end: Some(head.end.into()) }
     }
 }
 

@@ -13,6 +13,7 @@ use crate::Error;
 
 pub(crate) use chunked::digest;
 pub(crate) use error::{failure_of, status_of};
+pub(crate) use feed::RowsStep;
 use feed::point;
 
 #[allow(missing_docs, clippy::all)]
