@@ -3,6 +3,7 @@
 //! a cluster, whose nodes are asked in turn.
 
 mod load;
+mod queries;
 mod report;
 mod rows;
 
@@ -63,9 +64,13 @@ fn run(args: &Args) -> io::Result<()> {
     for side in &mut sides {
         side.prepare()?;
     }
+    let rows: Vec<_> = ROWS.iter().filter(|row| row.name.contains(&args.only)).collect();
+    if rows.iter().any(|row| row.needs_indexes) {
+        sides.iter_mut().try_for_each(Bench::prepare_queries)?;
+    }
     let mut out = io::stdout();
     let mut report = Report::new(&mut out)?;
-    for row in ROWS.iter().filter(|row| row.name.contains(&args.only)) {
+    for row in rows {
         let mut figures = [Vec::new(), Vec::new()];
         for _ in 0..args.rounds.max(1) {
             for (side, figures) in sides.iter_mut().zip(&mut figures) {

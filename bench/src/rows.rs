@@ -19,12 +19,14 @@ pub struct Row {
     pub unit: &'static str,
     /// Which way is up.
     pub better: Better,
+    /// Whether [`Bench::prepare_queries`] comes first.
+    pub needs_indexes: bool,
     /// Measures one side once; `None` when that can't be measured (no process id given).
     pub run: fn(&mut Bench) -> io::Result<Option<f64>>,
 }
 
 /// The rows, in the order in which they run.
-pub const ROWS: [Row; 15] = [
+pub const ROWS: [Row; 28] = [
     rate("bulk insert, 1000 a batch", "docs/s", Bench::bulk_insert),
     rate("durable write, 1 client", "docs/s", |b| b.single_writes(1)),
     rate("durable write, 64 clients", "docs/s", |b| b.single_writes(64)),
@@ -37,17 +39,41 @@ pub const ROWS: [Row; 15] = [
     rate("_all_docs with documents", "rows/s", |b| b.scan("_all_docs?include_docs=true")),
     rate("_changes", "rows/s", |b| b.scan("_changes")),
     rate("_changes with documents", "rows/s", |b| b.scan("_changes?include_docs=true")),
+    query("_changes with a filter", "changes/s", Bench::filtered_changes),
+    query("view build", "docs/s", |b| b.view_build(None)),
+    query("view build with _sum", "docs/s", |b| b.view_build(Some("_sum"))),
+    query("view build, JavaScript reduce", "docs/s", |b| b.view_build(Some(REDUCE))),
+    query("view, a range of 10,000", "rows/s", Bench::view_range),
+    query("view, 10,000 keys", "rows/s", Bench::view_keys),
+    query("view, group level 1", "queries/s", |b| b.group_level(1)),
+    query("view, group level 2", "queries/s", |b| b.group_level(2)),
+    query("Mango index build", "docs/s", Bench::mango_build),
+    query("_find by index, 1 client", "queries/s", |b| b.find_one(1)),
+    query("_find by index, 16 clients", "queries/s", |b| b.find_one(16)),
+    query("_find of 10,000 by index", "docs/s", Bench::find_range),
+    query("_find without an index", "docs/s", Bench::find_by_scan),
     size("space before compaction", "bytes/doc", Bench::space),
     size("space after compaction", "bytes/doc", Bench::compacted_space),
     size("resident memory", "MiB", Bench::memory),
 ];
+
+/// Sums, as applications write it that know no better.
+const REDUCE: &str = "function (keys, values, rereduce) { return sum(values); }";
 
 const fn rate(
     name: &'static str,
     unit: &'static str,
     run: fn(&mut Bench) -> io::Result<Option<f64>>,
 ) -> Row {
-    Row { name, unit, better: Better::More, run }
+    Row { name, unit, better: Better::More, needs_indexes: false, run }
+}
+
+const fn query(
+    name: &'static str,
+    unit: &'static str,
+    run: fn(&mut Bench) -> io::Result<Option<f64>>,
+) -> Row {
+    Row { needs_indexes: true, ..rate(name, unit, run) }
 }
 
 const fn size(
@@ -55,19 +81,19 @@ const fn size(
     unit: &'static str,
     run: fn(&mut Bench) -> io::Result<Option<f64>>,
 ) -> Row {
-    Row { name, unit, better: Better::Less, run }
+    Row { name, unit, better: Better::Less, needs_indexes: false, run }
 }
 
 /// One side of the comparison.
 pub struct Bench {
-    addresses: String,
+    pub(crate) addresses: String,
     pids: Vec<u32>,
-    docs: usize,
-    seconds: u64,
+    pub(crate) docs: usize,
+    pub(crate) seconds: u64,
     query: String,
-    nodes: Nodes,
+    pub(crate) nodes: Nodes,
     /// Counts the databases and id families made, so that every round writes new documents.
-    turn: usize,
+    pub(crate) turn: usize,
 }
 
 /// How long compaction may take to end.
@@ -114,7 +140,7 @@ impl Bench {
         Ok(())
     }
 
-    fn expect(&mut self, request: &Request, status: u16) -> io::Result<Value> {
+    pub(crate) fn expect(&mut self, request: &Request, status: u16) -> io::Result<Value> {
         let response = self.nodes.send(request)?;
         if response.status != status {
             let what = format!("{} {}: {}", request.method, request.path, response.text());

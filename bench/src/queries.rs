@@ -1,0 +1,185 @@
+//! What is measured of views, Mango and filters. Every build makes an index that was not there
+//! before, of the database that is read, and ends with the first answer from it.
+
+use std::fmt::Write as _;
+use std::io;
+
+use serde_json::{Value, json};
+use settee_tests::client::{Request, Response};
+
+use crate::load::{closed_loop, timed};
+use crate::rows::Bench;
+
+/// Keys of the row about a list of keys, and rows of the one about a range.
+const KEYS: usize = 10_000;
+/// How often a short query is asked for one figure.
+const TIMES: usize = 20;
+
+/// Where the views are that are only read.
+const VIEWS: &str = "/bench_read/_design/bench";
+
+impl Bench {
+    /// Makes the indexes of the rows that only read, and waits until they are there.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub fn prepare_queries(&mut self) -> io::Result<()> {
+        let ddoc = json!({
+            "views": {
+                "number": {"map": "function (doc) { emit(doc.number, null); }"},
+                "groups": {
+                    "map": "function (doc) { emit([doc.customer.city, doc.customer.name, doc.number % 10], doc.total); }",
+                    "reduce": "_sum"
+                }
+            },
+            "filters": {"active": "function (doc, req) { return doc.customer && doc.customer.active; }"}
+        });
+        self.expect(&Request::new("PUT", VIEWS).json(&ddoc.to_string()), 201)?;
+        let index = json!({"index": {"fields": ["number"]}, "ddoc": "bench-number", "name": "n"});
+        self.expect(&Request::new("POST", "/bench_read/_index").json(&index.to_string()), 200)?;
+        self.expect(&Request::new("GET", &format!("{VIEWS}/_view/number?limit=1")), 200)?;
+        self.expect(&Request::new("GET", &format!("{VIEWS}/_view/groups")), 200)?;
+        self.expect(&find(&json!({"selector": {"number": 1}})), 200).map(drop)
+    }
+
+    /// Documents a second that get into the index of a view with that reduce.
+    pub fn view_build(&mut self, reduce: Option<&str>) -> io::Result<Option<f64>> {
+        self.turn += 1;
+        // Another text is another index.
+        let map = format!("function (doc) {{ emit(doc.number, doc.total); /* {} */ }}", self.turn);
+        let path = format!("/bench_read/_design/build{}", self.turn);
+        let view = match reduce {
+            Some(reduce) => json!({"map": map, "reduce": reduce}),
+            None => json!({"map": map}),
+        };
+        let ddoc = json!({"views": {"v": view}}).to_string();
+        let first = Request::new("GET", &format!("{path}/_view/v?reduce=false&limit=1"));
+        let seconds = timed(|| {
+            self.expect(&Request::new("PUT", &path).json(&ddoc), 201)?;
+            self.expect(&first, 200).map(drop)
+        })?;
+        self.forget(&path)?;
+        Ok(Some(self.docs as f64 / seconds))
+    }
+
+    /// The same for a Mango index.
+    pub fn mango_build(&mut self) -> io::Result<Option<f64>> {
+        self.turn += 1;
+        let name = format!("build{}", self.turn);
+        let index = json!({
+            // Another condition, which all meet, is another index.
+            "index": {
+                "fields": ["customer.name", "number"],
+                "partial_filter_selector": {"number": {"$gt": -(self.turn as i64)}}
+            },
+            "ddoc": name,
+            "name": name
+        });
+        let index = Request::new("POST", "/bench_read/_index").json(&index.to_string());
+        let selector = json!({"customer.name": "Customer 1", "number": 1});
+        let first = find(&json!({"selector": selector, "use_index": name}));
+        let seconds = timed(|| {
+            self.expect(&index, 200)?;
+            self.expect(&first, 200).map(drop)
+        })?;
+        self.forget(&format!("/bench_read/_design/{name}"))?;
+        Ok(Some(self.docs as f64 / seconds))
+    }
+
+    fn forget(&mut self, ddoc: &str) -> io::Result<()> {
+        let found = self.expect(&Request::new("GET", ddoc), 200)?;
+        let rev = found.get("_rev").and_then(Value::as_str).unwrap_or_default();
+        self.expect(&Request::new("DELETE", &format!("{ddoc}?rev={rev}")), 200)?;
+        self.expect(&Request::new("POST", "/bench_read/_view_cleanup").json("{}"), 202).map(drop)
+    }
+
+    /// Rows of a view in the order of their keys.
+    pub fn view_range(&mut self) -> io::Result<Option<f64>> {
+        let path = format!("{VIEWS}/_view/number?startkey=0&limit={KEYS}");
+        self.view_rows(&Request::new("GET", &path))
+    }
+
+    /// The same rows by a list of their keys.
+    pub fn view_keys(&mut self) -> io::Result<Option<f64>> {
+        let keys: Vec<usize> = (0..KEYS.min(self.docs)).collect();
+        let body = json!({"keys": keys}).to_string();
+        self.view_rows(&Request::new("POST", &format!("{VIEWS}/_view/number")).json(&body))
+    }
+
+    fn view_rows(&mut self, request: &Request) -> io::Result<Option<f64>> {
+        let expected = KEYS.min(self.docs);
+        let mut times = 0;
+        let seconds = timed(|| {
+            for _ in 0..TIMES {
+                let response = self.nodes.send(request)?;
+                counted(&response, br#""id":"#, expected)?;
+                times += 1;
+            }
+            Ok(())
+        })?;
+        Ok(Some((expected * times) as f64 / seconds))
+    }
+
+    /// Queries a second that reduce all rows to that level.
+    pub fn group_level(&mut self, level: usize) -> io::Result<Option<f64>> {
+        let path = format!("{VIEWS}/_view/groups?group_level={level}");
+        let request = Request::new("GET", &path);
+        let seconds = timed(|| {
+            for _ in 0..TIMES {
+                let response = self.nodes.send(&request)?;
+                counted(&response, br#""key":"#, 1)?;
+            }
+            Ok(())
+        })?;
+        Ok(Some(TIMES as f64 / seconds))
+    }
+
+    /// Queries a second for one document by an indexed field.
+    pub fn find_one(&mut self, clients: usize) -> io::Result<Option<f64>> {
+        let docs = self.docs;
+        let next = |worker: usize, n: usize| {
+            let number = (n * clients + worker).wrapping_mul(7919) % docs;
+            find(&json!({"selector": {"number": number}}))
+        };
+        closed_loop(&self.addresses, clients, self.seconds, next, |r| r.status == 200).map(Some)
+    }
+
+    /// Documents a second that a query finds in a stretch of an index.
+    pub fn find_range(&mut self) -> io::Result<Option<f64>> {
+        let found = KEYS.min(self.docs);
+        let request = find(&json!({"selector": {"number": {"$lt": found}}, "limit": found}));
+        let seconds = timed(|| counted(&self.nodes.send(&request)?, br#""_id":"#, found))?;
+        Ok(Some(found as f64 / seconds))
+    }
+
+    /// Documents a second that a query looks at without an index.
+    pub fn find_by_scan(&mut self) -> io::Result<Option<f64>> {
+        let request = find(&json!({"selector": {"total": 1.75}, "limit": self.docs}));
+        let seconds = timed(|| counted(&self.nodes.send(&request)?, br#""_id":"#, 1))?;
+        Ok(Some(self.docs as f64 / seconds))
+    }
+
+    /// Changes a second that a filter function looks at.
+    pub fn filtered_changes(&mut self) -> io::Result<Option<f64>> {
+        let request = Request::new("GET", "/bench_read/_changes?filter=bench/active");
+        let passing = self.docs / 2;
+        let seconds = timed(|| counted(&self.nodes.send(&request)?, br#""seq":"#, passing))?;
+        Ok(Some(self.docs as f64 / seconds))
+    }
+}
+
+fn find(question: &Value) -> Request {
+    Request::new("POST", "/bench_read/_find").json(&question.to_string())
+}
+
+/// Errs unless an answer is good and has a text at least so often.
+fn counted(response: &Response, text: &[u8], least: usize) -> io::Result<()> {
+    let found = response.body.windows(text.len()).filter(|window| *window == text).count();
+    if response.status == 200 && found >= least {
+        return Ok(());
+    }
+    let mut why = String::new();
+    let start: String = response.text().chars().take(200).collect();
+    let _ = write!(why, "{} with {found} of {least}: {start}", response.status);
+    Err(io::Error::other(why))
+}
