@@ -18,6 +18,7 @@ use crate::shard::changes::ChangeScan;
 use crate::shard::point::Point;
 use crate::shard::rows::RowScan;
 use crate::shard::state::ShardState;
+use crate::shard::view::{ViewEntry, ViewScan};
 use crate::streams::{ChangeStream, RowStream};
 use crate::sync::ask::{Answer, Ask, unfit};
 
@@ -141,6 +142,15 @@ impl ShardCopy {
     /// Begins to scan rows; `first` of them come with the head, if there are so many.
     pub(crate) async fn rows(&self, scan: RowScan, first: usize) -> Result<RowStream, Error> {
         ask!(self, copy => copy.rows(scan, first).await)
+    }
+
+    /// Begins to scan a view; `first` rows come with the head, if there are so many.
+    pub(crate) async fn view(
+        &self,
+        scan: ViewScan,
+        first: usize,
+    ) -> Result<RowStream<ViewEntry>, Error> {
+        ask!(self, copy => copy.view(scan, first).await)
     }
 
     /// Begins to scan changes; what fails is told by the stream.

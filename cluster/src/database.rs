@@ -57,6 +57,12 @@ impl Database {
         self.meta.read().clone()
     }
 
+    /// What the names of its shards end with.
+    pub(crate) fn instance(&self) -> String {
+        let meta = self.meta();
+        format!("{}.{}", meta.name, meta.created)
+    }
+
     pub(crate) fn set_meta(&self, meta: Arc<DbMeta>) {
         *self.meta.write() = meta;
     }

@@ -20,6 +20,7 @@ use crate::info::{DbInfo, PartitionInfo};
 use crate::node::Node;
 use crate::rows::{AllDocsQuery, Rows};
 use crate::steps::uninterrupted;
+use crate::views::{ViewQuery, ViewRows};
 use crate::{DbMeta, Error, ShardPlace};
 
 /// A database that was there when it was opened. Cheap to clone. Every call may answer
@@ -152,6 +153,15 @@ impl Db {
     /// Documents by id.
     pub async fn all_docs(&self, query: AllDocsQuery) -> Result<Rows, Error> {
         Rows::start(self.database.clone(), query).await
+    }
+
+    /// Rows of a view. [`Error::NotFound`] if the design document has no view of that name that can be
+    /// asked so, [`Error::Script`] if a function cannot be run.
+    pub async fn view(&self, query: ViewQuery) -> Result<ViewRows, Error> {
+        self.database.live()?;
+        let instance = self.database.instance();
+        let known = self.node.host().views.known(&instance, &query.ddoc)?;
+        ViewRows::start(self.database.clone(), known, query).await
     }
 
     /// Changes. [`Error::BadSequence`].

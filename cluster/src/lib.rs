@@ -38,8 +38,7 @@ mod sync;
 #[cfg(test)]
 mod tests;
 mod updates;
-#[allow(dead_code, reason = "queries over views come next")]
-mod views;
+pub mod views;
 
 pub use catalogue::{CommonSettings, DbMeta, ShardPlace};
 pub use cluster::{Cluster, CreateOptions, Written};

@@ -13,6 +13,7 @@ use settee_model::docid::DocId;
 use tokio::sync::oneshot;
 
 use crate::attachment::{Lane, UploadOptions};
+use crate::catalogue::instance_of;
 use crate::docs::{BulkGet, IdRevs, OpenOptions, OpenedDoc, RevResult, Revs, RevsDiff};
 use crate::durable::Durable;
 use crate::rows::{DocRow, Namespace};
@@ -25,7 +26,7 @@ use crate::steps::blocking;
 use crate::streams::{ChangeStream, RowStream};
 use crate::sync::answer::answer;
 use crate::sync::ask::{Answer, Ask};
-use crate::views::Known;
+use crate::views::{Known, Views};
 use crate::{DesignDoc, Error, Host};
 
 /// Documents that an async thread may look at in one go.
@@ -48,6 +49,11 @@ impl LocalCopy {
     /// Its name at the engine.
     pub(crate) fn id(&self) -> &ShardId {
         &self.id
+    }
+
+    /// What is known of views on this node.
+    pub(crate) fn views(&self) -> &Arc<Views> {
+        &self.host.views
     }
 
     /// The engine that has it.
@@ -225,7 +231,7 @@ impl LocalCopy {
         view: &str,
     ) -> Result<(Arc<Known>, Arc<Index>), Error> {
         let shard = self.shard().await?;
-        let known = self.host.views.known(&shard, ddoc)?;
+        let known = self.views().known(instance_of(&self.id), ddoc)?;
         let missing = Error::NotFound { deleted: false };
         let map = known.definition().view(view).ok_or(missing)?.map;
         let index = self.host.views.index(&shard, &known, map).await?;

@@ -67,16 +67,20 @@ impl<R: Send + 'static> RowStream<R> {
     }
 }
 
-/// What can be scanned of a copy here.
-pub(crate) trait LocalScan: Clone + Send + 'static {
+/// A question for rows that can be asked again for what is still missing.
+pub(crate) trait Resume: Clone + Send + 'static {
     type Row: Send + 'static;
+
+    /// Leaves only what comes after a row.
+    fn go_behind(&mut self, row: &Self::Row);
+}
+
+/// What can be scanned of a copy here.
+pub(crate) trait LocalScan: Resume {
     type Scanner: Scanner<Self::Row>;
 
     /// Begins, with the copy as it is now. Blocks.
     fn open(&self, copy: &LocalCopy) -> Result<(ShardHead, Self::Scanner), Fault>;
-
-    /// Leaves only what comes after a row.
-    fn go_behind(&mut self, row: &Self::Row);
 }
 
 /// A scan under way.

@@ -23,6 +23,7 @@ pub mod route;
 mod server;
 pub mod settings;
 pub mod uuids;
+pub mod view_query;
 
 mod wire;
 

@@ -2,6 +2,7 @@
 //! query string or from a JSON body, with CouchDB's errors for wrong ones. Knows no database.
 
 use serde_json::Value;
+use settee_cluster::views::Update;
 use settee_model::json;
 
 use crate::error::Error;
@@ -14,6 +15,10 @@ pub struct Listing {
     pub start: Option<Value>,
     /// `endkey`.
     pub end: Option<Value>,
+    /// `startkey_docid`.
+    pub start_id: Option<String>,
+    /// `endkey_docid`.
+    pub end_id: Option<String>,
     /// `keys`. A single one among `queries` is a range of one key instead; elsewhere a single one
     /// stays a list, beside which a range means nothing.
     pub keys: Option<Vec<Value>>,
@@ -37,8 +42,20 @@ pub struct Listing {
     pub att_encoding_info: bool,
     /// `partition`.
     pub partition: Option<String>,
-    reduce: bool,
-    group: bool,
+    /// `reduce`.
+    pub reduce: Option<bool>,
+    /// `group`.
+    pub group: Option<bool>,
+    /// `group_level`.
+    pub group_level: Option<u64>,
+    /// `sorted`.
+    pub sorted: bool,
+    /// `update`, and `stale`.
+    pub update: Update,
+    /// `keys` that are no list.
+    pub bad_keys: bool,
+    /// `conflicts` was said, be it to say no.
+    pub conflicts_said: bool,
 }
 
 impl Default for Listing {
@@ -46,6 +63,8 @@ impl Default for Listing {
         Listing {
             start: None,
             end: None,
+            start_id: None,
+            end_id: None,
             keys: None,
             limit: None,
             skip: 0,
@@ -57,8 +76,13 @@ impl Default for Listing {
             attachments: false,
             att_encoding_info: false,
             partition: None,
-            reduce: false,
-            group: false,
+            reduce: None,
+            group: None,
+            group_level: None,
+            sorted: true,
+            update: Update::True,
+            bad_keys: false,
+            conflicts_said: false,
         }
     }
 }
@@ -110,16 +134,52 @@ impl Listing {
         Ok(listing)
     }
 
+    /// Reads the query string of a view: a single one of `keys` is a range of one key.
+    ///
+    /// # Errors
+    /// `query_parse_error`, or 400 for keys that are no JSON.
+    pub fn of_view(query: &Query) -> Result<Self, Error> {
+        // A first one that is no JSON is refused before anything else is looked at.
+        query.get("keys").map(|keys| Given::Text(keys).json()).transpose()?;
+        let mut listing = Listing::default();
+        listing.read_query(query)?;
+        Ok(listing)
+    }
+
+    /// The same with a JSON body, which the query string overrides.
+    ///
+    /// # Errors
+    /// As [`Listing::of_view`].
+    pub fn of_view_body(body: &Value, query: &Query) -> Result<Self, Error> {
+        let mut listing = Listing::default();
+        listing.read_body(body)?;
+        listing.read_query(query)?;
+        Ok(listing)
+    }
+
+    /// One of the `queries` of a view; `self` holds what the query string said for all of them.
+    ///
+    /// # Errors
+    /// As [`Listing::of_view`].
+    pub fn with_view_body(&self, body: &Value) -> Result<Self, Error> {
+        let mut listing = Listing { keys: None, group: None, group_level: None, ..self.clone() };
+        listing.read_body(body)?;
+        Ok(listing)
+    }
+
     /// Rules about combinations.
     ///
     /// # Errors
     /// `query_parse_error`.
     pub fn check(&self) -> Result<(), Error> {
         let refuse = |reason: &'static str| Err(Error::QueryParse(reason.into()));
-        if self.reduce {
+        if self.bad_keys {
+            return Err(keys_not_array());
+        }
+        if self.reduce == Some(true) {
             return refuse("Reduce is invalid for map-only views.");
         }
-        if self.group {
+        if self.group == Some(true) || self.group_level.is_some_and(|level| level > 0) {
             return refuse("Invalid use of grouping on a map view.");
         }
         let many = self.keys.as_ref().is_some_and(|keys| keys.len() > 1);
@@ -153,25 +213,40 @@ impl Listing {
             "descending" => self.descending = given.boolean()?,
             "inclusive_end" => self.inclusive_end = given.boolean()?,
             "include_docs" => self.include_docs = given.boolean()?,
-            "conflicts" => self.conflicts = given.boolean()?,
+            "conflicts" => {
+                self.conflicts = given.boolean()?;
+                self.conflicts_said = true;
+            }
             "update_seq" => self.update_seq = given.boolean()?,
             "attachments" => self.attachments = given.boolean()?,
             "att_encoding_info" => self.att_encoding_info = given.boolean()?,
-            "reduce" => self.reduce = given.boolean()?,
-            "group" => self.group = given.boolean()?,
-            "group_level" => self.group = given.natural()? > 0,
-            "sorted" => drop(given.boolean()?),
+            "startkey_docid" | "start_key_doc_id" => self.start_id = Some(given.text()),
+            "endkey_docid" | "end_key_doc_id" => self.end_id = Some(given.text()),
+            "reduce" => self.reduce = Some(given.boolean()?),
+            "group" => self.group = Some(given.boolean()?),
+            "group_level" => self.group_level = Some(given.natural()?),
+            "sorted" => self.sorted = given.boolean()?,
             "partition" => self.partition = Some(given.text()),
-            "stale" => given.one_of(&["ok", "update_after"], "stale")?,
-            "stable" => given.one_of(&["true", "false"], "stable")?,
-            "update" => given.one_of(&["true", "false", "lazy"], "update")?,
+            "stale" => {
+                let updates = [("ok", Update::False), ("update_after", Update::Lazy)];
+                self.update = given.one_of(updates, "stale")?;
+            }
+            "stable" => given.one_of([("true", ()), ("false", ())], "stable")?,
+            "update" => {
+                let updates =
+                    [("true", Update::True), ("false", Update::False), ("lazy", Update::Lazy)];
+                self.update = given.one_of(updates, "update")?;
+            }
             _ => {}
         }
         Ok(())
     }
 
     fn set_keys(&mut self, keys: Value) -> Result<(), Error> {
-        let Value::Array(mut keys) = keys else { return Err(keys_not_array()) };
+        let Value::Array(mut keys) = keys else {
+            self.bad_keys = true;
+            return Ok(());
+        };
         match keys.pop() {
             Some(key) if keys.is_empty() => {
                 self.start = Some(key.clone());
@@ -213,11 +288,11 @@ impl Given<'_> {
         }
     }
 
-    fn one_of(self, allowed: &[&str], name: &str) -> Result<(), Error> {
-        if allowed.contains(&self.text().as_str()) {
-            return Ok(());
-        }
-        Err(Error::QueryParse(format!("Invalid value for `{name}`.").into()))
+    fn one_of<T, const N: usize>(self, allowed: [(&str, T); N], name: &str) -> Result<T, Error> {
+        let text = self.text();
+        let found = allowed.into_iter().find(|(word, _)| *word == text);
+        let wrong = || Error::QueryParse(format!("Invalid value for `{name}`.").into());
+        found.map(|(_, value)| value).ok_or_else(wrong)
     }
 }
 

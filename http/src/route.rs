@@ -165,6 +165,17 @@ pub enum DbEndpoint {
     PartitionAllDocs(String),
     /// `_partition/{p}/_all_docs/queries`
     PartitionAllDocsQueries(String),
+    /// `_partition/{p}/_design/{ddoc}/_{action}/…`
+    PartitionDesign {
+        /// The partition.
+        partition: String,
+        /// The design document.
+        ddoc: DocId,
+        /// With its underscore.
+        action: String,
+        /// What follows.
+        rest: Vec<String>,
+    },
     /// Anything else under a partition, which is there or not built only if the database is
     /// partitioned.
     PartitionOther(String),
@@ -297,6 +308,14 @@ fn partition_endpoint(rest: &[&str]) -> DbEndpoint {
         [partition] => D::Partition((*partition).to_owned()),
         [partition, "_all_docs"] => D::PartitionAllDocs((*partition).to_owned()),
         [partition, "_all_docs", "queries"] => D::PartitionAllDocsQueries((*partition).to_owned()),
+        [partition, "_design", name, action, rest @ ..] if action.starts_with('_') => {
+            D::PartitionDesign {
+                partition: (*partition).to_owned(),
+                ddoc: prefixed("_design/", name),
+                action: (*action).to_owned(),
+                rest: rest.iter().map(|&part| part.to_owned()).collect(),
+            }
+        }
         [partition, ..] => D::PartitionOther((*partition).to_owned()),
     }
 }

@@ -73,6 +73,8 @@ pub struct Settings {
     pub x_forwarded_host: String,
     /// `[query_server_config] partition_query_limit`: most rows of one partition in an answer.
     pub partition_query_limit: Option<u64>,
+    /// `[query_server_config] query_limit`: most rows of a view in an answer.
+    pub query_limit: Option<u64>,
     /// `[purge] max_document_id_number`.
     pub max_purge_ids: usize,
     /// `[purge] max_revisions_number`.
@@ -148,6 +150,7 @@ impl Settings {
                 "partition_query_limit",
                 None,
             ),
+            query_limit: config.limit("query_server_config", "query_limit", None),
             max_purge_ids: count("purge", "max_document_id_number", 100),
             max_purge_revs: count("purge", "max_revisions_number", 1000),
             bulk_get_batch: 64,

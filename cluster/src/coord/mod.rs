@@ -3,9 +3,11 @@
 
 mod agree;
 pub(crate) mod changes;
+mod combined;
 pub(crate) mod docs;
 mod doubt;
 pub(crate) mod info;
+mod linked;
 mod merged;
 mod reads;
 pub(crate) mod rows;
@@ -15,4 +17,5 @@ mod spread;
 #[cfg(test)]
 mod tests;
 pub(crate) mod upload;
+pub(crate) mod view;
 pub(crate) mod write;

@@ -17,10 +17,10 @@ use crate::copy::ShardCopy;
 use crate::database::Database;
 use crate::join::try_join_all;
 use crate::raft::NodeId;
-use crate::rows::{AllDocsQuery, Key, Namespace, Row, RowsHead, Select};
+use crate::rows::{AllDocsQuery, DocRow, Key, Namespace, Row, RowsHead, Select};
 use crate::shard::rows::{RowScan, ShardHead, design_range};
 use crate::shard::state::range_of_partition;
-use crate::streams::LocalScan;
+use crate::streams::Resume;
 use crate::{Error, ring};
 
 /// Keys that are looked up at once.
@@ -277,22 +277,34 @@ impl Keys {
             Key::Id(id) => Some((place, id.clone())),
             Key::Other(_) => None,
         });
-        let parts = self.database.ring().split(ids.collect(), |(_, id)| id);
-        let ask = |part: ring::Part<(usize, DocId)>| async move {
-            let (places, ids): (Vec<usize>, Vec<DocId>) = part.items.into_iter().unzip();
-            let ask = |copy: ShardCopy| {
-                let (ids, docs, conflicts) = (ids.clone(), self.include_docs, self.conflicts);
-                async move { copy.rows_of(ids, docs, conflicts).await }
-            };
-            let rows = reads::any(&self.database, part.shard, ask).await?;
-            Ok::<_, Error>(places.into_iter().zip(rows).collect::<Vec<_>>())
-        };
+        let found =
+            look_up(&self.database, ids.collect(), self.include_docs, self.conflicts).await?;
         let mut rows: Vec<Row> = keys.into_iter().map(Row::Missing).collect();
-        for (place, row) in try_join_all(parts.into_iter().map(ask)).await?.into_iter().flatten() {
+        for (place, row) in found {
             if let (Some(slot), Some(row)) = (rows.get_mut(place), row) {
                 *slot = Row::Doc(Box::new(row));
             }
         }
         Ok(rows)
     }
+}
+
+/// The rows of documents by id, each where it is; with the places that come with the ids, in no order.
+pub(super) async fn look_up(
+    database: &Database,
+    ids: Vec<(usize, DocId)>,
+    include_docs: bool,
+    conflicts: bool,
+) -> Result<Vec<(usize, Option<DocRow>)>, Error> {
+    let ask = |part: ring::Part<(usize, DocId)>| async move {
+        let (places, ids): (Vec<usize>, Vec<DocId>) = part.items.into_iter().unzip();
+        let ask = |copy: ShardCopy| {
+            let ids = ids.clone();
+            async move { copy.rows_of(ids, include_docs, conflicts).await }
+        };
+        let rows = reads::any(database, part.shard, ask).await?;
+        Ok::<_, Error>(places.into_iter().zip(rows).collect::<Vec<_>>())
+    };
+    let parts = database.ring().split(ids, |(_, id)| id);
+    Ok(try_join_all(parts.into_iter().map(ask)).await?.into_iter().flatten().collect())
 }

@@ -11,10 +11,10 @@ use crate::database::Database;
 use crate::quorum::merge::Keyed;
 use crate::raft::NodeId;
 use crate::shard::rows::{RowBatch, RowScan, ShardHead};
-use crate::streams::{LocalScan, RowStream};
+use crate::streams::{Resume, RowStream};
 
 /// Rows that any copy of a range can give in the same order.
-pub(super) trait Walk: LocalScan<Row: Keyed> + Sync {
+pub(super) trait Walk: Resume<Row: Keyed> + Sync {
     /// Begins with a copy; so many rows come with the head, if there are so many.
     fn begin(
         self,

@@ -8,6 +8,7 @@ use tonic::Streaming;
 use super::detector::Liveness;
 use super::peer::{Line, Peer, Thread};
 use super::remote_feeds::{RemoteChanges, RemoteRows};
+use super::remote_views;
 use super::wire::decide_step::Step;
 use super::wire::{self, all, each, malformed};
 use crate::Error;
@@ -19,6 +20,7 @@ use crate::shard::changes::ChangeScan;
 use crate::shard::point::Point;
 use crate::shard::rows::RowScan;
 use crate::shard::state::ShardState;
+use crate::shard::view::{ViewEntry, ViewScan};
 use crate::streams::{ChangeStream, RowStream};
 use crate::sync::ask::{Answer, Ask};
 
@@ -169,6 +171,14 @@ impl RemoteCopy {
         let scan = Some(wire::RowScan::new(self.shard(), &scan));
         let ask = wire::RowsAsk { scan, first: first as u64 };
         RemoteRows::begin(self, ask, async |line: Line, asks| line.shards().rows(asks).await).await
+    }
+
+    pub(crate) async fn view(
+        &self,
+        scan: ViewScan,
+        first: usize,
+    ) -> Result<RowStream<ViewEntry>, Error> {
+        remote_views::begin(self, &scan, first).await
     }
 
     pub(crate) fn changes(&self, scan: ChangeScan, first: usize) -> ChangeStream {

@@ -20,28 +20,28 @@ use crate::shard::changes::{ChangeScan, ShardChange, ShardStep};
 use crate::streams::{Batches, Reading, RowStream};
 
 /// A scan under way on another node.
-struct Scan<A, M> {
-    credits: mpsc::Sender<A>,
-    answers: Streaming<M>,
-    thread: Thread,
+pub(super) struct Scan<A, M> {
+    pub(super) credits: mpsc::Sender<A>,
+    pub(super) answers: Streaming<M>,
+    pub(super) thread: Thread,
 }
 
 impl<A, M> Scan<A, M> {
     /// Sends a credit and waits for its answer.
-    async fn step(&mut self, credit: A) -> Result<M, Error> {
+    pub(super) async fn step(&mut self, credit: A) -> Result<M, Error> {
         // Whoever does not take credits any more has said why.
         let _ = self.credits.try_send(credit);
         self.answer().await
     }
 
-    async fn answer(&mut self) -> Result<M, Error> {
+    pub(super) async fn answer(&mut self) -> Result<M, Error> {
         let answer = self.thread.step(self.answers.message()).await?;
         answer.ok_or_else(|| self.thread.cut())
     }
 }
 
 /// Questions to send, with the first of them in it.
-fn credits<A>(first: A) -> (mpsc::Sender<A>, ReceiverStream<A>) {
+pub(super) fn credits<A>(first: A) -> (mpsc::Sender<A>, ReceiverStream<A>) {
     let (credits, stream) = mpsc::channel(2);
     // There is room: it was just made.
     let _ = credits.try_send(first);
@@ -72,6 +72,13 @@ where
         let mut answer = scan.answer().await?;
         let head = answer.take_head()?;
         Ok(RowStream::new(head, answer.batch()?, RemoteRows(scan)))
+    }
+}
+
+impl<A, M> RemoteRows<A, M> {
+    /// What comes after the first answer.
+    pub(super) fn after(scan: Scan<A, M>) -> RemoteRows<A, M> {
+        RemoteRows(scan)
     }
 }
 

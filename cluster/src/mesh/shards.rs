@@ -15,6 +15,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::codegen::BoxFuture;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::serve_view::send_view;
 use super::wire::decide_step::Step;
 use super::wire::shards_server::Shards;
 use super::wire::{self, RowsStep, each, malformed, need, status_of, upload_part::Part};
@@ -81,6 +82,7 @@ fn count(number: u64) -> usize {
 #[tonic::async_trait]
 impl Shards for ShardService {
     type RowsStream = Answers<wire::RowsAnswer>;
+    type ViewStream = Answers<wire::ViewAnswer>;
     type ChangesStream = Answers<wire::ChangesStep>;
     type ReadAttachmentStream = Answers<wire::Piece>;
     type DecideStream = Decided;
@@ -190,6 +192,17 @@ impl Shards for ShardService {
         Ok(Response::new(ReceiverStream::new(stream)))
     }
 
+    async fn view(&self, request: Request<Streaming<wire::ViewAsk>>) -> Answer<Self::ViewStream> {
+        let mut asks = request.into_inner();
+        let ask = self.first(&mut asks).await?;
+        let scan = need(ask.scan, "no scan").map_err(status_of)?;
+        let copy = self.copy(&scan.shard)?;
+        let (answers, stream) = mpsc::channel(1);
+        let first = count(ask.first);
+        tokio::spawn(send_view(copy, scan, first, asks, answers, self.patience / 3));
+        Ok(Response::new(ReceiverStream::new(stream)))
+    }
+
     async fn changes(
         &self,
         request: Request<Streaming<wire::ChangesAsk>>,
@@ -240,7 +253,7 @@ impl Shards for ShardService {
     }
 }
 
-type Sink<T> = mpsc::Sender<Result<T, Status>>;
+pub(super) type Sink<T> = mpsc::Sender<Result<T, Status>>;
 
 /// A decision, then that it is durable. Who does not listen any more does not need to know.
 pub(crate) struct Decided {
@@ -271,7 +284,7 @@ impl Stream for Decided {
 }
 
 /// Gives a batch for each credit, until the rows end or the caller does.
-async fn send_rows<A, M: RowsStep>(
+pub(super) async fn send_rows<A, M: RowsStep>(
     mut rows: RowStream<M::Row>,
     mut asks: Streaming<A>,
     answers: Sink<M>,

@@ -8,6 +8,7 @@ pub(crate) mod point;
 pub(crate) mod revs;
 pub(crate) mod rows;
 pub(crate) mod state;
+pub(crate) mod view;
 
 use crate::Error;
 

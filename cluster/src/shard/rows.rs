@@ -14,7 +14,7 @@ use super::{Fault, open};
 use crate::local::LocalCopy;
 use crate::quorum::merge::Keyed;
 use crate::rows::{DocRow, Namespace};
-use crate::streams::{LocalScan, Scanner};
+use crate::streams::{LocalScan, Resume, Scanner};
 
 /// Bytes of documents after which a batch is full.
 const BATCH_BYTES: usize = 256 * 1024;
@@ -76,12 +76,15 @@ impl Keyed for DocRow {
 }
 
 impl LocalScan for RowScan {
-    type Row = DocRow;
     type Scanner = RowScanner;
 
     fn open(&self, copy: &LocalCopy) -> Result<(ShardHead, RowScanner), Fault> {
         self.open_on(copy.snapshot_now()?)
     }
+}
+
+impl Resume for RowScan {
+    type Row = DocRow;
 
     fn go_behind(&mut self, row: &DocRow) {
         let start = if self.descending { &mut self.range.1 } else { &mut self.range.0 };

@@ -81,7 +81,7 @@ impl Known {
         Ok(Known { ddoc, definition, setup, programs, open: Mutex::default() })
     }
 
-    pub(super) fn ddoc(&self) -> &Arc<DesignDoc> {
+    pub(crate) fn ddoc(&self) -> &Arc<DesignDoc> {
         &self.ddoc
     }
 

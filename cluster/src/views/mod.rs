@@ -4,7 +4,9 @@
 
 mod flight;
 mod known;
+mod local;
 mod pace;
+mod query;
 mod tasks;
 
 use std::sync::Arc;
@@ -18,11 +20,12 @@ use settee_query::view::{Build, BuildError, MapDef, Pace, Setup, Target, open_in
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+pub use crate::coord::view::ViewRows;
 pub use known::DesignDoc;
 pub(crate) use known::Known;
+pub use query::{LineDoc, LineValue, Update, ViewHead, ViewLine, ViewQuery};
 
 use crate::Error;
-use crate::catalogue::instance_of;
 use crate::info::ActiveTask;
 use crate::steps;
 use flight::{Flight, Flights};
@@ -89,12 +92,12 @@ impl Views {
         self.tasks.list(node, self.engine.now().as_secs())
     }
 
-    /// The views of a design document of a shard's database, ready to be built.
+    /// The views of a design document, ready to be built, for a database by what the names of its shards
+    /// end with.
     ///
     /// # Errors
     /// [`Error::Script`] for a language that is not spoken.
-    pub(crate) fn known(&self, shard: &Shard, ddoc: &Arc<DesignDoc>) -> Result<Arc<Known>, Error> {
-        let instance = instance_of(shard.id());
+    pub(crate) fn known(&self, instance: &str, ddoc: &Arc<DesignDoc>) -> Result<Arc<Known>, Error> {
         self.shelf.get_or(instance, ddoc, |log| {
             let FunctionSettings { limits, reduce_limit } = self.settings.read().clone();
             Setup { limits, log, reduce_limit }
@@ -102,8 +105,8 @@ impl Views {
     }
 
     /// The same if it was asked for lately, by its hash.
-    pub(crate) fn known_by_hash(&self, shard: &Shard, hash: &[u8]) -> Option<Arc<Known>> {
-        self.shelf.get(instance_of(shard.id()), hash)
+    pub(crate) fn known_by_hash(&self, instance: &str, hash: &[u8]) -> Option<Arc<Known>> {
+        self.shelf.get(instance, hash)
     }
 
     /// The index of one of the maps, with all that is in the shard now.

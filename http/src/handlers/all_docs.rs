@@ -89,12 +89,14 @@ async fn answer(
 }
 
 /// What is shown of each row.
-struct Shape {
-    view: View,
+pub struct Shape {
+    /// Of its document.
+    pub view: View,
     include_docs: bool,
 }
 
-fn shape(listing: &Listing) -> Shape {
+/// What a listing shows of each row.
+pub fn shape(listing: &Listing) -> Shape {
     let atts = if listing.attachments { Atts::Inline } else { Atts::Stubs };
     let view = View { atts, encoding_info: listing.att_encoding_info, ..View::default() };
     Shape { view, include_docs: listing.include_docs }

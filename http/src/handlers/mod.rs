@@ -43,6 +43,7 @@ pub mod play;
 pub mod purge;
 pub mod revs;
 pub mod session;
+pub mod view;
 pub mod welcome;
 
 /// Answers a request whose user is known.
@@ -169,7 +170,10 @@ async fn on_design_action(
         "_nouveau",
         "_nouveau_info",
     ];
-    db.open_doc(&ddoc, OpenOptions::default()).await?;
+    let opened = db.open_doc(&ddoc, OpenOptions::default()).await?;
+    if action == "_view" {
+        return view::any(ctx, db, opened, rest, None).await;
+    }
     if ACTIONS.contains(&action) {
         return Err(Error::NotImplemented);
     }
@@ -180,6 +184,26 @@ async fn on_design_action(
         Method::Put => attachment_write::put(ctx, db, ddoc, name).await,
         Method::Delete => attachment_write::delete(ctx, db, ddoc, name).await,
         _ => Err(Error::MethodNotAllowed(allow)),
+    }
+}
+
+/// The same, asked of one partition.
+async fn on_partition_design(
+    ctx: &mut Ctx,
+    db: Db,
+    partition: String,
+    ddoc: DocId,
+    action: &str,
+    rest: &[String],
+) -> Result<Reply, Error> {
+    if !db.meta().partitioned {
+        return Err(Error::bad_request("database is not partitioned"));
+    }
+    settee_model::partition::check(&partition)?;
+    let opened = db.open_doc(&ddoc, OpenOptions::default()).await?;
+    match action {
+        "_view" => view::any(ctx, db, opened, rest, Some(partition)).await,
+        _ => Err(Error::NotImplemented),
     }
 }
 
@@ -217,6 +241,9 @@ async fn on_upkeep(
         }
         (D::PartitionAllDocsQueries(name), M::Post) => {
             all_docs::queries(ctx, db, Namespace::All, Some(name)).await
+        }
+        (D::PartitionDesign { partition, ddoc, action, rest }, _) => {
+            on_partition_design(ctx, db, partition, ddoc, &action, &rest).await
         }
         (D::PartitionOther(_), _) if !db.meta().partitioned => {
             Err(Error::bad_request("database is not partitioned"))

@@ -33,6 +33,8 @@ pub struct GroupRow {
     pub key: Bytes,
     /// For [`Reducing::combine`](super::Reducing::combine).
     pub partial: Bytes,
+    /// Which of the keys that were asked for it is of; 0 in a range.
+    pub number: u32,
 }
 
 /// Groups of a view in the order of a query.
@@ -50,7 +52,7 @@ pub struct Groups {
 enum Walk {
     Whole { done: bool },
     Groups(Box<tree::Groups>),
-    Keys(std::iter::Peekable<std::vec::IntoIter<Bytes>>),
+    Keys { keys: std::iter::Peekable<std::vec::IntoIter<Bytes>>, begun: u32 },
 }
 
 impl Groups {
@@ -64,7 +66,7 @@ impl Groups {
     ) -> Option<Groups> {
         let place = place_in(index.plan(), reduce)?;
         let walk = match grouping {
-            Grouping::Whole => Walk::Whole { done: false },
+            Grouping::Whole => Walk::Whole { done: range.behind.is_some() },
             grouping => {
                 let prefix = prefix(range.partition.is_some(), grouping);
                 Walk::Groups(Box::new(index.groups(range.keys(), range.direction(), prefix)))
@@ -88,7 +90,7 @@ impl Groups {
             partition: range.partition.clone(),
             ..RowRange::default()
         };
-        let walk = Walk::Keys(keys.into_iter().peekable());
+        let walk = Walk::Keys { keys: keys.into_iter().peekable(), begun: 0 };
         Some(Groups { index: index.clone(), place, range, grouping: Grouping::Exact, walk })
     }
 
@@ -114,7 +116,7 @@ impl Groups {
                 *done = true;
                 let partial = part(&self.index, self.place, &reduction)?;
                 let key = Bytes::from_static(b"null");
-                Ok(partial.map(|partial| GroupRow { order: Bytes::new(), key, partial }))
+                Ok(partial.map(|partial| GroupRow { order: Bytes::new(), key, partial, number: 0 }))
             }
             Walk::Groups(groups) => {
                 let Some(group) = groups.try_next()? else { return Ok(None) };
@@ -125,20 +127,22 @@ impl Groups {
                 let length = prefix(self.range.partition.is_some(), self.grouping)(&order);
                 let key = group_key(&stored.slice_ref(key), self.grouping);
                 let order = order.slice(..length.min(order.len()));
-                Ok(Some(GroupRow { order, key, partial }))
+                Ok(Some(GroupRow { order, key, partial, number: 0 }))
             }
-            Walk::Keys(keys) => {
+            Walk::Keys { keys, begun } => {
                 while let Some(key) = keys.peek() {
                     let range = self.range.of_key(key).keys();
                     let reduction = self.index.reduce(&range)?;
                     let partial = part(&self.index, self.place, &reduction)?;
                     let Some(key) = keys.next() else { break };
+                    let number = *begun;
+                    *begun += 1;
                     let Some(partial) = partial else { continue };
                     let order = match range.0 {
                         std::ops::Bound::Included(low) => low,
                         _ => Bytes::new(),
                     };
-                    return Ok(Some(GroupRow { order, key, partial }));
+                    return Ok(Some(GroupRow { order, key, partial, number }));
                 }
                 Ok(None)
             }

@@ -22,7 +22,7 @@ pub use build::{Build, BuildError, Pace, Progress, Target};
 pub use definition::{Definition, DefinitionError, MapDef, MapSource, View};
 pub use groups::{GroupRow, Grouping, Groups};
 pub use mapper::{Program, Programs};
-pub use range::{Keys, RowRange};
+pub use range::{Behind, Keys, RowRange};
 pub use reduce::{Answer, Reduce, Reducing, Setup, open_index};
 pub use row::ViewRow;
 pub use rows::Rows;

@@ -7,7 +7,7 @@ use settee_engine::index::{first_row_key, last_row_key};
 use settee_engine::tree::{Direction, KeyRange};
 use settee_model::collate::sort_key_into;
 
-use super::row::put_partition;
+use super::row::{ViewRow, put_partition};
 
 /// Above the first byte of every id.
 const ABOVE_IDS: u8 = 255;
@@ -29,6 +29,22 @@ pub struct RowRange {
     pub descending: bool,
     /// Of a partitioned index: the partition.
     pub partition: Option<String>,
+    /// What was given already, for who goes on where somebody else stopped.
+    pub behind: Option<Behind>,
+}
+
+/// The last that was given of a range.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Behind {
+    /// A row.
+    Row {
+        /// [`ViewRow::order`]
+        order: Bytes,
+        /// [`ViewRow::place`]
+        place: Bytes,
+    },
+    /// A group, by [`GroupRow::order`](super::GroupRow::order).
+    Group(Bytes),
 }
 
 /// Keys that are asked for one by one, in order.
@@ -61,8 +77,21 @@ impl RowRange {
         base
     }
 
-    /// The row keys in the range.
+    /// The row keys in the range, without what was given already.
     pub(super) fn keys(&self) -> KeyRange {
+        let (low, high) = self.all_keys();
+        match (&self.behind, self.descending) {
+            (None, _) => (low, high),
+            (Some(Behind::Row { order, .. }), false) => (Bound::Excluded(order.clone()), high),
+            // Rows of one document with equal keys come forwards: more of them may follow.
+            (Some(Behind::Row { place, .. }), true) => (low, Bound::Included(end_of_place(place))),
+            (Some(Behind::Group(order)), false) => (above(order), high),
+            (Some(Behind::Group(order)), true) => (low, Bound::Excluded(order.clone())),
+        }
+    }
+
+    /// The row keys in the range.
+    fn all_keys(&self) -> KeyRange {
         let base = self.base();
         let after = |mut sort: Vec<u8>| {
             sort.push(ABOVE_IDS);
@@ -105,4 +134,37 @@ impl RowRange {
             (low, high)
         }
     }
+}
+
+impl Behind {
+    /// Behind a row.
+    #[must_use]
+    pub fn row(row: &ViewRow) -> Behind {
+        Behind::Row { order: row.order.clone(), place: row.order.slice_ref(row.place()) }
+    }
+
+    /// Whether a row is at this place and was given before.
+    pub(super) fn includes(&self, row: &ViewRow) -> bool {
+        match self {
+            Behind::Row { order, place } => row.order <= *order && row.place() == place,
+            Behind::Group(_) => false,
+        }
+    }
+}
+
+/// The highest key that rows of a place may have.
+fn end_of_place(place: &[u8]) -> Bytes {
+    [place, &[0, u8::MAX]].concat().into()
+}
+
+/// Above everything that begins with these bytes.
+fn above(start: &[u8]) -> Bound<Bytes> {
+    let Some(last) = start.iter().rposition(|byte| *byte < u8::MAX) else {
+        return Bound::Excluded(Bytes::from(vec![u8::MAX; start.len() + 1]));
+    };
+    let mut next = start.get(..=last).unwrap_or_default().to_vec();
+    if let Some(byte) = next.last_mut() {
+        *byte += 1;
+    }
+    Bound::Included(next.into())
 }

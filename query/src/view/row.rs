@@ -22,6 +22,8 @@ pub struct ViewRow {
     pub key: Bytes,
     /// The emitted value, as JSON.
     pub value: Bytes,
+    /// Which of the keys that were asked for found it; 0 in a range.
+    pub number: u32,
 }
 
 impl ViewRow {
@@ -31,7 +33,7 @@ impl ViewRow {
         let stored = entry.value_bytes();
         let (sort, key, value) = split_value(&stored)?;
         let (key, value) = (stored.slice_ref(key), stored.slice_ref(value));
-        Some(ViewRow { order: entry.key_bytes(), sort, key, value })
+        Some(ViewRow { order: entry.key_bytes(), sort, key, value, number: 0 })
     }
 
     /// The document that the row is of.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use settee_engine::tree::{Cursor, Direction, KeyRange};
 use settee_engine::{Error, IndexSnapshot};
 
-use super::range::{Keys, RowRange};
+use super::range::{Behind, Keys, RowRange};
 use super::row::ViewRow;
 
 /// Rows of a view in the order of a query.
@@ -23,12 +23,17 @@ pub struct Rows {
     /// Walking backwards: the row after these.
     peeked: Option<ViewRow>,
     keys: Option<KeyWalk>,
+    /// What was given already.
+    behind: Option<Behind>,
 }
 
 /// Where a walk key by key is.
 struct KeyWalk {
+    /// Of the next key.
     range: RowRange,
     rest: std::vec::IntoIter<Bytes>,
+    /// How many keys were begun with.
+    begun: u32,
     /// The lowest row key of the current one.
     low: Option<Bytes>,
 }
@@ -45,10 +50,12 @@ impl Rows {
             equal: VecDeque::new(),
             peeked: None,
             keys: None,
+            behind: range.behind.clone().filter(|_| range.descending),
         }
     }
 
-    /// The rows of each of these keys in turn. Of the range only direction and partition count.
+    /// The rows of each of these keys in turn. Of the range only direction, partition and
+    /// `behind` count, which is about the first key.
     #[must_use]
     pub fn of_keys(index: &IndexSnapshot, range: &RowRange, keys: Keys) -> Rows {
         let nothing = (Bound::Excluded(Bytes::new()), Bound::Excluded(Bytes::new()));
@@ -56,9 +63,11 @@ impl Rows {
             range: RowRange {
                 descending: range.descending,
                 partition: range.partition.clone(),
+                behind: range.behind.clone(),
                 ..RowRange::default()
             },
             rest: keys.into_iter(),
+            begun: 0,
             low: None,
         };
         Rows {
@@ -97,6 +106,26 @@ impl Rows {
         }
     }
 
+    /// The same where rows of keys are asked for: how many come before the first that is found. If none is,
+    /// how many come before where the last would be.
+    ///
+    /// # Errors
+    /// When pages cannot be read.
+    pub fn offset_of_keys(
+        index: &IndexSnapshot,
+        range: &RowRange,
+        keys: Keys,
+    ) -> Result<u64, Error> {
+        let last = keys.last().cloned();
+        let mut rows = Rows::of_keys(index, range, keys);
+        let first = match (rows.try_next()?, last) {
+            (Some(row), _) => row.key,
+            (None, Some(key)) => key,
+            (None, None) => return Ok(0),
+        };
+        Rows::offset(index, &RowRange { behind: None, ..range.of_key(&first) })
+    }
+
     /// The same rows from here on, read with the patience of another snapshot of the same moment:
     /// [`IndexSnapshot::resident_only`] or not.
     pub fn set_patience(&mut self, index: &IndexSnapshot) {
@@ -112,10 +141,16 @@ impl Rows {
         if self.direction == Direction::Forward {
             return self.step();
         }
-        if self.equal.is_empty() {
-            self.gather()?;
+        loop {
+            if self.equal.is_empty() {
+                self.gather()?;
+            }
+            let row = self.equal.pop_front();
+            let given = |row: &ViewRow| self.behind.as_ref().is_some_and(|at| at.includes(row));
+            if !row.as_ref().is_some_and(|row| row.number == 0 && given(row)) {
+                return Ok(row);
+            }
         }
-        Ok(self.equal.pop_front())
     }
 
     /// Takes all rows that one document emitted with the key that is next in turn.
@@ -155,7 +190,8 @@ impl Rows {
     fn step(&mut self) -> Result<Option<ViewRow>, Error> {
         loop {
             if let Some(entry) = self.cursor.try_next()? {
-                let row = ViewRow::of(&entry);
+                let number = self.keys.as_ref().map_or(0, |keys| keys.begun.saturating_sub(1));
+                let row = ViewRow::of(&entry).map(|row| ViewRow { number, ..row });
                 return row.map(Some).ok_or_else(|| self.index.corrupt("a row is malformed"));
             }
             if !self.next_key() {
@@ -169,6 +205,8 @@ impl Rows {
         let Some(walk) = &mut self.keys else { return false };
         let Some(key) = walk.rest.next() else { return false };
         let range = walk.range.of_key(&key).keys();
+        walk.range.behind = None;
+        walk.begun += 1;
         let low = match &range.0 {
             Bound::Included(key) | Bound::Excluded(key) => Some(key.clone()),
             Bound::Unbounded => None,

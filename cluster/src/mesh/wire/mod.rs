@@ -8,6 +8,7 @@ mod error;
 mod feed;
 mod rev;
 mod sync;
+mod view;
 
 use crate::Error;
 

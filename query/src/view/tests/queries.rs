@@ -37,6 +37,7 @@ fn range() -> impl Strategy<Value = RowRange> {
         |(start, end, exclusive_end, descending)| {
             let id = |n: usize| format!("d{n:02}");
             RowRange {
+                behind: None,
                 start_id: start.1.filter(|_| start.0.is_some()).map(id),
                 start: start.0.map(Bytes::from),
                 end_id: end.1.filter(|_| end.0.is_some()).map(id),

@@ -1,0 +1,158 @@
+//! Rows of a view: all shards are scanned, and what they find is merged; or groups of all shards are
+//! combined. Documents that values name are looked up where they are, some rows at a time.
+
+use std::sync::Arc;
+
+use settee_model::range::HashRange;
+use settee_model::seq::{Position, Seq};
+
+use super::combined::Combined;
+use super::linked;
+use super::merged::Merged;
+use super::scan::Walk;
+use crate::Error;
+use crate::copy::ShardCopy;
+use crate::database::Database;
+use crate::raft::NodeId;
+use crate::shard::rows::ShardHead;
+use crate::shard::view::{AskedKeys, ViewEntry, ViewScan};
+use crate::streams::RowStream;
+use crate::views::{Known, LineDoc, LineValue, ViewHead, ViewLine, ViewQuery};
+
+/// An answer under way: the head is known, rows are fetched as they are asked for.
+pub struct ViewRows {
+    database: Arc<Database>,
+    head: ViewHead,
+    source: Source,
+    include_docs: bool,
+    /// What was fetched to see whether it can be.
+    ahead: Option<Option<Vec<ViewLine>>>,
+}
+
+enum Source {
+    Rows(Merged<ViewScan>),
+    Groups(Combined),
+}
+
+impl Walk for ViewScan {
+    async fn begin(self, copy: &ShardCopy, first: usize) -> Result<RowStream<ViewEntry>, Error> {
+        copy.view(self, first).await
+    }
+}
+
+impl ViewRows {
+    /// Begins, once all indexes that are asked for are there. The first rows are there, too, so that what
+    /// goes wrong with them is told at once.
+    pub(crate) async fn start(
+        database: Arc<Database>,
+        known: Arc<Known>,
+        query: ViewQuery,
+    ) -> Result<ViewRows, Error> {
+        let ViewQuery { skip, limit, include_docs, .. } = query;
+        let (limit, shards) = (limit.unwrap_or(u64::MAX), shards_of(&database, &query));
+        let scan = scan_of(&query);
+        let (head, source) = if query.reduce.is_none() {
+            let skip = if query.sorted { skip } else { 0 };
+            let merged =
+                Merged::begin(&database, &shards, &scan, query.range.descending, (skip, limit))
+                    .await?;
+            (head_of(&database, &query, &shards, &merged), Source::Rows(merged))
+        } else {
+            let view = scan.view_of(known.definition())?;
+            let missing = Error::NotFound { deleted: false };
+            let reducing = known.reducing(view.reduce.as_ref().ok_or(missing)?);
+            let all = (0, u64::MAX);
+            let merged =
+                Merged::begin(&database, &shards, &scan, query.range.descending, all).await?;
+            let head = head_of(&database, &query, &shards, &merged);
+            (head, Source::Groups(Combined::new(merged, reducing, skip, limit)))
+        };
+        let mut rows = ViewRows { database, head, source, include_docs, ahead: None };
+        rows.ahead = Some(rows.fetch().await?);
+        Ok(rows)
+    }
+
+    /// Counts and sequence.
+    #[must_use]
+    pub fn head(&self) -> &ViewHead {
+        &self.head
+    }
+
+    /// The next rows in order, never an empty batch; `None` after the last. Cancel safe.
+    pub async fn next_batch(&mut self) -> Result<Option<Vec<ViewLine>>, Error> {
+        match self.ahead.take() {
+            Some(ahead) => Ok(ahead),
+            None => self.fetch().await,
+        }
+    }
+
+    async fn fetch(&mut self) -> Result<Option<Vec<ViewLine>>, Error> {
+        let entries = match &mut self.source {
+            Source::Groups(groups) => return groups.next_batch().await,
+            Source::Rows(merged) => merged.next_batch().await?,
+        };
+        let Some(entries) = entries else { return Ok(None) };
+        let mut lines: Vec<ViewLine> =
+            entries.into_iter().map(|entry| line(entry, self.include_docs)).collect();
+        if self.include_docs {
+            linked::fill(&self.database, &mut lines).await?;
+        }
+        Ok(Some(lines))
+    }
+}
+
+fn scan_of(query: &ViewQuery) -> ViewScan {
+    let ViewQuery { ddoc, view, reduce, range, keys, include_docs, conflicts, update, .. } =
+        query.clone();
+    let keys = keys.map(|mut keys| {
+        // Reduced keys are given as they were asked for.
+        if range.descending && reduce.is_none() {
+            keys.reverse();
+        }
+        AskedKeys::new(keys)
+    });
+    ViewScan { ddoc, view, reduce, range, keys, keys_done: 0, include_docs, conflicts, update }
+}
+
+fn shards_of(database: &Database, query: &ViewQuery) -> Vec<usize> {
+    match &query.range.partition {
+        Some(partition) => vec![database.ring().shard_of_partition(partition)],
+        None => (0..database.ring().ranges().len()).collect(),
+    }
+}
+
+fn head_of(
+    database: &Database,
+    query: &ViewQuery,
+    shards: &[usize],
+    rows: &Merged<ViewScan>,
+) -> ViewHead {
+    let total: u64 = rows.heads().map(|(_, head)| head.total).sum();
+    let before: u64 = rows.heads().map(|(_, head)| head.offset).sum();
+    let ranges = shards.iter().filter_map(|shard| database.ring().ranges().get(*shard));
+    let position = |(range, (node, head)): (&HashRange, (NodeId, &ShardHead))| Position {
+        range: *range,
+        node,
+        life: head.end.life,
+        seq: head.end.seq,
+    };
+    let seq = || Seq { positions: ranges.zip(rows.heads()).map(position).collect() }.to_string();
+    let offset = total.min(before.saturating_add(query.skip));
+    ViewHead {
+        rows: query.reduce.is_none().then_some((total, offset)),
+        update_seq: query.update_seq.then(seq),
+    }
+}
+
+fn line(entry: ViewEntry, include_docs: bool) -> ViewLine {
+    let doc = include_docs.then(|| match entry.doc.map(|doc| *doc) {
+        Some(row) => match row.doc {
+            Some(doc) => LineDoc::Own { doc: Box::new(doc), conflicts: row.conflicts },
+            None => LineDoc::Missing,
+        },
+        None => LineDoc::Missing,
+    });
+    let id = Some(entry.row.id().into_owned());
+    let value = LineValue::Value(entry.row.value);
+    ViewLine { id, key: entry.row.key, value, doc }
+}

@@ -1,0 +1,245 @@
+//! `_design/{ddoc}/_view/{view}` and its `queries`, also of one partition.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use settee_cluster::docs::{Facts, OpenOptions, OpenedDoc};
+use settee_cluster::views::{LineDoc, LineValue, ViewHead, ViewLine, ViewQuery, ViewRows};
+use settee_cluster::{Db, DesignDoc};
+use settee_model::json as stored;
+
+use crate::context::Ctx;
+use crate::error::Error;
+use crate::handlers::all_docs::{Shape, shape};
+use crate::handlers::play::play;
+use crate::listing::{self, Listing};
+use crate::render::Script;
+use crate::render::doc::{self, Shown, View};
+use crate::reply::{Reply, Sink, push_string};
+use crate::route::Method;
+use crate::view_query;
+
+/// What follows the design document in the path.
+const ALLOWED: &str = "GET,POST,HEAD";
+
+/// Whatever is asked of `_view` in a design document that is there; `rest` is what follows.
+///
+/// # Errors
+/// 404 for unknown views, 405, `query_parse_error`.
+pub async fn any(
+    ctx: &mut Ctx,
+    db: Db,
+    opened: OpenedDoc,
+    rest: &[String],
+    partition: Option<String>,
+) -> Result<Reply, Error> {
+    let ddoc = ddoc(&db, opened);
+    match (rest, ctx.method) {
+        ([view], Method::Get) => {
+            let listing = in_partition(Listing::of_view(&ctx.query)?, partition)?;
+            answer(ctx, db, &ddoc, view, listing).await
+        }
+        ([view], Method::Post) => post(ctx, db, &ddoc, view, partition).await,
+        ([view, last], Method::Post) if last == "queries" => {
+            queries(ctx, db, &ddoc, view, partition).await
+        }
+        ([_, last], _) if last == "queries" => Err(Error::MethodNotAllowed("POST")),
+        _ => Err(Error::MethodNotAllowed(ALLOWED)),
+    }
+}
+
+/// A design document as far as its views depend on it.
+pub fn ddoc(db: &Db, opened: OpenedDoc) -> Arc<DesignDoc> {
+    let OpenedDoc { doc, .. } = opened;
+    let partitioned = db.meta().partitioned;
+    Arc::new(DesignDoc::new(doc.id.as_str(), doc.record.body, partitioned))
+}
+
+async fn post(
+    ctx: &mut Ctx,
+    db: Db,
+    ddoc: &Arc<DesignDoc>,
+    view: &str,
+    partition: Option<String>,
+) -> Result<Reply, Error> {
+    ctx.require_json()?;
+    let body = listing::object(&ctx.body.json().await?)?;
+    if body.get("queries").is_some() {
+        listing::body_queries(&body)?;
+        let reason = "The `queries` parameter is no longer supported at this endpoint";
+        return Err(Error::bad_request(reason));
+    }
+    if body.get("keys").is_some_and(|keys| !keys.is_array()) {
+        return Err(Error::bad_request("`keys` member must be an array."));
+    }
+    let listing = in_partition(Listing::of_view_body(&body, &ctx.query)?, partition)?;
+    answer(ctx, db, ddoc, view, listing).await
+}
+
+/// The partition in the path, which a parameter may repeat but not contradict.
+fn in_partition(listing: Listing, partition: Option<String>) -> Result<Listing, Error> {
+    match (partition, &listing.partition) {
+        (Some(path), Some(asked)) if path != *asked => {
+            Err(Error::bad_request("Conflicting value for `partition` in query string"))
+        }
+        (None, _) => Ok(listing),
+        (partition, _) => Ok(Listing { partition, ..listing }),
+    }
+}
+
+async fn answer(
+    ctx: &Ctx,
+    db: Db,
+    ddoc: &Arc<DesignDoc>,
+    view: &str,
+    listing: Listing,
+) -> Result<Reply, Error> {
+    let shape = shape(&listing);
+    let query = view_query::of(ddoc, &ddoc.definition()?, view, listing, &ctx.settings)?;
+    let rows = db.view(query).await?;
+    Ok(Reply::json_stream(StatusCode::OK, |mut sink| async move {
+        let mut script = write_rows(&db, rows, &shape, Script::default(), &mut sink).await?;
+        script.push("\n");
+        play(&db, script, &mut sink).await
+    }))
+}
+
+async fn queries(
+    ctx: &mut Ctx,
+    db: Db,
+    ddoc: &Arc<DesignDoc>,
+    view: &str,
+    partition: Option<String>,
+) -> Result<Reply, Error> {
+    ctx.require_json()?;
+    let body = listing::object(&ctx.body.json().await?)?;
+    let bodies = listing::body_queries(&body)?;
+    let common = in_partition(Listing::of_view(&ctx.query)?, partition)?;
+    let definition = ddoc.definition()?;
+    let mut asked = Vec::with_capacity(bodies.len());
+    for body in bodies {
+        let listing = common.with_view_body(body)?;
+        let shape = shape(&listing);
+        let query = view_query::of(ddoc, &definition, view, listing, &ctx.settings)?;
+        asked.push((shape, query));
+    }
+    if definition.view(view).is_none() {
+        return Err(Error::NotFound("missing_named_view".into()));
+    }
+    let mut asked = asked.into_iter();
+    // What goes wrong with the first is told by a status.
+    let first = match asked.next() {
+        Some((shape, query)) => Some((shape, db.view(query).await?)),
+        None => None,
+    };
+    Ok(Reply::json_stream(StatusCode::OK, |mut sink| async move {
+        let script = write_all(&db, first, asked, &mut sink).await?;
+        play(&db, script, &mut sink).await
+    }))
+}
+
+async fn write_all(
+    db: &Db,
+    first: Option<(Shape, ViewRows)>,
+    others: impl Iterator<Item = (Shape, ViewQuery)>,
+    sink: &mut Sink,
+) -> Result<Script, Error> {
+    let mut script = Script::default();
+    script.push("{\"results\":[");
+    if let Some((shape, rows)) = first {
+        script.push("\r\n");
+        script = write_rows(db, rows, &shape, script, sink).await?;
+    }
+    for (shape, query) in others {
+        script.push(",\r\n");
+        let rows = db.view(query).await?;
+        script = write_rows(db, rows, &shape, script, sink).await?;
+    }
+    script.push("\r\n]}\n");
+    Ok(script)
+}
+
+/// Writes the rows of one query; what was not sent yet is given back.
+async fn write_rows(
+    db: &Db,
+    mut rows: ViewRows,
+    shape: &Shape,
+    mut script: Script,
+    sink: &mut Sink,
+) -> Result<Script, Error> {
+    write_head(script.text(), rows.head());
+    let mut separator = "\r\n";
+    while let Some(batch) = rows.next_batch().await? {
+        for row in batch {
+            script.push(std::mem::replace(&mut separator, ",\r\n"));
+            write_row(&mut script, &row, &shape.view);
+        }
+        play(db, std::mem::take(&mut script), sink).await?;
+    }
+    if separator == "\r\n" {
+        script.push(separator);
+    }
+    script.push("\r\n]}");
+    Ok(script)
+}
+
+fn write_head(out: &mut Vec<u8>, head: &ViewHead) {
+    out.push(b'{');
+    if let Some((total, offset)) = head.rows {
+        out.extend_from_slice(format!("\"total_rows\":{total},\"offset\":{offset},").as_bytes());
+    }
+    if let Some(seq) = &head.update_seq {
+        out.extend_from_slice(b"\"update_seq\":");
+        push_string(out, seq);
+        out.push(b',');
+    }
+    out.extend_from_slice(b"\"rows\":[");
+}
+
+fn write_row(script: &mut Script, row: &ViewLine, view: &View) {
+    let out = script.text();
+    let value = match &row.value {
+        LineValue::Value(value) => value,
+        LineValue::Error { error, reason } => {
+            out.extend_from_slice(b"{\"key\":null,\"error\":");
+            push_string(out, error);
+            out.extend_from_slice(b",\"reason\":");
+            push_string(out, reason);
+            out.push(b'}');
+            return;
+        }
+    };
+    out.push(b'{');
+    if let Some(id) = &row.id {
+        out.extend_from_slice(b"\"id\":");
+        stored::escape_into(out, id);
+        out.push(b',');
+    }
+    out.extend_from_slice(b"\"key\":");
+    out.extend_from_slice(&row.key);
+    out.extend_from_slice(b",\"value\":");
+    out.extend_from_slice(value);
+    match &row.doc {
+        None => {}
+        Some(LineDoc::Missing) => script.push(",\"doc\":null"),
+        Some(LineDoc::Own { doc, conflicts }) => {
+            script.push(",\"doc\":");
+            let facts = Facts { conflicts: conflicts.clone(), ..Facts::default() };
+            let shown = Shown { conflicts: true, ..Shown::default() };
+            doc::write(script, doc, view, Some((&facts, shown)));
+        }
+        Some(LineDoc::Linked(doc)) => {
+            script.push(",\"doc\":");
+            doc::write(script, doc, &View::default(), None);
+        }
+    }
+    script.push("}");
+}
+
+/// Opens a design document.
+///
+/// # Errors
+/// 404 if it is missing or deleted.
+pub async fn open(db: &Db, id: &settee_model::docid::DocId) -> Result<OpenedDoc, Error> {
+    Ok(db.open_doc(id, OpenOptions::default()).await?)
+}

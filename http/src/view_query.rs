@@ -1,0 +1,153 @@
+//! From the parameters of a view to the question that the coordinator is asked, with CouchDB's rules
+//! about what goes together, in its order. Pure.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::Value;
+use settee_cluster::DesignDoc;
+use settee_cluster::views::ViewQuery;
+use settee_model::{collate, partition};
+use settee_query::view::{Definition, Grouping, RowRange};
+
+use crate::error::Error;
+use crate::listing::Listing;
+use crate::settings::Settings;
+
+/// The view of that name, asked so.
+///
+/// # Errors
+/// 404 if there is none, else `query_parse_error`.
+pub fn of(
+    ddoc: &Arc<DesignDoc>,
+    definition: &Definition,
+    name: &str,
+    listing: Listing,
+    settings: &Settings,
+) -> Result<ViewQuery, Error> {
+    let missing = || Error::NotFound("missing_named_view".into());
+    let view = definition.view(name).ok_or_else(missing)?;
+    let reduced = view.reduce.is_some() && listing.reduce != Some(false);
+    let partitioned = definition.options.partitioned;
+    let limit = capped(&listing, partitioned, settings)?;
+    let grouping = grouping(&listing)?;
+    check_kind(&listing, reduced, grouping)?;
+    if let Some(partition) = &listing.partition {
+        partition::check(partition)?;
+    }
+    match (partitioned, &listing.partition) {
+        (true, None) => {
+            return Err(refusal("`partition` parameter is mandatory for queries to this view."));
+        }
+        (false, Some(_)) => {
+            return Err(refusal("`partition` parameter is not supported in this design doc"));
+        }
+        _ => {}
+    }
+    check_order(&listing)?;
+    let json = |key: Value| Bytes::from(key.to_string());
+    Ok(ViewQuery {
+        ddoc: ddoc.clone(),
+        view: name.to_owned(),
+        reduce: reduced.then_some(grouping),
+        range: RowRange {
+            start: listing.start.map(json),
+            start_id: listing.start_id,
+            end: listing.end.map(json),
+            end_id: listing.end_id,
+            exclusive_end: !listing.inclusive_end,
+            descending: listing.descending,
+            partition: listing.partition,
+            behind: None,
+        },
+        keys: listing.keys.map(|keys| keys.into_iter().map(json).collect()),
+        skip: listing.skip,
+        limit,
+        include_docs: listing.include_docs,
+        conflicts: listing.conflicts,
+        update: listing.update,
+        update_seq: listing.update_seq,
+        sorted: listing.sorted,
+    })
+}
+
+fn refusal(reason: &'static str) -> Error {
+    Error::QueryParse(reason.into())
+}
+
+/// The limit that was asked for, or the most there may be.
+fn capped(listing: &Listing, partition: bool, settings: &Settings) -> Result<Option<u64>, Error> {
+    let most = if partition { settings.partition_query_limit } else { settings.query_limit };
+    match (listing.limit, most) {
+        (Some(asked), Some(most)) if asked > most => {
+            Err(Error::QueryParse(format!("Limit is too large, must not exceed {most}").into()))
+        }
+        (asked, most) => Ok(asked.or(most)),
+    }
+}
+
+fn grouping(listing: &Listing) -> Result<Grouping, Error> {
+    Ok(match (listing.group, listing.group_level) {
+        (Some(false), Some(level)) if level > 0 => {
+            let reason = "Can't specify group=false and group_level>0 at the same time";
+            return Err(refusal(reason));
+        }
+        (Some(true), None) => Grouping::Exact,
+        (_, None | Some(0)) => Grouping::Whole,
+        (_, Some(level)) => Grouping::Level(usize::try_from(level).unwrap_or(usize::MAX)),
+    })
+}
+
+/// What goes with rows, and what with reduced ones.
+fn check_kind(listing: &Listing, reduced: bool, grouping: Grouping) -> Result<(), Error> {
+    if !reduced && listing.reduce == Some(true) {
+        return Err(refusal("Reduce is invalid for map-only views."));
+    }
+    if reduced && listing.keys.is_some() && grouping != Grouping::Exact {
+        return Err(refusal("Multi-key fetches for reduce views must use `group=true`"));
+    }
+    if listing.bad_keys {
+        return Err(refusal("`keys` must be an array of strings."));
+    }
+    let many = listing.keys.as_ref().filter(|keys| !keys.is_empty());
+    if many.is_some() && (listing.start.is_some() || listing.end.is_some()) {
+        return Err(refusal("`keys` is incompatible with `key`, `start_key` and `end_key`"));
+    }
+    if !reduced && grouping != Grouping::Whole {
+        return Err(refusal("Invalid use of grouping on a map view."));
+    }
+    if reduced && listing.include_docs {
+        return Err(refusal("`include_docs` is invalid for reduce"));
+    }
+    if reduced && listing.conflicts_said {
+        return Err(refusal("`conflicts` is invalid for reduce views."));
+    }
+    Ok(())
+}
+
+/// A range that ends before it begins is taken for a mistake.
+fn check_order(listing: &Listing) -> Result<(), Error> {
+    let (Some(start), Some(end)) = (&listing.start, &listing.end) else { return Ok(()) };
+    if start == end || listing.keys.is_some() {
+        return Ok(());
+    }
+    let keys = collate::compare(start.to_string().as_bytes(), end.to_string().as_bytes());
+    // Without an id a range begins before all of them and ends behind all.
+    let ids = match (&listing.start_id, &listing.end_id) {
+        (Some(start), Some(end)) => start.cmp(end),
+        _ if listing.descending => Ordering::Greater,
+        _ => Ordering::Less,
+    };
+    match (listing.descending, keys.then(ids)) {
+        (false, Ordering::Greater | Ordering::Equal) => Err(refusal(
+            "No rows can match your key range, reverse your start_key and end_key or set \
+             descending=true",
+        )),
+        (true, Ordering::Less) => Err(refusal(
+            "No rows can match your key range, reverse your start_key and end_key or set \
+             descending=false",
+        )),
+        _ => Ok(()),
+    }
+}
