@@ -15,7 +15,7 @@ use crate::net::Net;
 use crate::server::{Server, Setup, free_port};
 
 /// How long nodes may take to find each other.
-const JOIN_LIMIT: Duration = Duration::from_secs(30);
+const JOIN_LIMIT: Duration = Duration::from_secs(90);
 /// How long nodes see each other before that is believed.
 const STEADY: Duration = Duration::from_secs(1);
 /// Where nodes are reached that have a host of their own: by clients, and by each other.

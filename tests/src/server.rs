@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use crate::client::{Client, Request};
 
 /// How long a start may take before the test fails.
-const START_LIMIT: Duration = Duration::from_secs(30);
+const START_LIMIT: Duration = Duration::from_secs(90);
 
 /// How long it may take to end when it is asked to.
-const END_LIMIT: Duration = Duration::from_secs(30);
+const END_LIMIT: Duration = Duration::from_secs(90);
 
 /// How a server is started, each time anew.
 #[derive(Clone, Debug)]
