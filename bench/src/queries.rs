@@ -1,14 +1,15 @@
 //! What is measured of views, Mango and filters. Every build makes an index that was not there
 //! before, of the database that is read, and ends with the first answer from it.
 
-use std::fmt::Write as _;
 use std::io;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use settee_tests::client::{Request, Response};
 
-use crate::load::{closed_loop, timed};
-use crate::rows::Bench;
+use crate::load::{Nodes, closed_loop, timed};
+use crate::rows::{Bench, id};
 
 /// Keys of the row about a list of keys, and rows of the one about a range.
 const KEYS: usize = 10_000;
@@ -44,22 +45,60 @@ impl Bench {
 
     /// Documents a second that get into the index of a view with that reduce.
     pub fn view_build(&mut self, reduce: Option<&str>) -> io::Result<Option<f64>> {
+        let (path, ddoc) = self.new_view(reduce);
+        let seconds = timed(|| {
+            self.expect(&Request::new("PUT", &path).json(&ddoc), 201)?;
+            self.expect(&first_row(&path), 200).map(drop)
+        })?;
+        self.forget(&path)?;
+        Ok(Some(self.docs as f64 / seconds))
+    }
+
+    /// A design document with a view that nobody has asked for, and its path.
+    fn new_view(&mut self, reduce: Option<&str>) -> (String, String) {
         self.turn += 1;
         // Another text is another index.
         let map = format!("function (doc) {{ emit(doc.number, doc.total); /* {} */ }}", self.turn);
-        let path = format!("/bench_read/_design/build{}", self.turn);
         let view = match reduce {
             Some(reduce) => json!({"map": map, "reduce": reduce}),
             None => json!({"map": map}),
         };
-        let ddoc = json!({"views": {"v": view}}).to_string();
-        let first = Request::new("GET", &format!("{path}/_view/v?reduce=false&limit=1"));
-        let seconds = timed(|| {
-            self.expect(&Request::new("PUT", &path).json(&ddoc), 201)?;
-            self.expect(&first, 200).map(drop)
-        })?;
+        let path = format!("/bench_read/_design/build{}", self.turn);
+        (path, json!({"views": {"v": view}}).to_string())
+    }
+
+    /// Milliseconds that all but one of a hundred reads of a document take: for some time, or as long as
+    /// a view is built.
+    pub fn read_p99(&mut self, beside_build: bool) -> io::Result<Option<f64>> {
+        let (path, ddoc) = self.new_view(None);
+        if !beside_build {
+            let limit = Duration::from_secs(self.seconds);
+            return self.reads_until(|since| since >= limit).map(Some);
+        }
+        self.expect(&Request::new("PUT", &path).json(&ddoc), 201)?;
+        let mut builder = Nodes::new(&self.addresses, 1);
+        let building = thread::spawn({
+            let first = first_row(&path);
+            move || builder.send(&first)
+        });
+        let figure = self.reads_until(|_| building.is_finished())?;
+        let built = building.join().map_err(|_| io::Error::other("the build failed"))??;
+        counted(&built, br#""id":"#, 1)?;
         self.forget(&path)?;
-        Ok(Some(self.docs as f64 / seconds))
+        Ok(Some(figure))
+    }
+
+    /// Reads one document after the other, and gives the 99th percentile of their milliseconds.
+    fn reads_until(&mut self, end: impl Fn(Duration) -> bool) -> io::Result<f64> {
+        let (started, mut taken) = (Instant::now(), Vec::new());
+        while !end(started.elapsed()) {
+            let number = taken.len().wrapping_mul(7919) % self.docs;
+            let request = Request::new("GET", &format!("/bench_read/{}", id(number)));
+            taken.push(timed(|| self.expect(&request, 200).map(drop))? * 1000.0);
+        }
+        taken.sort_by(f64::total_cmp);
+        let p99 = taken.get(taken.len().saturating_sub(1) * 99 / 100);
+        p99.copied().ok_or_else(|| io::Error::other("nothing was read"))
     }
 
     /// The same for a Mango index.
@@ -168,6 +207,11 @@ impl Bench {
     }
 }
 
+/// Waits for a view to be there.
+fn first_row(ddoc: &str) -> Request {
+    Request::new("GET", &format!("{ddoc}/_view/v?reduce=false&limit=1"))
+}
+
 fn find(question: &Value) -> Request {
     Request::new("POST", "/bench_read/_find").json(&question.to_string())
 }
@@ -178,8 +222,6 @@ fn counted(response: &Response, text: &[u8], least: usize) -> io::Result<()> {
     if response.status == 200 && found >= least {
         return Ok(());
     }
-    let mut why = String::new();
     let start: String = response.text().chars().take(200).collect();
-    let _ = write!(why, "{} with {found} of {least}: {start}", response.status);
-    Err(io::Error::other(why))
+    Err(io::Error::other(format!("{} with {found} of {least}: {start}", response.status)))
 }

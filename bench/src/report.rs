@@ -42,7 +42,7 @@ impl<'a> Report<'a> {
             return writeln!(self.out, "{name:<34} {:>14} {:>14} {:>8}  {unit}", "-", "-", "-");
         };
         let ratio = if better == Better::More { ours / theirs } else { theirs / ours };
-        writeln!(self.out, "{name:<34} {ours:>14.1} {theirs:>14.1} {ratio:>7.1}x  {unit}")?;
+        writeln!(self.out, "{name:<34} {ours:>14.2} {theirs:>14.2} {ratio:>7.1}x  {unit}")?;
         self.out.flush()
     }
 }

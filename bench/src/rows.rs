@@ -26,7 +26,7 @@ pub struct Row {
 }
 
 /// The rows, in the order in which they run.
-pub const ROWS: [Row; 28] = [
+pub const ROWS: [Row; 30] = [
     rate("bulk insert, 1000 a batch", "docs/s", Bench::bulk_insert),
     rate("durable write, 1 client", "docs/s", |b| b.single_writes(1)),
     rate("durable write, 64 clients", "docs/s", |b| b.single_writes(64)),
@@ -47,6 +47,8 @@ pub const ROWS: [Row; 28] = [
     query("view, 10,000 keys", "rows/s", Bench::view_keys),
     query("view, group level 1", "queries/s", |b| b.group_level(1)),
     query("view, group level 2", "queries/s", |b| b.group_level(2)),
+    latency("read p99", |b| b.read_p99(false)),
+    latency("read p99 while a view is built", |b| b.read_p99(true)),
     query("Mango index build", "docs/s", Bench::mango_build),
     query("_find by index, 1 client", "queries/s", |b| b.find_one(1)),
     query("_find by index, 16 clients", "queries/s", |b| b.find_one(16)),
@@ -74,6 +76,10 @@ const fn query(
     run: fn(&mut Bench) -> io::Result<Option<f64>>,
 ) -> Row {
     Row { needs_indexes: true, ..rate(name, unit, run) }
+}
+
+const fn latency(name: &'static str, run: fn(&mut Bench) -> io::Result<Option<f64>>) -> Row {
+    Row { needs_indexes: true, ..size(name, "ms", run) }
 }
 
 const fn size(
@@ -270,7 +276,7 @@ fn resident(pid: u32) -> io::Result<f64> {
     kib.ok_or_else(|| io::Error::other(format!("no memory of {pid}")))
 }
 
-fn id(number: usize) -> String {
+pub(crate) fn id(number: usize) -> String {
     format!("doc-{number:08}")
 }
 
