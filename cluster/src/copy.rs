@@ -15,6 +15,7 @@ use crate::local::LocalCopy;
 use crate::mesh::RemoteCopy;
 use crate::rows::{DocRow, Namespace};
 use crate::shard::changes::ChangeScan;
+use crate::shard::find::{FindScan, FoundRow};
 use crate::shard::point::Point;
 use crate::shard::rows::RowScan;
 use crate::shard::state::ShardState;
@@ -151,6 +152,15 @@ impl ShardCopy {
         first: usize,
     ) -> Result<RowStream<ViewEntry>, Error> {
         ask!(self, copy => copy.view(scan, first).await)
+    }
+
+    /// Begins to look for documents; `first` of them come with the head, if there are so many.
+    pub(crate) async fn find(
+        &self,
+        scan: FindScan,
+        first: usize,
+    ) -> Result<RowStream<FoundRow>, Error> {
+        ask!(self, copy => copy.find(scan, first).await)
     }
 
     /// Begins to scan changes; what fails is told by the stream.

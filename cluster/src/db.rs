@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use settee_model::doc::{AttContent, DocEdit};
 use settee_model::docid::{DbName, DocId};
+use settee_query::mango::Find;
 
 use crate::attachment::{AttStream, Upload, UploadOptions};
 use crate::changes::{Changes, ChangesQuery};
@@ -16,6 +17,7 @@ use crate::docs::{
     BulkGet, EditMode, EditResult, IdRevs, OpenOptions, OpenedDoc, PurgeResult, RevResult, Revs,
     RevsDiff, UpdateOptions,
 };
+use crate::find::{FindError, Finding};
 use crate::info::{DbInfo, PartitionInfo};
 use crate::node::Node;
 use crate::rows::{AllDocsQuery, Rows};
@@ -162,6 +164,17 @@ impl Db {
         let instance = self.database.instance();
         let known = self.node.host().views.known(&instance, &query.ddoc)?;
         ViewRows::start(self.database.clone(), known, query).await
+    }
+
+    /// Asks Mango. Documents that are looked at for each one that is found make a warning if there
+    /// are more than `warn_from` (0: never).
+    pub async fn find(&self, find: Find, warn_from: u64) -> Result<Finding, FindError> {
+        Finding::start(self.database.clone(), find, warn_from).await
+    }
+
+    /// All design documents with their bodies, in stored form.
+    pub async fn design_docs(&self) -> Result<Vec<(DocId, Bytes)>, Error> {
+        coord::indexes::design_docs(&self.database).await
     }
 
     /// Changes. [`Error::BadSequence`].

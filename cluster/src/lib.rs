@@ -17,6 +17,7 @@ mod desk;
 pub mod docs;
 mod durable;
 mod error;
+pub mod find;
 mod heal;
 mod host;
 pub mod info;

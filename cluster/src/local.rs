@@ -8,12 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use settee_engine::shard::{Batch, Decision, Outcome};
-use settee_engine::{Engine, Index, Shard, ShardId, Snapshot};
+use settee_engine::{Engine, Shard, ShardId, Snapshot};
 use settee_model::docid::DocId;
 use tokio::sync::oneshot;
 
 use crate::attachment::{Lane, UploadOptions};
-use crate::catalogue::instance_of;
 use crate::docs::{BulkGet, IdRevs, OpenOptions, OpenedDoc, RevResult, Revs, RevsDiff};
 use crate::durable::Durable;
 use crate::rows::{DocRow, Namespace};
@@ -26,8 +25,8 @@ use crate::steps::blocking;
 use crate::streams::{ChangeStream, RowStream};
 use crate::sync::answer::answer;
 use crate::sync::ask::{Answer, Ask};
-use crate::views::{Known, Views};
-use crate::{DesignDoc, Error, Host};
+use crate::views::Views;
+use crate::{Error, Host};
 
 /// Documents that an async thread may look at in one go.
 pub(crate) const QUICK: usize = 64;
@@ -220,22 +219,6 @@ impl LocalCopy {
     /// Begins to take an attachment in.
     pub(crate) async fn upload(&self, options: UploadOptions) -> Result<Lane, Error> {
         Ok(Lane::new(&self.shard().await?, options))
-    }
-
-    #[allow(dead_code, reason = "queries over views come next")]
-    /// The index of a view's map with all that is in the shard now, and what is known of its design
-    /// document. [`Error::NotFound`] if it has no such view.
-    pub(crate) async fn index(
-        &self,
-        ddoc: &Arc<DesignDoc>,
-        view: &str,
-    ) -> Result<(Arc<Known>, Arc<Index>), Error> {
-        let shard = self.shard().await?;
-        let known = self.views().known(instance_of(&self.id), ddoc)?;
-        let missing = Error::NotFound { deleted: false };
-        let map = known.definition().view(view).ok_or(missing)?.map;
-        let index = self.host.views.index(&shard, &known, map).await?;
-        Ok((known, index))
     }
 
     /// The shard itself, for work that streams bytes in or out of it.

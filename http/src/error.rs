@@ -73,6 +73,8 @@ pub enum Error {
     ExpectationFailed(Text),
     /// 500 with an `error` of its own.
     Internal(&'static str, Text),
+    /// What Mango says of a question.
+    Mango(settee_query::mango::MangoError),
     /// What a function of a design document was not run to its end for.
     Script(settee_query::js::Error),
     /// 500 `timeout`.
@@ -151,6 +153,7 @@ impl Error {
             }
             E::ExpectationFailed(reason) => (417, "expectation_failed", borrow(reason)),
             E::Internal(error, reason) => (500, error, borrow(reason)),
+            E::Mango(error) => (error.status, &*error.error, borrow_str(&error.reason)),
             E::Script(error) => (error.status(), error.error(), words(&error.reason()).into()),
             E::Timeout => (500, "timeout", TIMEOUT.into()),
             E::NotImplemented => {
@@ -173,6 +176,10 @@ const DB_EXISTS: &str = "The database could not be created, the file already exi
 const TIMEOUT: &str = "The request could not be processed in a reasonable amount of time.";
 
 fn borrow(text: &Text) -> Cow<'_, str> {
+    Cow::Borrowed(text)
+}
+
+fn borrow_str(text: &str) -> Cow<'_, str> {
     Cow::Borrowed(text)
 }
 
@@ -221,6 +228,22 @@ impl From<settee_model::selector::SelectorError> for Error {
 impl From<settee_model::partition::PartitionError> for Error {
     fn from(error: settee_model::partition::PartitionError) -> Self {
         Error::BadRequestNamed(error.error(), error.to_string().into())
+    }
+}
+
+impl From<settee_query::mango::MangoError> for Error {
+    fn from(error: settee_query::mango::MangoError) -> Self {
+        Error::Mango(error)
+    }
+}
+
+impl From<settee_cluster::find::FindError> for Error {
+    fn from(error: settee_cluster::find::FindError) -> Self {
+        use settee_cluster::find::FindError;
+        match error {
+            FindError::Question(error) => error.into(),
+            FindError::Database(error) => error.into(),
+        }
     }
 }
 

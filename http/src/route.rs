@@ -135,6 +135,12 @@ pub enum DbEndpoint {
     CompactViews(String),
     /// `_ensure_full_commit`
     EnsureFullCommit,
+    /// `_find`, perhaps of a partition.
+    Find(Option<String>),
+    /// `_explain`, perhaps of a partition.
+    Explain(Option<String>),
+    /// `_index` and what follows it, perhaps under a partition, which means nothing there.
+    Index(Option<String>, Vec<String>),
     /// `_missing_revs`
     MissingRevs,
     /// `_revs_diff`
@@ -280,14 +286,15 @@ fn db_endpoint(method: Method, words: &[&str]) -> DbEndpoint {
         ["_sync_shards"] => D::SyncShards,
         ["_view_cleanup", ..] => D::ViewCleanup,
         ["_temp_view", ..] => D::TempView,
-        ["_find" | "_explain" | "_index" | "_search_cleanup" | "_nouveau_cleanup", ..] => {
-            D::Unbuilt
-        }
+        ["_find", ..] => D::Find(None),
+        ["_explain", ..] => D::Explain(None),
+        ["_index", rest @ ..] => D::Index(None, owned(rest)),
+        ["_search_cleanup" | "_nouveau_cleanup", ..] => D::Unbuilt,
         ["_partition", rest @ ..] => partition_endpoint(rest),
         ["_design", name, action, rest @ ..] if action.starts_with('_') => D::DesignAction {
             ddoc: prefixed("_design/", name),
             action: (*action).to_owned(),
-            rest: rest.iter().map(|&part| part.to_owned()).collect(),
+            rest: owned(rest),
         },
         ["_design", name, rest @ ..] => document(prefixed("_design/", name), rest),
         ["_local" | "_local/"] => D::Refused("Invalid _local document id."),
@@ -313,11 +320,18 @@ fn partition_endpoint(rest: &[&str]) -> DbEndpoint {
                 partition: (*partition).to_owned(),
                 ddoc: prefixed("_design/", name),
                 action: (*action).to_owned(),
-                rest: rest.iter().map(|&part| part.to_owned()).collect(),
+                rest: owned(rest),
             }
         }
+        [partition, "_find", ..] => D::Find(Some((*partition).to_owned())),
+        [partition, "_explain", ..] => D::Explain(Some((*partition).to_owned())),
+        [partition, "_index", rest @ ..] => D::Index(Some((*partition).to_owned()), owned(rest)),
         [partition, ..] => D::PartitionOther((*partition).to_owned()),
     }
+}
+
+fn owned(words: &[&str]) -> Vec<String> {
+    words.iter().map(|&word| word.to_owned()).collect()
 }
 
 fn prefixed(prefix: &str, name: &str) -> DocId {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use settee_cluster::{FunctionSettings, LayoutDefaults};
 use settee_model::config::Config;
+use settee_query::mango;
 
 use crate::auth::AuthSettings;
 use crate::route::Plus;
@@ -75,6 +76,10 @@ pub struct Settings {
     pub partition_query_limit: Option<u64>,
     /// `[query_server_config] query_limit`: most rows of a view in an answer.
     pub query_limit: Option<u64>,
+    /// `[mango] default_limit`: documents in an answer to `_find`, if nobody says.
+    pub find_limit: u64,
+    /// `[mango] index_scan_warning_threshold`: documents that may be looked at for each one found.
+    pub find_warning: u64,
     /// `[purge] max_document_id_number`.
     pub max_purge_ids: usize,
     /// `[purge] max_revisions_number`.
@@ -151,6 +156,12 @@ impl Settings {
                 None,
             ),
             query_limit: config.limit("query_server_config", "query_limit", None),
+            find_limit: config.parsed("mango", "default_limit", mango::DEFAULT_LIMIT),
+            find_warning: config.parsed(
+                "mango",
+                "index_scan_warning_threshold",
+                mango::SCAN_WARNING_THRESHOLD,
+            ),
             max_purge_ids: count("purge", "max_document_id_number", 100),
             max_purge_revs: count("purge", "max_revisions_number", 1000),
             bulk_get_batch: 64,

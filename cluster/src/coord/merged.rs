@@ -14,6 +14,14 @@ use crate::shard::rows::{RowBatch, ShardHead};
 /// Rows that every shard reads at first, where nobody said how many are wanted.
 const FIRST: usize = 128;
 
+/// How many rows each of so many shards is asked for at first if so many are wanted of all.
+pub(super) fn first_of_each(wanted: u64, shards: usize) -> usize {
+    match usize::try_from(wanted) {
+        Ok(most) if most < usize::MAX => most / shards.max(1) + shards,
+        _ => FIRST,
+    }
+}
+
 /// Rows of several shards on their way into one stream.
 pub(super) struct Merged<W: Walk> {
     merge: Merge<W::Row>,
@@ -31,12 +39,23 @@ impl<W: Walk> Merged<W> {
         descending: bool,
         (skip, left): (u64, u64),
     ) -> Result<Merged<W>, Error> {
-        let most = usize::try_from(skip.saturating_add(left)).unwrap_or(usize::MAX);
-        let count = shards.len();
-        let first = if most == usize::MAX { FIRST } else { most / count.max(1) + count };
+        let first = first_of_each(skip.saturating_add(left), shards.len());
+        let merged = Merged::open(database, shards, scan, descending, first).await?;
+        Ok(Merged { skip, left, ..merged })
+    }
+
+    /// The same for who counts rows themselves: each shard gives so many at first.
+    pub(super) async fn open(
+        database: &Arc<Database>,
+        shards: &[usize],
+        scan: &W,
+        descending: bool,
+        first: usize,
+    ) -> Result<Merged<W>, Error> {
         let begin = |shard: &usize| Scan::begin(database.clone(), *shard, scan.clone(), first);
         let streams = try_join_all(shards.iter().map(begin)).await?;
-        Ok(Merged { merge: Merge::new(streams.len(), descending), streams, skip, left })
+        let merge = Merge::new(streams.len(), descending);
+        Ok(Merged { merge, streams, skip: 0, left: u64::MAX })
     }
 
     /// What each shard said before its rows, and who said it.

@@ -6,6 +6,8 @@ pub(crate) mod changes;
 mod combined;
 pub(crate) mod docs;
 mod doubt;
+pub(crate) mod find;
+pub(crate) mod indexes;
 pub(crate) mod info;
 mod linked;
 mod merged;

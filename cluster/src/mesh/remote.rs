@@ -17,6 +17,7 @@ use crate::durable::Durable;
 use crate::raft::NodeId;
 use crate::rows::{DocRow, Namespace};
 use crate::shard::changes::ChangeScan;
+use crate::shard::find::{FindScan, FoundRow};
 use crate::shard::point::Point;
 use crate::shard::rows::RowScan;
 use crate::shard::state::ShardState;
@@ -179,6 +180,16 @@ impl RemoteCopy {
         first: usize,
     ) -> Result<RowStream<ViewEntry>, Error> {
         remote_views::begin(self, &scan, first).await
+    }
+
+    pub(crate) async fn find(
+        &self,
+        scan: FindScan,
+        first: usize,
+    ) -> Result<RowStream<FoundRow>, Error> {
+        let scan = Some(wire::FindScan::new(self.shard(), &scan));
+        let ask = wire::FindAsk { scan, first: first as u64 };
+        RemoteRows::begin(self, ask, async |line: Line, asks| line.shards().find(asks).await).await
     }
 
     pub(crate) fn changes(&self, scan: ChangeScan, first: usize) -> ChangeStream {

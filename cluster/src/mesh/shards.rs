@@ -1,6 +1,7 @@
 //! What peers ask of this node's shards, handed to the local copy. Nothing is decided here.
 
-use std::pin::Pin;
+use std::future::Future;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ use crate::copy::ShardCopy;
 use crate::docs::BulkGet;
 use crate::durable::Durable;
 use crate::local::LocalCopy;
+use crate::shard::rows::{RowBatch, ShardHead};
 use crate::streams::{ChangeStream, RowStream};
 use crate::{Error, Host};
 
@@ -83,6 +85,7 @@ fn count(number: u64) -> usize {
 impl Shards for ShardService {
     type RowsStream = Answers<wire::RowsAnswer>;
     type ViewStream = Answers<wire::ViewAnswer>;
+    type FindStream = Answers<wire::FindAnswer>;
     type ChangesStream = Answers<wire::ChangesStep>;
     type ReadAttachmentStream = Answers<wire::Piece>;
     type DecideStream = Decided;
@@ -203,6 +206,18 @@ impl Shards for ShardService {
         Ok(Response::new(ReceiverStream::new(stream)))
     }
 
+    async fn find(&self, request: Request<Streaming<wire::FindAsk>>) -> Answer<Self::FindStream> {
+        let mut asks = request.into_inner();
+        let ask = self.first(&mut asks).await?;
+        let scan = need(ask.scan, "no scan").map_err(status_of)?;
+        let copy = self.copy(&scan.shard)?;
+        let scan = scan.scan().map_err(status_of)?;
+        let (answers, stream) = mpsc::channel(1);
+        let find = async move { copy.find(scan, count(ask.first)).await };
+        tokio::spawn(send_slowly(find, self.patience / 4, asks, answers));
+        Ok(Response::new(ReceiverStream::new(stream)))
+    }
+
     async fn changes(
         &self,
         request: Request<Streaming<wire::ChangesAsk>>,
@@ -295,6 +310,30 @@ pub(super) async fn send_rows<A, M: RowsStep>(
         let last = batch.as_ref().map_or(true, |batch| batch.ended);
         let answer = batch.map(|batch| M::new(head.take(), batch));
         if answers.send(answer.map_err(status_of)).await.is_err() || last {
+            return;
+        }
+        let Ok(Some(_)) = asks.message().await else { return };
+    }
+}
+
+/// The same of rows that may take long to begin: until then there is an answer without rows from
+/// time to time.
+async fn send_slowly<A, M: RowsStep>(
+    begin: impl Future<Output = Result<RowStream<M::Row>, Error>>,
+    beat: Duration,
+    mut asks: Streaming<A>,
+    answers: Sink<M>,
+) {
+    let mut begin = pin!(begin);
+    loop {
+        match timeout(beat, &mut begin).await {
+            Ok(Ok(rows)) => return send_rows(rows, asks, answers).await,
+            // If the caller does not hear why, it has gone.
+            Ok(Err(error)) => return drop(answers.send(Err(status_of(error))).await),
+            Err(_) => {}
+        }
+        let nothing = RowBatch { rows: Vec::new(), ended: false };
+        if answers.send(Ok(M::new(Some(ShardHead::default()), nothing))).await.is_err() {
             return;
         }
         let Ok(Some(_)) = asks.message().await else { return };

@@ -3,8 +3,10 @@
 //! `copy`.
 
 pub(crate) mod changes;
+pub(crate) mod find;
 pub(crate) mod open;
 pub(crate) mod point;
+mod ranges;
 pub(crate) mod revs;
 pub(crate) mod rows;
 pub(crate) mod state;

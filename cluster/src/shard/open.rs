@@ -133,11 +133,16 @@ pub(crate) fn stored(
     deleted: bool,
     body: Option<u64>,
 ) -> Result<StoredDoc, Fault> {
-    let record = match body {
+    let record = record(snapshot, body)?;
+    Ok(StoredDoc { id: id.clone(), revs, deleted, record })
+}
+
+/// The content of a revision.
+pub(crate) fn record(snapshot: &Snapshot, body: Option<u64>) -> Result<DocRecord, Fault> {
+    Ok(match body {
         Some(body) => snapshot.record(body)?,
         None => DocRecord { atts: Vec::new(), body: Bytes::from_static(b"{}") },
-    };
-    Ok(StoredDoc { id: id.clone(), revs, deleted, record })
+    })
 }
 
 /// A `_local/` document in the form of others: generation 0, its counter as the revision's id.

@@ -75,20 +75,20 @@ impl Keyed for DocRow {
     }
 }
 
-impl LocalScan for RowScan {
-    type Scanner = RowScanner;
-
-    fn open(&self, copy: &LocalCopy) -> Result<(ShardHead, RowScanner), Fault> {
-        self.open_on(copy.snapshot_now()?)
-    }
-}
-
 impl Resume for RowScan {
     type Row = DocRow;
 
     fn go_behind(&mut self, row: &DocRow) {
         let start = if self.descending { &mut self.range.1 } else { &mut self.range.0 };
         *start = Bound::Excluded(row.id.clone());
+    }
+}
+
+impl LocalScan for RowScan {
+    type Scanner = RowScanner;
+
+    fn open(&self, copy: &LocalCopy) -> Result<(ShardHead, RowScanner), Fault> {
+        self.open_on(copy.snapshot_now()?)
     }
 }
 

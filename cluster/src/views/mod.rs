@@ -3,6 +3,7 @@
 //! (`tasks`). Never reads rows, never merges shards.
 
 mod flight;
+mod found;
 mod known;
 mod local;
 mod pace;
@@ -107,20 +108,6 @@ impl Views {
     /// The same if it was asked for lately, by its hash.
     pub(crate) fn known_by_hash(&self, instance: &str, hash: &[u8]) -> Option<Arc<Known>> {
         self.shelf.get(instance, hash)
-    }
-
-    /// The index of one of the maps, with all that is in the shard now.
-    ///
-    /// # Errors
-    /// [`Error::Script`] if a function cannot be run to its end, [`Error::Timeout`].
-    pub(crate) async fn index(
-        self: &Arc<Self>,
-        shard: &Arc<Shard>,
-        known: &Arc<Known>,
-        map: usize,
-    ) -> Result<Arc<Index>, Error> {
-        let indexes = self.up_to_date(shard, known).await?;
-        indexes.into_iter().nth(map).ok_or(Error::NotFound { deleted: false })
     }
 
     /// The indexes of all maps as they are, without waiting; none if they are not all open.

@@ -33,8 +33,10 @@ pub mod doc_query;
 pub mod doc_write;
 pub mod edit;
 pub mod elsewhere;
+pub mod find;
 pub mod follow;
 pub mod form;
+pub mod index;
 pub mod lists;
 pub mod node;
 pub mod node_docs;
@@ -116,6 +118,9 @@ async fn on_db(
         (D::BulkGet, M::Post) => bulk_get::post(ctx, db).await,
         (D::Changes, M::Get) => changes::get(ctx, db).await,
         (D::Changes, M::Post) => changes::post(ctx, db).await,
+        (D::Find(partition), _) => find::find(ctx, db, partition).await,
+        (D::Explain(partition), _) => find::explain(ctx, db, partition).await,
+        (D::Index(partition, rest), _) => index::any(ctx, db, partition, rest).await,
         (D::MissingRevs, M::Post) => revs::missing_revs(ctx, db).await,
         (D::RevsDiff, M::Post) => revs::revs_diff(ctx, db).await,
         (D::Purge, M::Post) => purge::post(ctx, db).await,

@@ -41,6 +41,15 @@ pub fn sort_key_into(out: &mut Vec<u8>, json: &[u8]) {
     }
 }
 
+/// Appends what the sort keys of all arrays begin with whose first elements are these, in stored
+/// form. What follows in such a key is below 255.
+pub fn array_prefix_into(out: &mut Vec<u8>, elements: &[Vec<u8>]) {
+    out.push(ARRAY);
+    for element in elements {
+        sort_key_into(out, element);
+    }
+}
+
 /// The sort key of a JSON value in stored form.
 #[must_use]
 pub fn sort_key(json: &[u8]) -> Vec<u8> {

@@ -64,6 +64,12 @@ impl Cursor {
         self.from.as_ref()
     }
 
+    /// Whether nothing is looked at, as nothing can match.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        self.silent
+    }
+
     /// Whether the answer is complete, whatever rows are left. To be asked before each row.
     #[must_use]
     pub fn is_done(&self) -> bool {

@@ -48,6 +48,8 @@ pub struct Find {
     pub execution_stats: bool,
     /// Whether another index will do if the one in `use_index` won't.
     pub allow_fallback: bool,
+    /// Bytes of the request.
+    pub size: usize,
 }
 
 /// The index that a client names. Names of design documents with or without `_design/`.
@@ -93,6 +95,7 @@ impl Find {
             stable: members.optional("stable", false, boolean)?,
             execution_stats: members.optional("execution_stats", false, boolean)?,
             allow_fallback: members.optional("allow_fallback", true, boolean)?,
+            size: body.len(),
         };
         members.finish()?;
         Ok(find)

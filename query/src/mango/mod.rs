@@ -34,6 +34,7 @@ mod stats;
 mod term;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 pub use bookmark::Bookmark;
 pub use bound::{Bound, Order, Span};
@@ -48,6 +49,7 @@ pub use index::{Index, id_key};
 pub use plan::{Plan, Scan, Source};
 pub use project::Projection;
 pub use response::Response;
-pub use sieve::{Pass, Row, Sieve, Sifted, Task};
+pub use sieve::{Doc, Pass, Row, Sieve, Sifted, Stored, Task};
 pub use sort::Sort;
 pub use stats::{SCAN_WARNING_THRESHOLD, Stats};
+pub use walk::{row_key, row_ranges};

@@ -13,6 +13,7 @@ use super::plan::{Plan, Source};
 use super::project::Projection;
 use super::shape;
 use super::stats::Stats;
+use crate::Document;
 
 /// What whoever has the rows needs to know of a question. Goes from node to node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +42,51 @@ impl Task {
             all_docs: matches!(plan.source, Source::AllDocs),
         }
     }
+
+    /// Whether matching a document of usual size takes no time worth mentioning: a short selector
+    /// without patterns.
+    #[must_use]
+    pub fn is_quick(&self) -> bool {
+        self.selector.len() <= 4096 && !self.selector.contains("\"$regex\"")
+    }
+
+    /// The same, but showing whole documents if names of fields are no paths: whoever shows one
+    /// has an error to tell.
+    #[must_use]
+    pub fn with_sound_fields(mut self, sound: bool) -> Task {
+        self.fields = self.fields.filter(|_| sound);
+        self
+    }
+}
+
+/// A document that was read.
+pub trait Stored {
+    /// Its members without those that begin with `_`: a JSON object in stored form.
+    fn body(&self) -> &[u8];
+
+    /// Appends it with the members that a reader gets.
+    fn put(&self, out: &mut Vec<u8>);
+}
+
+impl Stored for Document<'_> {
+    fn body(&self) -> &[u8] {
+        &self.record.body
+    }
+
+    fn put(&self, out: &mut Vec<u8>) {
+        Document::put(self, out);
+    }
+}
+
+/// What has no more members than its body.
+impl Stored for &[u8] {
+    fn body(&self) -> &[u8] {
+        self
+    }
+
+    fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self);
+    }
 }
 
 /// What documents must match, and what is shown of them.
@@ -52,19 +98,32 @@ pub struct Sieve {
     columns: Option<Projection>,
     /// Whether rows of design documents come by, which are never in an answer.
     all_docs: bool,
-    reads_meta: bool,
+    /// Whether the selector looks at `_id`, `_rev` and the like.
+    asks_meta: bool,
+    /// Whether these are shown.
+    shows_meta: bool,
 }
 
 /// A row of an index and, if there is one, its document.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Row<'a> {
     /// The document's id.
     pub id: &'a str,
     /// The row's key, JSON in stored form: an array, or for all documents an id.
     pub key: &'a [u8],
-    /// The document with the members that a reader gets, a JSON object in stored form, if the
-    /// plan says that documents are included.
-    pub document: Option<&'a [u8]>,
+    /// Its document.
+    pub doc: Doc<'a>,
+}
+
+/// The document of a row.
+#[derive(Clone, Copy)]
+pub enum Doc<'a> {
+    /// Was not read: the plan includes no documents.
+    Unread,
+    /// Is not there any more.
+    Gone,
+    /// Here it is.
+    Read(&'a dyn Stored),
 }
 
 /// What becomes of a row.
@@ -92,14 +151,13 @@ impl Sieve {
     /// `invalid_field_name` if a field to be shown has a name that is no path.
     pub fn new(task: &Task) -> Result<Sieve, MangoError> {
         let selector = Selector::parse(&value(task.selector.as_bytes()).unwrap_or_default())?;
-        let asked = shape::fields(selector.normal_form()).into_iter();
-        let reads_meta = match &task.fields {
-            None => true,
-            Some(shown) => shape::reads_meta(asked.chain(shown.iter().map(String::as_str))),
-        };
+        let asked = shape::fields(selector.normal_form());
+        let shown = task.fields.as_ref();
         Ok(Sieve {
+            asks_meta: shape::reads_meta(asked.into_iter()),
+            shows_meta: shown
+                .is_none_or(|shown| shape::reads_meta(shown.iter().map(String::as_str))),
             selector,
-            reads_meta,
             fields: task.fields.as_deref().map(Projection::new).transpose()?,
             columns: task.columns.as_deref().map(Projection::new).transpose()?,
             all_docs: task.all_docs,
@@ -108,19 +166,25 @@ impl Sieve {
 
     /// What is shown of a document, if it matches.
     #[must_use]
-    pub fn document(&self, document: &[u8]) -> Option<Vec<u8>> {
-        let shown = || match &self.fields {
-            Some(fields) => fields.of(document),
-            None => document.to_vec(),
+    pub fn document(&self, document: &dyn Stored) -> Option<Vec<u8>> {
+        let whole = || {
+            let mut whole = Vec::new();
+            document.put(&mut whole);
+            whole
         };
-        self.selector.matches(document).then(shown)
-    }
-
-    /// Whether it looks at `_id`, `_rev` and the like. If not, it may be given the document's body
-    /// alone.
-    #[must_use]
-    pub fn reads_meta(&self) -> bool {
-        self.reads_meta
+        if self.asks_meta {
+            let whole = whole();
+            return self.selector.matches(&whole).then(|| match &self.fields {
+                Some(fields) => fields.of(&whole),
+                None => whole,
+            });
+        }
+        // Most that are looked at don't match, and nothing is put together for them.
+        self.selector.matches(document.body()).then(|| match &self.fields {
+            Some(fields) if self.shows_meta => fields.of(&whole()),
+            Some(fields) => fields.of(document.body()),
+            None => whole(),
+        })
     }
 
     /// Begins a pass over rows.
@@ -134,13 +198,17 @@ impl Pass<'_> {
     /// Looks at the next row.
     pub fn row(&mut self, row: Row<'_>) -> Sifted {
         self.stats.keys += 1;
-        let sifted = match (&self.sieve.columns, row.document) {
-            (Some(columns), _) => self.sieve.document(&columns.of_row(&id_key(row.id), row.key)),
-            (None, Some(document)) => {
+        let sifted = match (&self.sieve.columns, row.doc) {
+            (Some(columns), _) => {
+                let document = columns.of_row(&id_key(row.id), row.key);
+                self.sieve.document(&document.as_slice())
+            }
+            (None, Doc::Gone) => None,
+            (None, Doc::Read(document)) => {
                 self.stats.docs += 1;
                 self.sieve.document(document)
             }
-            (None, None) => {
+            (None, Doc::Unread) => {
                 if self.is_left_out(row.id) {
                     return Sifted::Out;
                 }

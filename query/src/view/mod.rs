@@ -25,4 +25,5 @@ pub use mapper::{Program, Programs};
 pub use range::{Behind, Keys, RowRange};
 pub use reduce::{Answer, Reduce, Reducing, Setup, open_index};
 pub use row::ViewRow;
+pub(crate) use row::put_partition;
 pub use rows::Rows;

@@ -83,7 +83,7 @@ pub(super) fn take_varint(bytes: &[u8]) -> Option<(usize, &[u8])> {
 }
 
 /// Appends the part of a sort key that stands for a partition.
-pub(super) fn put_partition(out: &mut Vec<u8>, partition: &str) {
+pub(crate) fn put_partition(out: &mut Vec<u8>, partition: &str) {
     out.extend_from_slice(partition.as_bytes());
     out.push(0);
 }

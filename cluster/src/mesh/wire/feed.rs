@@ -34,7 +34,7 @@ impl From<wire::Namespace> for Namespace {
     }
 }
 
-fn bound_to(bound: &Bound<DocId>) -> Option<wire::Bound> {
+pub(super) fn bound_to(bound: &Bound<DocId>) -> Option<wire::Bound> {
     use wire::bound::Kind;
     let kind = match bound {
         Bound::Unbounded => return None,
@@ -44,7 +44,7 @@ fn bound_to(bound: &Bound<DocId>) -> Option<wire::Bound> {
     Some(wire::Bound { kind: Some(kind) })
 }
 
-fn bound_from(bound: Option<wire::Bound>) -> Result<Bound<DocId>, Error> {
+pub(super) fn bound_from(bound: Option<wire::Bound>) -> Result<Bound<DocId>, Error> {
     use wire::bound::Kind;
     let Some(bound) = bound else { return Ok(Bound::Unbounded) };
     Ok(match wire::need(bound.kind, "a bound")? {

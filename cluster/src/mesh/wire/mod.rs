@@ -6,6 +6,7 @@ mod chunked;
 mod doc;
 mod error;
 mod feed;
+mod find;
 mod rev;
 mod sync;
 mod view;

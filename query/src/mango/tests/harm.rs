@@ -26,7 +26,7 @@ fn ask(body: &[u8]) {
         let _ = explain(&find, &catalog, "db");
         if let Ok(plan) = Plan::new(&find, &catalog) {
             let _ = Cursor::new(&find, &plan).map(|cursor| plan.spans_after(cursor.start_after()));
-            let _ = Sieve::new(&Task::new(&find, &plan)).map(|sieve| sieve.document(body));
+            let _ = Sieve::new(&Task::new(&find, &plan)).map(|sieve| sieve.document(&body));
         }
     }
     if let Ok(index) = NewIndex::parse(body) {

@@ -64,11 +64,12 @@ impl Database {
                 continue;
             }
             let document = document.as_slice();
-            let row = Row { id, key: &key, document: plan.include_docs.then_some(document) };
+            let doc = if plan.include_docs { Doc::Read(&document) } else { Doc::Unread };
+            let row = Row { id, key: &key, doc };
             let shown = match pass.row(row) {
                 Sifted::Out => continue,
                 Sifted::Shown(shown) => Some(shown),
-                Sifted::Ask => sieve.document(document),
+                Sifted::Ask => sieve.document(&document),
             };
             cursor.count(pass.take_stats());
             if let Some(shown) = shown

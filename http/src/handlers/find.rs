@@ -1,0 +1,116 @@
+//! `_find` and `_explain`, of a database or one of its partitions.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::StatusCode;
+use settee_cluster::Db;
+use settee_cluster::find::Finding;
+use settee_model::json as stored;
+use settee_model::partition;
+use settee_query::mango::{self, Catalog, Find, Response};
+
+use crate::context::Ctx;
+use crate::error::Error;
+use crate::reply::{Reply, Sink};
+use crate::route::Method;
+
+/// Bytes of a request that is quickly read.
+const SMALL: usize = 16 << 10;
+/// Bytes of documents that are sent together.
+const PIECE: usize = 64 << 10;
+
+/// `_find`
+pub async fn find(ctx: &mut Ctx, db: Db, partition: Option<String>) -> Result<Reply, Error> {
+    let question = question(ctx, &db, partition).await?;
+    let began = Instant::now();
+    let mut finding = db.find(question, ctx.settings.find_warning).await?;
+    // What goes wrong before there is a document is told with a status.
+    let first = finding.next_batch().await?;
+    Ok(Reply::json_stream(StatusCode::OK, move |mut sink| async move {
+        write(finding, first, began, &mut sink).await
+    }))
+}
+
+/// `_explain`
+pub async fn explain(ctx: &mut Ctx, db: Db, partition: Option<String>) -> Result<Reply, Error> {
+    let question = question(ctx, &db, partition).await?;
+    let ddocs = db.design_docs().await?;
+    let (name, partitioned) = (db.name().clone(), db.meta().partitioned);
+    let explain = move || {
+        let each = ddocs.iter().map(|(id, body)| (id.as_str(), &**body));
+        let catalog = Catalog::new(each, partitioned);
+        mango::explain(&question, &catalog, name.as_str()).map(|plan| plan.to_string())
+    };
+    Ok(Reply::json(StatusCode::OK, off_thread(explain).await??))
+}
+
+/// What is asked, and checked as far as that can be done without looking at the database.
+async fn question(ctx: &mut Ctx, db: &Db, path: Option<String>) -> Result<Find, Error> {
+    check_partition(ctx, db, path.as_deref())?;
+    if ctx.method != Method::Post {
+        return Err(Error::MethodNotAllowed("POST"));
+    }
+    ctx.require_json()?;
+    let body = ctx.body.json().await?;
+    let small = body.len() <= SMALL;
+    let partition = path.or_else(|| ctx.query.get("partition").map(str::to_owned));
+    let settings = ctx.settings.clone();
+    let parse = move || {
+        let body = stored::normalise(&body, &settings.json_limits())?;
+        Ok::<_, Error>(Find::parse(&body, partition.as_deref(), settings.find_limit)?)
+    };
+    if small { parse() } else { off_thread(parse).await? }
+}
+
+/// Checks the partition that a path names.
+///
+/// # Errors
+/// 400, also where the query names another one.
+pub fn check_partition(ctx: &Ctx, db: &Db, path: Option<&str>) -> Result<(), Error> {
+    let Some(path) = path else { return Ok(()) };
+    if !db.meta().partitioned {
+        return Err(Error::bad_request("database is not partitioned"));
+    }
+    partition::check(path)?;
+    match ctx.query.get("partition") {
+        Some(other) if other != path => {
+            Err(Error::bad_request("Conflicting value for `partition` in query string"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Thinks on a thread that may be busy for a while.
+async fn off_thread<R: Send + 'static>(
+    think: impl FnOnce() -> R + Send + 'static,
+) -> Result<R, Error> {
+    let done = tokio::task::spawn_blocking(think).await;
+    done.map_err(|_| Error::Internal("internal_server_error", "work was lost".into()))
+}
+
+/// Writes documents as they come.
+async fn write(
+    mut finding: Finding,
+    mut batch: Option<Vec<Bytes>>,
+    began: Instant,
+    sink: &mut Sink,
+) -> Result<(), Error> {
+    let (mut response, mut out) = (Response::default(), Vec::new());
+    response.begin(&mut out);
+    while let Some(documents) = batch {
+        for document in documents {
+            response.row(&mut out, &document);
+            if out.len() >= PIECE {
+                sink.send(std::mem::take(&mut out)).await;
+            }
+        }
+        sink.send(std::mem::take(&mut out)).await;
+        batch = finding.next_batch().await?;
+    }
+    let milliseconds = began.elapsed().as_secs_f64() * 1000.0;
+    response.end(&mut out, &finding.finish(), milliseconds);
+    out.push(b'\n');
+    sink.send(out).await;
+    Ok(())
+}
