@@ -182,7 +182,14 @@ impl Cluster {
 
     /// Holds functions of design documents to other limits from now on.
     pub fn set_functions(&self, settings: FunctionSettings) {
+        self.node.functions().set(settings.clone());
         self.node.host().views.set(settings);
+    }
+
+    /// What functions of design documents may take.
+    #[must_use]
+    pub fn functions(&self) -> FunctionSettings {
+        self.node.functions().settings()
     }
 
     /// The names of nodes.

@@ -8,6 +8,7 @@ use parking_lot::RwLock;
 use settee_model::docid::DocId;
 
 use crate::copy::ShardCopy;
+use crate::functions::Validations;
 use crate::raft::NodeId;
 use crate::ring::Ring;
 use crate::{DbMeta, Error};
@@ -24,6 +25,7 @@ pub(crate) struct Database {
     /// The node that this is.
     node: NodeId,
     deleted: AtomicBool,
+    validations: Validations,
     lacking: Lacking,
 }
 
@@ -32,12 +34,24 @@ impl Database {
     pub(crate) fn new(meta: Arc<DbMeta>, shards: Vec<Vec<ShardCopy>>, node: NodeId) -> Database {
         let ring = Ring::new(meta.q, meta.partitioned);
         let (meta, deleted) = (RwLock::new(meta), AtomicBool::new(false));
-        Database { meta, ring, shards, node, deleted, lacking: Arc::new(|_| {}) }
+        let validations = Validations::default();
+        Database { meta, ring, shards, node, deleted, validations, lacking: Arc::new(|_| {}) }
     }
 
     /// The same, and somebody sees to copies that did not do what they were asked to.
     pub(crate) fn healed_by(self, lacking: Lacking) -> Database {
         Database { lacking, ..self }
+    }
+
+    /// The design documents that validate writes.
+    pub(crate) fn validations(&self) -> &Validations {
+        &self.validations
+    }
+
+    /// Whether every range has a copy on this node.
+    pub(crate) fn is_all_here(&self) -> bool {
+        let here = |copy: &ShardCopy| matches!(copy, ShardCopy::Local(_));
+        self.shards.iter().all(|copies| copies.iter().any(here))
     }
 
     /// Who is told of copies that did not do what they were asked to.

@@ -2,10 +2,12 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use settee_model::doc::{AttContent, DocEdit};
+use settee_model::doc::{AttContent, DocEdit, StoredDoc};
 use settee_model::docid::{DbName, DocId};
+use settee_query::js::{self, Design};
 use settee_query::mango::Find;
 
 use crate::attachment::{AttStream, Upload, UploadOptions};
@@ -18,6 +20,7 @@ use crate::docs::{
     RevsDiff, UpdateOptions,
 };
 use crate::find::{FindError, Finding};
+use crate::functions::{Key, Kind, Validations};
 use crate::info::{DbInfo, PartitionInfo};
 use crate::node::Node;
 use crate::rows::{AllDocsQuery, Rows};
@@ -126,7 +129,14 @@ impl Db {
         mode: EditMode,
         options: UpdateOptions,
     ) -> Result<Vec<EditResult>, Error> {
-        coord::write::update(&self.database, edits, mode, options).await
+        let design: Vec<DocId> =
+            edits.iter().filter(|edit| edit.id.is_design()).map(|edit| edit.id.clone()).collect();
+        let results = coord::write::update(&self.database, edits, mode, options).await;
+        if !design.is_empty() {
+            design.iter().for_each(|id| self.database.validations().wrote(id));
+            self.node.marks().changed(&self.name);
+        }
+        results
     }
 
     /// Writes without telling what became of it (`batch=ok`). [`Error::Overloaded`] if too much
@@ -141,15 +151,47 @@ impl Db {
         let permits = u32::try_from(edits.len()).map_err(|_| Error::Overloaded)?;
         let background = self.node.background().clone();
         let permit = background.try_acquire_many_owned(permits).map_err(|_| Error::Overloaded)?;
-        let database = self.database.clone();
+        let db = self.clone();
         tokio::spawn(async move {
-            if let Err(error) = coord::write::update(&database, edits, mode, options).await {
-                let database = &database.meta().name;
+            if let Err(error) = db.update(edits, mode, options).await {
+                let database = &db.name;
                 tracing::warn!(%database, %error, "edits that nobody waited for were not written");
             }
             drop(permit);
         });
         Ok(())
+    }
+
+    /// The design documents whose `validate_doc_update` every edit of a document must pass that is
+    /// neither a design document nor `_local/`, in the order of their ids.
+    pub async fn validations(&self) -> Result<Arc<[Arc<StoredDoc>]>, Error> {
+        Validations::of(&self.database, self.node.marks()).await
+    }
+
+    /// How long one call of a function may take.
+    #[must_use]
+    pub fn function_time(&self) -> Duration {
+        self.node.functions().settings().limits.time
+    }
+
+    /// Runs functions of a design document, within the limits that are set. `json` writes it down as
+    /// functions see it, whole.
+    pub async fn run<R: Send + 'static>(
+        &self,
+        ddoc: &Arc<StoredDoc>,
+        kind: Kind,
+        json: fn(&StoredDoc) -> Vec<u8>,
+        work: impl FnOnce(&mut Design) -> Result<R, js::Error> + Send + 'static,
+    ) -> Result<R, Error> {
+        self.database.live()?;
+        let key = Key {
+            database: self.name.clone(),
+            created: self.database.meta().created,
+            ddoc: ddoc.id.clone(),
+            rev: ddoc.rev().ok_or(Error::NotFound { deleted: false })?,
+        };
+        let ddoc = ddoc.clone();
+        self.node.functions().call(key, kind, move || json(&ddoc), work).await
     }
 
     /// Documents by id.

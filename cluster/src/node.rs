@@ -8,6 +8,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
+use settee_engine::engine::Commit;
 use settee_engine::{Engine, ShardId};
 use settee_model::docid::DbName;
 use tokio::sync::{MutexGuard, Semaphore, watch};
@@ -20,6 +21,7 @@ use crate::catalogue::{
 use crate::commits::Commits;
 use crate::copy::ShardCopy;
 use crate::database::Database;
+use crate::functions::{self, Marks, Pool};
 use crate::heal::{self, Hints};
 use crate::join::join_all;
 use crate::local::LocalCopy;
@@ -61,7 +63,9 @@ pub(crate) struct Node {
     turns: Vec<tokio::sync::Mutex<()>>,
     /// Told by the engine's threads, so they must not keep the engine alive.
     commits: Arc<Commits>,
+    marks: Arc<Marks>,
     updates: Arc<Updates>,
+    functions: Arc<Pool>,
     common: watch::Sender<Arc<CommonSettings>>,
     layout: RwLock<Arc<LayoutDefaults>>,
     background: Arc<Semaphore>,
@@ -98,8 +102,11 @@ impl Node {
         let (updates, doorbell) = Updates::new();
         updates.set_wanted(all.contains_key(&DbName::trusted(updates::DATABASE)));
         let (commits, updates) = (Arc::new(Commits::default()), Arc::new(updates));
+        let (marks, functions) =
+            (Arc::new(Marks::default()), Arc::new(Pool::new(Default::default())));
         let (hints, telling) = Hints::new();
         tokio::spawn(telling);
+        tokio::spawn(functions::tidy(Arc::downgrade(&functions)));
         let node = Arc::new_cyclic(|node| Node {
             scheduler: Scheduler::start(heal::places(node), Timing::default()),
             hints,
@@ -115,13 +122,15 @@ impl Node {
             used: Mutex::default(),
             turns: (0..TURNS).map(|_| tokio::sync::Mutex::new(())).collect(),
             commits: commits.clone(),
+            marks: marks.clone(),
+            functions,
             updates: updates.clone(),
             common: watch::Sender::default(),
         });
         let ear = node.scheduler.ear();
-        node.host.engine.on_commit(Box::new(move |id, _| {
+        node.host.engine.on_commit(Box::new(move |id, commit| {
             ear.committed(id);
-            committed(&commits, &updates, id);
+            committed((&commits, &marks, &updates), id, commit);
         }));
         let here = Arc::downgrade(&node);
         node.peers().on_meeting(move |other| {
@@ -295,6 +304,16 @@ impl Node {
     /// Edits that may go on in the background.
     pub(crate) fn background(&self) -> &Arc<Semaphore> {
         &self.background
+    }
+
+    /// Whether design documents changed.
+    pub(crate) fn marks(&self) -> &Marks {
+        &self.marks
+    }
+
+    /// Who runs functions of design documents.
+    pub(crate) fn functions(&self) -> &Arc<Pool> {
+        &self.functions
     }
 
     pub(crate) fn updates(&self) -> &Updates {
@@ -524,9 +543,16 @@ async fn caught_up(node: &Weak<Node>, store: &MetaStore) -> bool {
 }
 
 /// Called by the engine for every commit, on a thread that must not wait.
-fn committed(commits: &Commits, updates: &Updates, id: &ShardId) {
+fn committed(
+    (commits, marks, updates): (&Commits, &Marks, &Updates),
+    id: &ShardId,
+    commit: Commit,
+) {
     let Some(name) = database_of(id) else { return };
     let name = DbName::trusted(name);
+    if commit.design {
+        marks.changed(&name);
+    }
     commits.committed(&name);
     updates.add(Event::Updated, &name);
 }

@@ -39,6 +39,8 @@ pub enum Error {
     DbMissing,
     /// 404 `not_found`; `missing`, `deleted`, or words of its own.
     NotFound(Text),
+    /// 404 with an `error` of its own.
+    NotFoundNamed(&'static str, &'static str),
     /// 405: the methods that are allowed, separated by commas.
     MethodNotAllowed(&'static str),
     /// 406 `not_acceptable`.
@@ -132,6 +134,7 @@ impl Error {
             }
             E::DbMissing => (404, "not_found", "Database does not exist.".into()),
             E::NotFound(reason) => (404, "not_found", borrow(reason)),
+            E::NotFoundNamed(error, reason) => (404, error, (*reason).into()),
             E::MethodNotAllowed(allow) => {
                 (405, "method_not_allowed", format!("Only {allow} allowed").into())
             }

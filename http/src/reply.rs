@@ -137,17 +137,22 @@ fn json_headers() -> HeaderMap {
 
 impl From<Error> for Reply {
     fn from(error: Error) -> Self {
-        let (status, name, reason) = error.info();
-        let json = match &error {
-            // A reason of any shape, which the function chose.
-            Error::Script(error) => error_json_of(name, &error.reason()),
-            _ => error_json(name, &reason),
-        };
-        let mut reply = Reply::json(status, json);
+        let mut reply = Reply::json(error.info().0, error_members(&error));
         if let Error::MethodNotAllowed(allow) = error {
             reply.headers.insert(ALLOW, HeaderValue::from_static(allow));
         }
         reply
+    }
+}
+
+/// `{"error":…,"reason":…}` of an error.
+#[must_use]
+pub fn error_members(error: &Error) -> Vec<u8> {
+    let (_, name, reason) = error.info();
+    match error {
+        // A reason of any shape, which the function chose.
+        Error::Script(error) => error_json_of(name, &error.reason()),
+        _ => error_json(name, &reason),
     }
 }
 

@@ -3,6 +3,7 @@
 //! that all answers have.
 
 use std::borrow::Cow;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -79,7 +80,16 @@ async fn run(ctx: &mut Ctx, refresh: &mut Option<String>) -> Result<Reply, Error
         authenticate(&ctx.app.accounts, &ctx.settings, &ctx.headers, ctx.peer, asked).await?;
     ctx.user = identity.user;
     *refresh = identity.refresh;
-    dispatch(ctx, endpoint).await
+    handled(ctx, endpoint).await
+}
+
+/// On the heap, and without its type: the ways of all requests are long and wide, and the connection
+/// need not know them.
+pub(crate) fn handled(
+    ctx: &mut Ctx,
+    endpoint: Endpoint,
+) -> Pin<Box<dyn Future<Output = Result<Reply, Error>> + Send + '_>> {
+    Box::pin(dispatch(ctx, endpoint))
 }
 
 fn find(ctx: &mut Ctx) -> Result<Endpoint, Error> {
@@ -113,7 +123,7 @@ async fn make_room(ctx: &mut Ctx) {
 /// programs, another page for browsers.
 fn refusal(ctx: &Ctx, error: Error) -> Reply {
     let settings = &ctx.settings;
-    let login = matches!(error, Error::Unauthorized(_));
+    let login = error.info().0 == StatusCode::UNAUTHORIZED;
     let reason = if login { error.info().2.into_owned() } else { String::new() };
     let mut reply = Reply::from(error);
     if !login {

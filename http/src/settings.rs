@@ -39,6 +39,8 @@ pub struct Settings {
     pub compression_level: u32,
     /// `[csp] attachments_header_value`, unless `attachments_enable` is false.
     pub attachments_csp: Option<String>,
+    /// `[csp] showlist_header_value`, unless `showlist_enable` is false.
+    pub functions_csp: Option<String>,
     /// `[chttpd] changes_timeout`.
     pub changes_timeout: Duration,
     /// `[chttpd] admin_only_all_dbs`.
@@ -128,6 +130,9 @@ impl Settings {
             attachments_csp: config.boolean("csp", "attachments_enable", true).then(|| {
                 config.get("csp", "attachments_header_value").unwrap_or("sandbox").to_owned()
             }),
+            functions_csp: config.boolean("csp", "showlist_enable", true).then(|| {
+                config.get("csp", "showlist_header_value").unwrap_or("sandbox").to_owned()
+            }),
             changes_timeout: Duration::from_millis(size("chttpd", "changes_timeout", 60_000)),
             admin_only_all_dbs: config.boolean("chttpd", "admin_only_all_dbs", true),
             server_header: server_header(config),
@@ -193,7 +198,21 @@ fn functions(config: &Config) -> FunctionSettings {
     limits.time = Duration::from_millis(time);
     // CouchDB knows `log`, too: there what shrinks too little is only logged.
     let reduce_limit = config.get("query_server_config", "reduce_limit").unwrap_or("true");
-    FunctionSettings { limits, reduce_limit: reduce_limit == "true" }
+    let memory = config.limit("quickjs", "memory_limit_bytes", None);
+    limits.memory =
+        memory.map_or(limits.memory, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+    let all = config.limit("settee", "functions_mb", None).map(|mb| mb.saturating_mul(1 << 20));
+    FunctionSettings {
+        limits,
+        reduce_limit: reduce_limit == "true",
+        memory: all.map_or(usual.memory, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
+        engines: config.parsed("query_server_config", "os_process_limit", usual.engines),
+        idle: Duration::from_secs(config.parsed(
+            "query_server_config",
+            "os_process_idle_limit",
+            300,
+        )),
+    }
 }
 
 fn layout(config: &Config) -> LayoutDefaults {

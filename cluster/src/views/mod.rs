@@ -16,7 +16,6 @@ use std::time::Duration;
 use parking_lot::RwLock;
 use settee_engine::index::Position;
 use settee_engine::{Engine, Index, Shard};
-use settee_query::js::Limits;
 use settee_query::view::{Build, BuildError, MapDef, Pace, Setup, Target, open_index};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -27,6 +26,7 @@ pub(crate) use known::Known;
 pub use query::{LineDoc, LineValue, Update, ViewHead, ViewLine, ViewQuery};
 
 use crate::Error;
+use crate::functions::FunctionSettings;
 use crate::info::ActiveTask;
 use crate::steps;
 use flight::{Flight, Flights};
@@ -40,21 +40,6 @@ const PATIENCE: Duration = Duration::from_secs(3600);
 const BUILDS: usize = 4;
 /// Attempts of a build that others disturb.
 const ATTEMPTS: usize = 8;
-
-/// What an operator decides about functions of design documents.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FunctionSettings {
-    /// What a call may take: time is `[couchdb] os_process_timeout`.
-    pub limits: Limits,
-    /// `[query_server_config] reduce_limit`
-    pub reduce_limit: bool,
-}
-
-impl Default for FunctionSettings {
-    fn default() -> Self {
-        FunctionSettings { limits: Limits::default(), reduce_limit: true }
-    }
-}
 
 /// See the module.
 pub(crate) struct Views {
@@ -100,7 +85,7 @@ impl Views {
     /// [`Error::Script`] for a language that is not spoken.
     pub(crate) fn known(&self, instance: &str, ddoc: &Arc<DesignDoc>) -> Result<Arc<Known>, Error> {
         self.shelf.get_or(instance, ddoc, |log| {
-            let FunctionSettings { limits, reduce_limit } = self.settings.read().clone();
+            let FunctionSettings { limits, reduce_limit, .. } = self.settings.read().clone();
             Setup { limits, log, reduce_limit }
         })
     }

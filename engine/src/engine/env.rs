@@ -18,9 +18,18 @@ use crate::log::Log;
 use crate::page::Cache;
 use crate::shard::{Shard, ShardId};
 
-/// Called after each commit that may have changed documents, with the shard's new update sequence;
-/// on the log's thread, so it must be quick and must not write.
-pub type Listener = Box<dyn Fn(&ShardId, u64) + Send + Sync>;
+/// Called after each commit that may have changed documents; on the log's thread, so it must be quick
+/// and must not write.
+pub type Listener = Box<dyn Fn(&ShardId, Commit) + Send + Sync>;
+
+/// What a listener is told of a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Commit {
+    /// The shard's new update sequence.
+    pub update_seq: u64,
+    /// Whether there may be design documents among the documents that changed.
+    pub design: bool,
+}
 
 /// Where files are until they are finished.
 pub(crate) const DRAFTS: &str = "tmp";
@@ -108,8 +117,8 @@ impl Env {
         self.log.wait(told)
     }
 
-    pub(crate) fn notify(&self, id: &ShardId, update_seq: u64) {
-        self.listeners.read().iter().for_each(|listener| listener(id, update_seq));
+    pub(crate) fn notify(&self, id: &ShardId, commit: Commit) {
+        self.listeners.read().iter().for_each(|listener| listener(id, commit));
     }
 }
 

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-pub use env::Listener;
+pub use env::{Commit, Listener};
 pub(crate) use env::{Env, Job};
 pub use options::Options;
 pub(crate) use tasks::Progress;

@@ -88,6 +88,14 @@ impl Write {
         }
     }
 
+    /// Whether it is about a design document.
+    pub(super) fn is_design(&self) -> bool {
+        match self {
+            Write::Purge(request) => request.id.is_design(),
+            write => write.edit().is_some_and(|edit| edit.id.is_design()),
+        }
+    }
+
     /// Whether it takes next to no room itself, and gives some in the end.
     pub(super) fn frees(&self) -> bool {
         match self {

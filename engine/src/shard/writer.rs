@@ -13,6 +13,7 @@ use super::queue::{Job, Queued, Told};
 use super::state::State;
 use super::{Call, NONE, Shard};
 use crate::Error;
+use crate::engine::Commit;
 use crate::page::Pages;
 
 /// A single document up to this size may be written without a change of threads, in bytes.
@@ -157,6 +158,7 @@ impl Shard {
     fn commit(self: &Arc<Self>, head: &mut State, decided: Decided, jobs: Vec<Job>) {
         let mut early = Vec::new();
         let mut answers = Vec::with_capacity(jobs.len());
+        let design = jobs.iter().flat_map(|job| &job.batch.writes).any(Write::is_design);
         for (job, decision) in jobs.into_iter().zip(decided.decisions) {
             let Told { decided, done } = job.told;
             match decided {
@@ -186,7 +188,7 @@ impl Shard {
         let number = next.counters.number;
         self.durable.lock().waiting.push((number, Box::new(answer)));
         let done = Box::new(move |result: Result<(), Error>| match result {
-            Ok(()) => shard.publish(state, bound),
+            Ok(()) => shard.publish(state, bound, design),
             Err(error) => shard.fail(error),
         });
         match self.env.log.append(self.id.shared(), frame, done) {
@@ -229,7 +231,7 @@ impl Shard {
     }
 
     /// A frame is durable: readers see its state from now on, and everybody is told.
-    fn publish(&self, state: Arc<State>, lsn_bound: u64) {
+    fn publish(&self, state: Arc<State>, lsn_bound: u64, design: bool) {
         let number = state.counters.number;
         let update_seq = state.counters.update_seq;
         let mut durable = self.durable.lock();
@@ -243,7 +245,7 @@ impl Shard {
         drop(durable);
         self.durable_moved.notify_all();
         if changed {
-            self.env.notify(&self.id, update_seq);
+            self.env.notify(&self.id, Commit { update_seq, design });
         }
         reached.into_iter().for_each(|(_, call)| call(Ok(())));
     }

@@ -14,7 +14,7 @@ use super::edit::{self, Saved};
 use crate::context::Ctx;
 use crate::error::Error;
 use crate::render::doc::write_rev;
-use crate::reply::Reply;
+use crate::reply::{Reply, error_members};
 
 /// `POST /{db}/_bulk_docs`
 pub async fn post(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
@@ -151,12 +151,8 @@ fn separate(out: &mut Vec<u8>) {
 }
 
 fn end_error(out: &mut Vec<u8>, error: &Error) {
-    let (_, name, reason) = error.info();
-    out.extend_from_slice(b",\"error\":");
-    escape_into(out, name);
-    out.extend_from_slice(b",\"reason\":");
-    escape_into(out, &reason);
-    out.push(b'}');
+    out.push(b',');
+    out.extend_from_slice(error_members(error).get(1..).unwrap_or_default());
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ pub async fn put(ctx: &mut Ctx, db: Db, id: DocId) -> Result<Reply, Error> {
     let doc = parse_doc(&body, &ctx.settings.json_limits())?;
     let edit = edit::from_request(ctx, &db, id, doc, mode).await?;
     if is_batch(ctx) {
-        return later(ctx, &db, edit, mode);
+        return later(ctx, &db, edit, mode).await;
     }
     save(ctx, &db, edit, mode).await
 }
@@ -78,7 +78,7 @@ pub async fn create(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
     let mode = EditMode::Interactive;
     let edit = edit::build(ctx, &db, id.clone(), doc, mode).await?;
     if is_batch(ctx) {
-        return later(ctx, &db, edit, mode);
+        return later(ctx, &db, edit, mode).await;
     }
     let saved = edit::submit_one(ctx, &db, edit, mode).await?;
     Ok(edit::with_location(saved.reply(&id, StatusCode::CREATED), ctx, &db, &id))
@@ -88,10 +88,13 @@ fn is_batch(ctx: &Ctx) -> bool {
     ctx.query.get("batch") == Some("ok")
 }
 
-/// `batch=ok`: the client does not want to know what became of it.
-fn later(ctx: &Ctx, db: &Db, edit: DocEdit, mode: EditMode) -> Result<Reply, Error> {
+/// `batch=ok`: the client does not want to know what became of it, not even that it was refused.
+async fn later(ctx: &Ctx, db: &Db, edit: DocEdit, mode: EditMode) -> Result<Reply, Error> {
     let id = edit.id.clone();
     let options = edit::update_options(ctx)?;
-    db.update_later(vec![edit], mode, options)?;
+    let edit = edit::allowed(ctx, db, vec![edit], mode).await?;
+    if !edit.is_empty() {
+        db.update_later(edit, mode, options)?;
+    }
     Ok(edit::batched(&id))
 }

@@ -14,6 +14,7 @@ use settee_model::partition::{self, PartitionError};
 use settee_model::rev::{Rev, RevPath};
 
 use super::doc_query::copies;
+use super::functions::validate;
 use crate::context::{Ctx, push_encoded};
 use crate::error::Error;
 use crate::render::doc::write_rev;
@@ -230,11 +231,7 @@ pub async fn submit(
     mode: EditMode,
     options: UpdateOptions,
 ) -> Result<Vec<Result<Saved, Error>>, Error> {
-    let refusals: Vec<_> = edits.iter().map(|edit| refusal(ctx, db, edit)).collect();
-    if refusals.iter().any(Option::is_some) {
-        let mut refused = refusals.iter();
-        edits.retain(|_| refused.next().is_some_and(Option::is_none));
-    }
+    let refusals = sift(ctx, db, &mut edits, mode).await?;
     let mut results = Vec::new().into_iter();
     if !edits.is_empty() {
         results = db.update(edits, mode, options).await?.into_iter();
@@ -247,6 +244,37 @@ pub async fn submit(
         });
     }
     Ok(saved)
+}
+
+/// Takes edits that are refused before they are tried out of the others, and says why; `None` where
+/// nothing speaks against one.
+async fn sift(
+    ctx: &Ctx,
+    db: &Db,
+    edits: &mut Vec<DocEdit>,
+    mode: EditMode,
+) -> Result<Vec<Option<Error>>, Error> {
+    let mut refusals: Vec<_> = edits.iter().map(|edit| refusal(ctx, db, edit)).collect();
+    validate::judge(ctx, db, edits, mode, &mut refusals).await?;
+    if refusals.iter().any(Option::is_some) {
+        let mut refused = refusals.iter();
+        edits.retain(|_| refused.next().is_some_and(Option::is_none));
+    }
+    Ok(refusals)
+}
+
+/// Those of some edits against which nothing speaks yet.
+///
+/// # Errors
+/// When that cannot be said.
+pub async fn allowed(
+    ctx: &Ctx,
+    db: &Db,
+    mut edits: Vec<DocEdit>,
+    mode: EditMode,
+) -> Result<Vec<DocEdit>, Error> {
+    sift(ctx, db, &mut edits, mode).await?;
+    Ok(edits)
 }
 
 fn outcome(result: Option<EditResult>) -> Result<Result<Saved, Error>, Error> {

@@ -5,6 +5,8 @@
 //! names are decoded but not checked. `HEAD` arrives as `GET`: answer in full, the body is dropped
 //! unread. Nothing here knows how an answer is made.
 
+use std::sync::Arc;
+
 use http::StatusCode;
 use http::header::LOCATION;
 use settee_cluster::Db;
@@ -36,6 +38,7 @@ pub mod elsewhere;
 pub mod find;
 pub mod follow;
 pub mod form;
+pub mod functions;
 pub mod index;
 pub mod lists;
 pub mod node;
@@ -47,6 +50,8 @@ pub mod revs;
 pub mod session;
 pub mod view;
 pub mod welcome;
+
+use functions::{Functions, show, update};
 
 /// Answers a request whose user is known.
 ///
@@ -162,11 +167,8 @@ async fn on_design_action(
     rest: &[String],
     allow: &'static str,
 ) -> Result<Reply, Error> {
-    const ACTIONS: [&str; 11] = [
-        "_view",
-        "_show",
+    const ACTIONS: [&str; 8] = [
         "_list",
-        "_update",
         "_info",
         "_rewrite",
         "_search",
@@ -178,6 +180,12 @@ async fn on_design_action(
     let opened = db.open_doc(&ddoc, OpenOptions::default()).await?;
     if action == "_view" {
         return view::any(ctx, db, opened, rest, None).await;
+    }
+    let functions = Functions::of(&db, Arc::new(opened.doc));
+    match action {
+        "_show" => return show::answer(ctx, &db, functions, rest).await,
+        "_update" => return update::answer(ctx, &db, functions, rest).await,
+        _ => {}
     }
     if ACTIONS.contains(&action) {
         return Err(Error::NotImplemented);

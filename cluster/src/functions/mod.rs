@@ -1,0 +1,56 @@
+//! Functions of design documents on this node: which design documents of a database validate writes
+//! (`validations`, `marks`), and the engines that run functions, off the async threads and within
+//! bounds (`pool`, `places`). Whoever asks says what to run; nothing here knows what a request is, or
+//! how a document is written down.
+
+mod marks;
+mod places;
+mod pool;
+#[cfg(test)]
+mod tests;
+mod validations;
+
+use std::time::Duration;
+
+use settee_query::js::Limits;
+
+pub(crate) use marks::Marks;
+pub(crate) use pool::{Key, Pool, tidy};
+pub(crate) use validations::Validations;
+
+pub use pool::Kind;
+
+/// What an operator decides about functions of design documents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FunctionSettings {
+    /// What a call may take: time is `[couchdb] os_process_timeout`.
+    pub limits: Limits,
+    /// `[query_server_config] reduce_limit`
+    pub reduce_limit: bool,
+    /// Bytes that all engines together may hold that do not build views.
+    pub memory: usize,
+    /// `[query_server_config] os_process_limit`: engines that there may be.
+    pub engines: usize,
+    /// `[query_server_config] os_process_idle_limit`: how long an engine is kept that nobody uses.
+    pub idle: Duration,
+}
+
+impl FunctionSettings {
+    /// How many engines there may be.
+    fn most(&self) -> usize {
+        (self.memory / self.limits.memory.max(1)).clamp(1, self.engines.max(1))
+    }
+}
+
+impl Default for FunctionSettings {
+    fn default() -> Self {
+        let limits = Limits::default();
+        FunctionSettings {
+            limits,
+            reduce_limit: true,
+            memory: 1 << 30,
+            engines: 100,
+            idle: Duration::from_secs(300),
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! From the response object that a function made to an answer.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use serde_json::Value;
+
+use crate::context::Ctx;
+use crate::error::Error;
+use crate::reply::{Reply, ReplyBody};
+
+/// What a response object says.
+#[derive(Debug, Default)]
+pub struct Response {
+    code: Option<u16>,
+    body: Body,
+    headers: HeaderMap,
+}
+
+#[derive(Debug, Default)]
+enum Body {
+    #[default]
+    None,
+    Json(Vec<u8>),
+    Text(Vec<u8>),
+    Binary(Vec<u8>),
+}
+
+impl Response {
+    /// Reads a response object.
+    ///
+    /// # Errors
+    /// 500 for members that mean nothing, or have wrong types.
+    pub fn read(json: &str) -> Result<Self, Error> {
+        let Ok(Value::Object(members)) = serde_json::from_str(json) else {
+            return Err(wrong("badarg"));
+        };
+        let mut response = Response::default();
+        for (name, value) in &members {
+            response.take(name, value)?;
+        }
+        Ok(response)
+    }
+
+    fn take(&mut self, name: &str, value: &Value) -> Result<(), Error> {
+        match (name, value) {
+            ("", _) | ("stop", Value::Bool(true)) => {}
+            ("code", value) => {
+                let code = value.as_u64().and_then(|code| u16::try_from(code).ok());
+                self.code = Some(
+                    code.filter(|code| (100..1000).contains(code))
+                        .ok_or_else(|| wrong("badarg"))?,
+                );
+            }
+            ("json", value) => self.body = Body::Json(value.to_string().into_bytes()),
+            ("body", Value::String(text)) => self.body = Body::Text(text.as_bytes().to_vec()),
+            ("body", _) => return Err(wrong("badarg")),
+            ("base64", Value::String(text)) => {
+                let bytes = STANDARD.decode(text.split_whitespace().collect::<String>());
+                self.body = Body::Binary(bytes.map_err(|_| wrong("badarg"))?);
+            }
+            ("headers", Value::Object(headers)) => {
+                for (name, value) in headers {
+                    self.set_header(name, &header_text(value)?);
+                }
+            }
+            (name, value) => {
+                let reason = format!(
+                    "Invalid data from external server: {{<<\"{name}\">>,{}}}",
+                    erlang(value)
+                );
+                return Err(Error::Internal("external_response_error", reason.into()));
+            }
+        }
+        Ok(())
+    }
+
+    /// The status if the function did not say one.
+    #[must_use]
+    pub fn or_code(mut self, code: StatusCode) -> Self {
+        self.code.get_or_insert(code.as_u16());
+        self
+    }
+
+    /// Sets a header in place of the function's; one that none can be is left out.
+    pub fn set_header(&mut self, name: &str, value: &str) {
+        let name = HeaderName::from_bytes(name.as_bytes());
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value.as_bytes())) {
+            self.headers.insert(name, value);
+        }
+    }
+
+    /// The answer.
+    #[must_use]
+    pub fn reply(self, ctx: &Ctx) -> Reply {
+        let code = self.code.unwrap_or(200);
+        let status = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut headers = self.headers;
+        // How long it is, and how it is sent, is for the connection to say.
+        headers.remove(http::header::CONTENT_LENGTH);
+        headers.remove(http::header::TRANSFER_ENCODING);
+        let (media, body) = match self.body {
+            Body::None => ("application/json", Bytes::new()),
+            Body::Json(mut json) => {
+                json.push(b'\n');
+                headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+                headers.insert(CACHE_CONTROL, HeaderValue::from_static("must-revalidate"));
+                return Reply { status, headers, body: ReplyBody::Full(json.into()) };
+            }
+            Body::Text(text) => ("text/html; charset=utf-8", text.into()),
+            Body::Binary(bytes) => ("application/binary", bytes.into()),
+        };
+        headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(media));
+        restrict(ctx, &mut headers);
+        Reply { status, headers, body: ReplyBody::Full(body) }
+    }
+}
+
+/// What a browser shows of a function's making shall do nothing in the name of its reader. Policies of
+/// the function's own can only restrict that further.
+pub fn restrict(ctx: &Ctx, headers: &mut HeaderMap) {
+    let policy = ctx.settings.functions_csp.as_deref().map(HeaderValue::from_str);
+    if let Some(Ok(policy)) = policy {
+        headers.append(CONTENT_SECURITY_POLICY, policy);
+    }
+}
+
+fn header_text(value: &Value) -> Result<String, Error> {
+    match value {
+        Value::String(text) => Ok(text.clone()),
+        Value::Number(number) => Ok(number.to_string()),
+        Value::Bool(flag) => Ok(flag.to_string()),
+        Value::Null => Ok("null".to_owned()),
+        _ => Err(wrong("function_clause")),
+    }
+}
+
+fn wrong(reason: &'static str) -> Error {
+    Error::Internal("unknown_error", reason.into())
+}
+
+/// A value as Erlang prints it.
+fn erlang(value: &Value) -> String {
+    match value {
+        Value::String(text) => {
+            format!("<<\"{}\">>", text.replace('\\', "\\\\").replace('"', "\\\""))
+        }
+        Value::Array(list) => {
+            let list: Vec<_> = list.iter().map(erlang).collect();
+            format!("[{}]", list.join(","))
+        }
+        Value::Object(members) => {
+            let member =
+                |(name, value): (&String, &Value)| format!("{{<<\"{name}\">>,{}}}", erlang(value));
+            let members: Vec<_> = members.iter().map(member).collect();
+            format!("{{[{}]}}", members.join(","))
+        }
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_means_nothing_is_an_error() {
+        let error = Response::read(r#"{"foo":1}"#).unwrap_err();
+        let reason = "Invalid data from external server: {<<\"foo\">>,1}";
+        assert_eq!((error.info().1, &*error.info().2), ("external_response_error", reason));
+        assert!(Response::read(r#"{"body":5}"#).is_err());
+        assert!(Response::read(r#"{"code":"x"}"#).is_err());
+        assert!(Response::read(r#"{"base64":"%"}"#).is_err());
+        assert_eq!(erlang(&serde_json::json!({"a": [1, "b"]})), "{[{<<\"a\">>,[1,<<\"b\">>]}]}");
+    }
+
+    #[test]
+    fn the_functions_own_code_wins() {
+        let response = Response::read(r#"{"code":303,"body":"x"}"#).unwrap();
+        assert_eq!(response.or_code(StatusCode::CREATED).code, Some(303));
+        let response =
+            Response::read(r#"{"headers":{"X-N":5}}"#).unwrap().or_code(StatusCode::CREATED);
+        assert_eq!((response.code, response.headers["x-n"].to_str().unwrap()), (Some(201), "5"));
+    }
+}
