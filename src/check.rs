@@ -21,9 +21,9 @@ pub fn run(data: &Path) -> Result<ExitCode, Box<dyn std::error::Error>> {
     for damage in &report.damages {
         writeln!(out, "{damage}")?;
     }
-    let (shards, docs) = (report.shards, report.docs);
+    let (shards, indexes, docs) = (report.shards, report.indexes, report.docs);
     let megabytes = report.bytes.div_ceil(1 << 20);
-    write!(out, "{shards} shards ({megabytes} MiB, {docs} documents), ")?;
+    write!(out, "{shards} shards and {indexes} indexes ({megabytes} MiB, {docs} documents), ")?;
     writeln!(out, "{} log frames: {} damages", report.frames, report.damages.len())?;
     Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -22,6 +22,7 @@ use crate::shard::state::ShardState;
 use crate::shard::view::{ViewEntry, ViewScan};
 use crate::streams::{ChangeStream, RowStream};
 use crate::sync::ask::{Answer, Ask, unfit};
+use crate::views::{IndexAsk, IndexState};
 
 /// A copy of a shard.
 #[derive(Clone)]
@@ -161,6 +162,11 @@ impl ShardCopy {
         first: usize,
     ) -> Result<RowStream<FoundRow>, Error> {
         ask!(self, copy => copy.find(scan, first).await)
+    }
+
+    /// Asks about the indexes of views.
+    pub(crate) async fn indexes(&self, question: IndexAsk) -> Result<IndexState, Error> {
+        ask!(self, copy => copy.indexes(question).await)
     }
 
     /// Begins to scan changes; what fails is told by the stream.

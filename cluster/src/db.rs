@@ -21,12 +21,12 @@ use crate::docs::{
 };
 use crate::find::{FindError, Finding};
 use crate::functions::{Key, Kind, Validations};
-use crate::info::{DbInfo, PartitionInfo};
+use crate::info::{DbInfo, PartitionInfo, ViewInfo};
 use crate::node::Node;
 use crate::rows::{AllDocsQuery, Rows};
 use crate::steps::uninterrupted;
 use crate::views::{ViewQuery, ViewRows};
-use crate::{DbMeta, Error, ShardPlace};
+use crate::{DbMeta, DesignDoc, Error, ShardPlace};
 
 /// A database that was there when it was opened. Cheap to clone. Every call may answer
 /// [`Error::DatabaseMissing`] once the database is deleted; one that is created anew under the
@@ -217,6 +217,21 @@ impl Db {
     /// All design documents with their bodies, in stored form.
     pub async fn design_docs(&self) -> Result<Vec<(DocId, Bytes)>, Error> {
         coord::indexes::design_docs(&self.database).await
+    }
+
+    /// How the indexes of a design document's views stand.
+    pub async fn view_info(&self, ddoc: &Arc<DesignDoc>) -> Result<ViewInfo, Error> {
+        coord::upkeep::info(&self.database, ddoc).await
+    }
+
+    /// Begins to compact the indexes of a design document's views.
+    pub async fn compact_views(&self, ddoc: &Arc<DesignDoc>) -> Result<(), Error> {
+        coord::upkeep::compact(&self.database, ddoc).await
+    }
+
+    /// Drops the indexes that no design document names any more.
+    pub async fn clean_up_views(&self) -> Result<(), Error> {
+        coord::upkeep::clean_up(&self.database).await
     }
 
     /// Changes. [`Error::BadSequence`].

@@ -47,6 +47,31 @@ pub struct PartitionInfo {
     pub sizes: Sizes,
 }
 
+/// `GET /{db}/_design/{ddoc}/_info`.
+#[derive(Clone, Debug, Default)]
+pub struct ViewInfo {
+    /// Names what the design document defines.
+    pub signature: String,
+    /// Changes that are not in the indexes yet: where these are furthest, summed over the ranges.
+    pub pending_least: u64,
+    /// Of the copies that are asked first.
+    pub pending_preferred: u64,
+    /// Of all copies.
+    pub pending_total: u64,
+    /// Changes that are in the indexes.
+    pub update_seq: u64,
+    /// Purges that are in the indexes.
+    pub purge_seq: u64,
+    /// Sizes.
+    pub sizes: Sizes,
+    /// Who waits for the indexes.
+    pub waiting_clients: u64,
+    /// Whether they are brought up to date.
+    pub updater_running: bool,
+    /// Whether one is being compacted.
+    pub compact_running: bool,
+}
+
 /// Work in the background, for `_active_tasks`.
 #[derive(Clone, Debug)]
 pub struct ActiveTask {

@@ -33,6 +33,7 @@ use crate::station::Station;
 use crate::steps::blocking;
 use crate::sync::scheduler::{Scheduler, Timing};
 use crate::updates::{self, Event, Updates};
+use crate::views::{Changed, keep_building};
 use crate::{DbMeta, Desk, Error, Home, Host, LayoutDefaults, Settings, ShardPlace};
 
 /// Databases that are kept ready for the next request although nobody uses them.
@@ -128,8 +129,11 @@ impl Node {
             common: watch::Sender::default(),
         });
         let ear = node.scheduler.ear();
+        let changed = Arc::new(Changed::default());
+        tokio::spawn(keep_building(Arc::downgrade(&node), changed.clone()));
         node.host.engine.on_commit(Box::new(move |id, commit| {
             ear.committed(id);
+            changed.note(id);
             committed((&commits, &marks, &updates), id, commit);
         }));
         let here = Arc::downgrade(&node);

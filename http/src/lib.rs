@@ -4,6 +4,7 @@
 pub mod accept;
 pub mod auth;
 pub mod body;
+pub mod compile;
 pub mod config;
 pub mod context;
 pub mod date;

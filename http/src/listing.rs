@@ -272,12 +272,33 @@ impl Given<'_> {
     fn boolean(self) -> Result<bool, Error> {
         match self {
             Given::Json(Value::Bool(value)) => Ok(*value),
+            Given::Json(value) if !value.is_string() => {
+                Err(Error::QueryParse(format!("Invalid boolean parameter: {value}").into()))
+            }
             other => query::boolean(&other.text()),
         }
     }
 
     fn natural(self) -> Result<u64, Error> {
-        query::natural(&self.text())
+        match self {
+            Given::Text(text) => query::natural(text),
+            Given::Json(Value::Number(number)) if number.is_u64() => {
+                Ok(number.as_u64().unwrap_or(u64::MAX))
+            }
+            Given::Json(value) => Err(Error::QueryParse(
+                match value {
+                    Value::Number(number) if number.is_i64() => {
+                        format!("Invalid value for positive integer: {number}")
+                    }
+                    Value::String(text) => {
+                        let text = query::quoted(text);
+                        format!("Invalid value for integer: <<{text}>>")
+                    }
+                    other => format!("Invalid value for integer: {other}"),
+                }
+                .into(),
+            )),
+        }
     }
 
     fn text(self) -> String {

@@ -93,7 +93,7 @@ fn parse_error(reason: &str) -> Error {
 }
 
 /// A text as Erlang prints a string of characters.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     if text.is_empty() {
         return "[]".to_owned();
     }

@@ -72,6 +72,9 @@ pub fn of(
     })
 }
 
+/// What nobody may ask for; who asks for nothing gets all.
+const LIMIT: u64 = 0x1000_0000;
+
 fn refusal(reason: &'static str) -> Error {
     Error::QueryParse(reason.into())
 }
@@ -80,7 +83,8 @@ fn refusal(reason: &'static str) -> Error {
 fn capped(listing: &Listing, partition: bool, settings: &Settings) -> Result<Option<u64>, Error> {
     let most = if partition { settings.partition_query_limit } else { settings.query_limit };
     match (listing.limit, most) {
-        (Some(asked), Some(most)) if asked > most => {
+        (Some(asked), most) if asked > most.unwrap_or(LIMIT) => {
+            let most = most.unwrap_or(LIMIT);
             Err(Error::QueryParse(format!("Limit is too large, must not exceed {most}").into()))
         }
         (asked, most) => Ok(asked.or(most)),

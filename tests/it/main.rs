@@ -8,6 +8,7 @@ mod cluster_config;
 mod cluster_faults;
 mod cluster_quorum;
 mod cluster_setup;
+mod cluster_views;
 mod conformance;
 mod crash;
 mod forming;

@@ -91,7 +91,7 @@ async fn reduce(reducing: Reducing, groups: Vec<Group>) -> Result<Vec<ViewLine>,
 }
 
 fn line(reducing: &Reducing, group: Group) -> Result<ViewLine, Error> {
-    let value = match reducing.finish(&reducing.combine(&group.parts)?) {
+    let value = match reducing.conclude(&group.parts)? {
         Answer::Value(value) => LineValue::Value(value),
         Answer::RowError { error, reason } => LineValue::Error { error, reason },
         Answer::Failure { error, reason } => {

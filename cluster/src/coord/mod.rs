@@ -18,6 +18,7 @@ pub(crate) mod shards;
 mod spread;
 #[cfg(test)]
 mod tests;
+pub(crate) mod upkeep;
 pub(crate) mod upload;
 pub(crate) mod view;
 pub(crate) mod write;

@@ -24,6 +24,7 @@ use crate::shard::state::ShardState;
 use crate::shard::view::{ViewEntry, ViewScan};
 use crate::streams::{ChangeStream, RowStream};
 use crate::sync::ask::{Answer, Ask};
+use crate::views::{IndexAsk, IndexState};
 
 /// A copy of a shard on another node.
 #[derive(Clone)]
@@ -190,6 +191,10 @@ impl RemoteCopy {
         let scan = Some(wire::FindScan::new(self.shard(), &scan));
         let ask = wire::FindAsk { scan, first: first as u64 };
         RemoteRows::begin(self, ask, async |line: Line, asks| line.shards().find(asks).await).await
+    }
+
+    pub(crate) async fn indexes(&self, ask: IndexAsk) -> Result<IndexState, Error> {
+        Ok(call!(self.indexes(wire::IndexAsk::new(self.shard(), &ask)))?.into())
     }
 
     pub(crate) fn changes(&self, scan: ChangeScan, first: usize) -> ChangeStream {

@@ -195,6 +195,13 @@ impl Shards for ShardService {
         Ok(Response::new(ReceiverStream::new(stream)))
     }
 
+    async fn indexes(&self, request: Request<wire::IndexAsk>) -> Answer<wire::IndexState> {
+        let ask = request.into_inner();
+        let copy = self.copy(&ask.shard)?;
+        let ask = ask.ask().map_err(status_of)?;
+        answer(copy.indexes(ask).await.map(wire::IndexState::from))
+    }
+
     async fn view(&self, request: Request<Streaming<wire::ViewAsk>>) -> Answer<Self::ViewStream> {
         let mut asks = request.into_inner();
         let ask = self.first(&mut asks).await?;

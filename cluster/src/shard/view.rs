@@ -8,6 +8,7 @@ use bytes::Bytes;
 use settee_engine::{IndexSnapshot, Snapshot};
 use settee_model::docid::DocId;
 use settee_model::json::Raw;
+use settee_query::js;
 use settee_query::view::{Behind, Definition, Grouping, Groups, RowRange, Rows, View, ViewRow};
 
 use super::point::Point;
@@ -154,6 +155,10 @@ impl ViewScanner {
             (None, _, None) => Walk::Rows(Box::new(Rows::of_range(index, range))),
             (None, _, Some(keys)) => Walk::Rows(Box::new(Rows::of_keys(index, range, keys))),
             (Some(grouping), Some(reduce), keys) => {
+                if let Some((error, reason)) = Groups::failure(index, reduce)? {
+                    let reason = serde_json::Value::from(reason).to_string();
+                    return Err(Error::Script(js::Error::Thrown { error, reason }).into());
+                }
                 let groups = match keys {
                     None => Groups::of_range(index, reduce, range, grouping),
                     Some(keys) => Groups::of_keys(index, reduce, range, keys),

@@ -26,6 +26,11 @@ pub(crate) struct Flight(watch::Receiver<Option<Outcome>>);
 pub(super) struct Flights(Mutex<HashMap<Key, Weak<Flight>>>);
 
 impl Flights {
+    /// How many hold a flight.
+    pub(super) fn waiting(&self, key: &Key) -> u64 {
+        self.0.lock().get(key).map_or(0, |flight| flight.strong_count() as u64)
+    }
+
     /// Joins a build, or begins one. What `begin` makes is given whom to look after: when nobody
     /// holds the flight any more, it need not go on.
     pub(super) fn join<F>(&self, key: Key, begin: impl FnOnce(Weak<Flight>) -> F) -> Arc<Flight>

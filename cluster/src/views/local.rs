@@ -6,7 +6,7 @@ use std::sync::Arc;
 use settee_engine::{IndexSnapshot, Shard, Snapshot};
 use settee_query::view::{Reduce, View};
 
-use super::{Known, Update, Views};
+use super::{DesignDoc, Known, Update, Views};
 use crate::catalogue::instance_of;
 use crate::local::{LocalCopy, QUICK};
 use crate::shard::Fault;
@@ -36,6 +36,13 @@ impl LocalCopy {
         let shard = self.shard().await?;
         let known = self.views().known(instance_of(shard.id()), &scan.ddoc)?;
         self.view_known(shard, known, scan, first).await
+    }
+
+    /// Brings the indexes of a design document up to date.
+    pub(crate) async fn build(&self, ddoc: &Arc<DesignDoc>) -> Result<(), Error> {
+        let shard = self.shard().await?;
+        let known = self.views().known(instance_of(shard.id()), ddoc)?;
+        self.views().up_to_date(&shard, &known).await.map(drop)
     }
 
     /// The same of a design document that is known.

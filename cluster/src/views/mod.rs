@@ -2,6 +2,7 @@
 //! up to date before they are asked (`flight`), how hard that works (`pace`) and how far it is
 //! (`tasks`). Never reads rows, never merges shards.
 
+mod background;
 mod flight;
 mod found;
 mod known;
@@ -9,6 +10,7 @@ mod local;
 mod pace;
 mod query;
 mod tasks;
+mod upkeep;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,9 +23,11 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 pub use crate::coord::view::ViewRows;
+pub(crate) use background::{Changed, keep_building};
 pub use known::DesignDoc;
 pub(crate) use known::Known;
 pub use query::{LineDoc, LineValue, Update, ViewHead, ViewLine, ViewQuery};
+pub(crate) use upkeep::{IndexAsk, IndexState};
 
 use crate::Error;
 use crate::functions::FunctionSettings;
@@ -93,6 +97,11 @@ impl Views {
     /// The same if it was asked for lately, by its hash.
     pub(crate) fn known_by_hash(&self, instance: &str, hash: &[u8]) -> Option<Arc<Known>> {
         self.shelf.get(instance, hash)
+    }
+
+    /// How many wait for a build.
+    pub(crate) fn waiting(&self, shard: &Shard, known: &Known) -> u64 {
+        self.flights.waiting(&(shard.id().clone(), known.hash()))
     }
 
     /// The indexes of all maps as they are, without waiting; none if they are not all open.

@@ -4,6 +4,7 @@
 
 mod contents;
 mod frames;
+mod indexes;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +26,8 @@ use frames::Frames;
 pub struct Report {
     /// Shard files that were read.
     pub shards: u64,
+    /// Index files that were read.
+    pub indexes: u64,
     /// Bytes of these files.
     pub bytes: u64,
     /// Documents in them, deleted ones included.
@@ -93,6 +96,7 @@ pub fn check(
             None => report.stray(&path),
         }
     }
+    indexes::check(storage, &mut report)?;
     for (id, error) in frames.errors() {
         report.add(Some(id), "log", error);
     }

@@ -3,6 +3,7 @@
 //! `snapshot` reads, `save` and `rewrite` put it on disk, `open` (of `registry`) finds it again.
 //! Never makes rows, never knows what keys and values mean.
 
+mod file;
 mod registry;
 mod rewrite;
 mod rows;
@@ -20,6 +21,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 
+pub(crate) use file::IndexFile;
 pub(crate) use registry::{Indexes, remove_folder};
 pub use rows::{DocRows, Row, first_row_key, last_row_key, split_row_key};
 pub use signature::Signature;

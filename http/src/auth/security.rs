@@ -39,16 +39,16 @@ impl Security {
     pub fn check(&self, access: Access, user: &User) -> Result<(), Error> {
         let admin = user.is_admin() || self.admins.include(user);
         match access {
-            Access::DbAdmin if !admin => {
-                Err(Error::Unauthorized("You are not a server or db admin.".into()))
-            }
-            Access::DbMember
+            Access::DbAdmin | Access::DbMember
                 if !admin && !self.members.are_all() && !self.members.include(user) =>
             {
                 Err(match &user.name {
                     None => Error::Unauthorized("You are not authorized to access this db.".into()),
                     Some(_) => Error::Forbidden("You are not allowed to access this db.".into()),
                 })
+            }
+            Access::DbAdmin if !admin => {
+                Err(Error::Unauthorized("You are not a server or db admin.".into()))
             }
             _ => Ok(()),
         }

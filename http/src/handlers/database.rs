@@ -10,6 +10,7 @@ use settee_model::{json as stored, partition};
 
 use crate::context::{Ctx, push_encoded};
 use crate::error::Error;
+use crate::handlers::view;
 use crate::reply::Reply;
 use crate::{layout, listing};
 
@@ -188,16 +189,18 @@ pub async fn compact(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
     Ok(Reply::ok(StatusCode::ACCEPTED))
 }
 
-/// `POST /{db}/_compact/{ddoc}`: there are no view indexes yet, so there is none to compact.
+/// `POST /{db}/_compact/{ddoc}`
 pub async fn compact_views(ctx: &mut Ctx, db: Db, ddoc: String) -> Result<Reply, Error> {
     ctx.require_json()?;
-    db.open_doc(&DocId::trusted(&format!("_design/{ddoc}")), Default::default()).await?;
+    let id = DocId::trusted(&format!("_design/{ddoc}"));
+    let opened = db.open_doc(&id, Default::default()).await?;
+    db.compact_views(&view::ddoc(&db, opened)).await?;
     Ok(Reply::ok(StatusCode::ACCEPTED))
 }
 
 /// `POST /{db}/_view_cleanup`
-pub async fn view_cleanup(ctx: &mut Ctx, _db: Db) -> Result<Reply, Error> {
-    ctx.require_json()?;
+pub async fn view_cleanup(_ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
+    db.clean_up_views().await?;
     Ok(Reply::ok(StatusCode::ACCEPTED))
 }
 

@@ -15,6 +15,7 @@ use settee_model::rev::{Rev, RevPath};
 
 use super::doc_query::copies;
 use super::functions::validate;
+use crate::compile;
 use crate::context::{Ctx, push_encoded};
 use crate::error::Error;
 use crate::render::doc::write_rev;
@@ -255,6 +256,7 @@ async fn sift(
     mode: EditMode,
 ) -> Result<Vec<Option<Error>>, Error> {
     let mut refusals: Vec<_> = edits.iter().map(|edit| refusal(ctx, db, edit)).collect();
+    compile::judge(edits, &mut refusals, &ctx.settings.functions.limits).await?;
     validate::judge(ctx, db, edits, mode, &mut refusals).await?;
     if refusals.iter().any(Option::is_some) {
         let mut refused = refusals.iter();

@@ -178,8 +178,10 @@ async fn on_design_action(
         "_nouveau_info",
     ];
     let opened = db.open_doc(&ddoc, OpenOptions::default()).await?;
-    if action == "_view" {
-        return view::any(ctx, db, opened, rest, None).await;
+    match action {
+        "_view" => return view::any(ctx, db, opened, rest, None).await,
+        "_info" => return view::info(ctx, db, opened, rest).await,
+        _ => {}
     }
     let functions = Functions::of(&db, Arc::new(opened.doc));
     match action {
@@ -213,6 +215,9 @@ async fn on_partition_design(
         return Err(Error::bad_request("database is not partitioned"));
     }
     settee_model::partition::check(&partition)?;
+    if ctx.query.get("partition").is_some_and(|asked| asked != partition) {
+        return Err(Error::bad_request("Conflicting value for `partition` in query string"));
+    }
     let opened = db.open_doc(&ddoc, OpenOptions::default()).await?;
     match action {
         "_view" => view::any(ctx, db, opened, rest, Some(partition)).await,
@@ -261,7 +266,10 @@ async fn on_upkeep(
         (D::PartitionOther(_), _) if !db.meta().partitioned => {
             Err(Error::bad_request("database is not partitioned"))
         }
-        (D::PartitionOther(_), _) => Err(Error::missing()),
+        (D::PartitionOther(name), _) => {
+            settee_model::partition::check(&name)?;
+            Err(Error::missing())
+        }
         (D::TempView, _) => Err(Error::Gone("Temporary views are not supported in CouchDB".into())),
         (D::Refused(reason), _) => Err(Error::bad_request(reason)),
         (D::Unbuilt, _) => Err(Error::NotImplemented),

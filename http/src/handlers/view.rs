@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use http::StatusCode;
-use settee_cluster::docs::{Facts, OpenOptions, OpenedDoc};
+use serde_json::json;
+use settee_cluster::docs::{Facts, OpenedDoc};
 use settee_cluster::views::{LineDoc, LineValue, ViewHead, ViewLine, ViewQuery, ViewRows};
 use settee_cluster::{Db, DesignDoc};
-use settee_model::json as stored;
+use settee_model::json::{self as stored, Raw};
 
 use crate::context::Ctx;
 use crate::error::Error;
@@ -36,7 +37,7 @@ pub async fn any(
     let ddoc = ddoc(&db, opened);
     match (rest, ctx.method) {
         ([view], Method::Get) => {
-            let listing = in_partition(Listing::of_view(&ctx.query)?, partition)?;
+            let listing = in_partition(Listing::of_view(&ctx.query)?, partition);
             answer(ctx, db, &ddoc, view, listing).await
         }
         ([view], Method::Post) => post(ctx, db, &ddoc, view, partition).await,
@@ -72,18 +73,15 @@ async fn post(
     if body.get("keys").is_some_and(|keys| !keys.is_array()) {
         return Err(Error::bad_request("`keys` member must be an array."));
     }
-    let listing = in_partition(Listing::of_view_body(&body, &ctx.query)?, partition)?;
+    let listing = in_partition(Listing::of_view_body(&body, &ctx.query)?, partition);
     answer(ctx, db, ddoc, view, listing).await
 }
 
-/// The partition in the path, which a parameter may repeat but not contradict.
-fn in_partition(listing: Listing, partition: Option<String>) -> Result<Listing, Error> {
-    match (partition, &listing.partition) {
-        (Some(path), Some(asked)) if path != *asked => {
-            Err(Error::bad_request("Conflicting value for `partition` in query string"))
-        }
-        (None, _) => Ok(listing),
-        (partition, _) => Ok(Listing { partition, ..listing }),
+/// The partition in the path, in place of one that a body may name.
+fn in_partition(listing: Listing, partition: Option<String>) -> Listing {
+    match partition {
+        None => listing,
+        partition => Listing { partition, ..listing },
     }
 }
 
@@ -114,7 +112,7 @@ async fn queries(
     ctx.require_json()?;
     let body = listing::object(&ctx.body.json().await?)?;
     let bodies = listing::body_queries(&body)?;
-    let common = in_partition(Listing::of_view(&ctx.query)?, partition)?;
+    let common = in_partition(Listing::of_view(&ctx.query)?, partition);
     let definition = ddoc.definition()?;
     let mut asked = Vec::with_capacity(bodies.len());
     for body in bodies {
@@ -236,10 +234,48 @@ fn write_row(script: &mut Script, row: &ViewLine, view: &View) {
     script.push("}");
 }
 
-/// Opens a design document.
+/// Which rules keys are ordered by; CouchDB names the version of its library.
+const COLLATOR: &str = "153.120";
+
+/// `GET _design/{ddoc}/_info`
 ///
 /// # Errors
-/// 404 if it is missing or deleted.
-pub async fn open(db: &Db, id: &settee_model::docid::DocId) -> Result<OpenedDoc, Error> {
-    Ok(db.open_doc(id, OpenOptions::default()).await?)
+/// 405.
+pub async fn info(
+    ctx: &mut Ctx,
+    db: Db,
+    opened: OpenedDoc,
+    rest: &[String],
+) -> Result<Reply, Error> {
+    if ctx.method != Method::Get || !rest.is_empty() {
+        return Err(Error::MethodNotAllowed("GET"));
+    }
+    let ddoc = ddoc(&db, opened);
+    let info = db.view_info(&ddoc).await?;
+    let language = Raw(&ddoc.body).get("language").and_then(Raw::as_str);
+    let body = json!({
+        "name": ddoc.id.strip_prefix("_design/").unwrap_or(&ddoc.id),
+        "view_index": {
+            "updates_pending": {
+                "minimum": info.pending_least,
+                "preferred": info.pending_preferred,
+                "total": info.pending_total,
+            },
+            "waiting_commit": false,
+            "waiting_clients": info.waiting_clients,
+            "updater_running": info.updater_running,
+            "update_seq": info.update_seq,
+            "sizes": {
+                "file": info.sizes.file,
+                "external": info.sizes.external,
+                "active": info.sizes.active,
+            },
+            "signature": info.signature,
+            "purge_seq": info.purge_seq,
+            "language": language.as_deref().unwrap_or("javascript"),
+            "compact_running": info.compact_running,
+            "collator_versions": [COLLATOR],
+        },
+    });
+    Ok(Reply::json(StatusCode::OK, body.to_string()))
 }

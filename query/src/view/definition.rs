@@ -139,6 +139,18 @@ impl Definition {
         self.views.push(View { name: name.to_owned(), map: at, reduce });
     }
 
+    /// Names all that is defined, apart from the order and names of views.
+    #[must_use]
+    pub fn signature(&self) -> String {
+        let mut hash = Sha1::new();
+        for map in &self.maps {
+            hash.update(map.signature.0);
+            map.reduces.iter().for_each(|reduce| hash.update(reduce.source()));
+        }
+        let bytes = hash.finalize();
+        bytes.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// A view by its name.
     #[must_use]
     pub fn view(&self, name: &str) -> Option<&View> {

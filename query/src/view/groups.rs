@@ -10,7 +10,7 @@ use settee_model::collate::{group_length, sort_key_length};
 use settee_model::json::Raw;
 
 use super::range::{Keys, RowRange};
-use super::reduce::{Carried, Reduce, place_in};
+use super::reduce::{Carried, Reduce, failure_of, place_in};
 use super::row::split_value;
 
 /// Which rows are reduced together.
@@ -92,6 +92,21 @@ impl Groups {
         };
         let walk = Walk::Keys { keys: keys.into_iter().peekable(), begun: 0 };
         Some(Groups { index: index.clone(), place, range, grouping: Grouping::Exact, walk })
+    }
+
+    /// What a query fails with whose rows cannot be reduced, wherever in the index they are: as in
+    /// CouchDB, which does not keep them.
+    ///
+    /// # Errors
+    /// When pages cannot be read.
+    pub fn failure(
+        index: &IndexSnapshot,
+        reduce: &Reduce,
+    ) -> Result<Option<(String, String)>, Error> {
+        let Some(place) = place_in(index.plan(), reduce) else { return Ok(None) };
+        let all = index.reduce(&RowRange::default().keys())?;
+        let carried = Carried::decode(&all).ok_or_else(|| malformed(index))?;
+        Ok(carried.parts.get(place).and_then(failure_of))
     }
 
     /// Bytes of keys and values of all rows of a view in this shard, as clients see them.

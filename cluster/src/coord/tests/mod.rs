@@ -5,6 +5,7 @@ mod gate;
 mod reads;
 mod scans;
 mod uploads;
+mod views;
 mod writes;
 
 use std::sync::Arc;

@@ -149,7 +149,7 @@ async fn an_upload_that_is_given_up_is_not_held() {
     const AT_REST: usize = 2;
     let far = Far::new();
     far.local().create().await.unwrap();
-    let shard = far.engine.shard(&shard()).unwrap();
+    let shard = far.host.engine.shard(&shard()).unwrap();
     let copy = far.remote();
     let plain = crate::attachment::UploadOptions {
         encoding: settee_model::doc::Encoding::Identity,

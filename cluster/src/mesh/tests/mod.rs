@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A node that listens, with an engine of its own.
 pub(crate) struct Far {
-    pub(crate) engine: Engine,
+    pub(crate) host: crate::Host,
     address: SocketAddr,
     settings: MeshSettings,
     /// Its threads, apart from the caller's, so that it can be killed.
@@ -87,9 +87,10 @@ impl Far {
         let dir = tempfile::tempdir().unwrap();
         let storage = disk(RealStorage::open(dir.path()).unwrap());
         let engine = Engine::open(storage, Options::default()).unwrap();
-        let (runtime, address) = listen(settings.clone(), &engine);
+        let host = crate::Host::new(engine);
+        let (runtime, address) = listen(settings.clone(), &host);
         settings.listen = address;
-        Far { engine, address, settings, runtime: Some(runtime), _dir: dir }
+        Far { host, address, settings, runtime: Some(runtime), _dir: dir }
     }
 
     fn new() -> Far {
@@ -105,7 +106,7 @@ impl Far {
 
     /// Listens again, where it did before.
     pub(crate) fn revive(&mut self) {
-        self.runtime = Some(listen(self.settings.clone(), &self.engine).0);
+        self.runtime = Some(listen(self.settings.clone(), &self.host).0);
     }
 
     pub(crate) fn peer_of(&self, settings: MeshSettings) -> Peer {
@@ -121,7 +122,7 @@ impl Far {
     }
 
     fn local_copy(&self) -> LocalCopy {
-        LocalCopy::new(crate::Host::new(self.engine.clone()), shard(), PATIENCE)
+        LocalCopy::new(self.host.clone(), shard(), PATIENCE)
     }
 
     fn remote(&self) -> ShardCopy {
@@ -135,14 +136,13 @@ impl Drop for Far {
     }
 }
 
-fn listen(settings: MeshSettings, engine: &Engine) -> (Runtime, SocketAddr) {
+fn listen(settings: MeshSettings, host: &crate::Host) -> (Runtime, SocketAddr) {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let engine = engine.clone();
+    let host = host.clone();
     let (tell, told) = std::sync::mpsc::channel();
     runtime.spawn(async move {
-        let started =
-            MeshServer::start(Arc::new(settings), crate::Host::new(engine), Arc::new(Echo)).await;
+        let started = MeshServer::start(Arc::new(settings), host, Arc::new(Echo)).await;
         let server = started.unwrap();
         tell.send(server.address()).unwrap();
         std::future::pending::<()>().await;

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use settee_engine::index::Signature;
 use settee_query::view::{Behind, Grouping, RowRange, ViewRow};
 
 use super as wire;
 use super::feed::{RowsStep, head};
 use crate::Error;
+use crate::info::Sizes;
 use crate::rows::DocRow;
 use crate::shard::rows::{RowBatch, ShardHead};
 use crate::shard::view::{AskedKeys, ViewEntry, ViewScan};
-use crate::views::{DesignDoc, Update};
+use crate::views::{DesignDoc, IndexAsk, IndexState, Update};
 
 impl From<&DesignDoc> for wire::DesignDoc {
     fn from(ddoc: &DesignDoc) -> wire::DesignDoc {
@@ -141,5 +143,71 @@ impl RowsStep for wire::ViewAnswer {
         };
         let rows = self.rows.into_iter().map(row).collect::<Result<_, Error>>()?;
         Ok(RowBatch { rows, ended: self.ended })
+    }
+}
+
+impl wire::IndexAsk {
+    pub(crate) fn new(shard: String, ask: &IndexAsk) -> wire::IndexAsk {
+        use wire::index_ask::Kind;
+        let kind = match ask {
+            IndexAsk::State(ddoc) => Kind::State((&**ddoc).into()),
+            IndexAsk::Compact(ddoc) => Kind::Compact((&**ddoc).into()),
+            IndexAsk::Keep(kept) => {
+                let bytes = |signature: &Signature| Bytes::copy_from_slice(&signature.0);
+                let signatures = kept.iter().map(bytes).collect();
+                Kind::Keep(wire::Signatures { signatures })
+            }
+        };
+        wire::IndexAsk { shard, kind: Some(kind) }
+    }
+
+    pub(crate) fn ask(self) -> Result<IndexAsk, Error> {
+        use wire::index_ask::Kind;
+        Ok(match wire::need(self.kind, "question about indexes")? {
+            Kind::State(ddoc) => IndexAsk::State(Arc::new(ddoc.into())),
+            Kind::Compact(ddoc) => IndexAsk::Compact(Arc::new(ddoc.into())),
+            Kind::Keep(kept) => {
+                let signature = |bytes: &Bytes| {
+                    let bytes = bytes[..].try_into().map_err(|_| wire::malformed("a signature"))?;
+                    Ok(Signature(bytes))
+                };
+                let kept = kept.signatures.iter().map(signature);
+                IndexAsk::Keep(kept.collect::<Result<_, Error>>()?)
+            }
+        })
+    }
+}
+
+impl From<IndexState> for wire::IndexState {
+    fn from(state: IndexState) -> wire::IndexState {
+        let IndexState { pending, update_seq, purge_seq, sizes, building, compacting, waiting } =
+            state;
+        let Sizes { file, active, external } = sizes;
+        wire::IndexState {
+            pending,
+            update_seq,
+            purge_seq,
+            file,
+            active,
+            external,
+            building,
+            compacting,
+            waiting,
+        }
+    }
+}
+
+impl From<wire::IndexState> for IndexState {
+    fn from(state: wire::IndexState) -> IndexState {
+        let wire::IndexState { file, active, external, .. } = state;
+        IndexState {
+            pending: state.pending,
+            update_seq: state.update_seq,
+            purge_seq: state.purge_seq,
+            sizes: Sizes { file, active, external },
+            building: state.building,
+            compacting: state.compacting,
+            waiting: state.waiting,
+        }
     }
 }

@@ -124,7 +124,7 @@ impl Reduce {
     }
 
     /// A source that is read as the same reduce.
-    pub(super) fn source(&self) -> String {
+    pub(in crate::view) fn source(&self) -> String {
         match self {
             Reduce::Sum => "_sum".into(),
             Reduce::Count => "_count".into(),
@@ -170,7 +170,7 @@ impl Reducing {
         Ok(match &self.reduce {
             Reduce::Sum => sum::rows(rows, self.reduce_limit),
             Reduce::Count => Partial::Value(rows.len().to_string().into()),
-            Reduce::Stats => stats::of(rows.iter().map(|row| row.value)),
+            Reduce::Stats => stats::rows(rows),
             Reduce::Distinct => sketch::rows(rows),
             Reduce::First => ends::of_row(rows.first()),
             Reduce::Last => ends::of_row(rows.last()),
@@ -188,6 +188,22 @@ impl Reducing {
         if let [only] = parts {
             return Ok(only.clone());
         }
+        self.combine_all(parts)
+    }
+
+    /// The same for what leaves a database: as in CouchDB a function sees even a single one.
+    ///
+    /// # Errors
+    /// When a function could not be run to its end.
+    pub fn conclude(&self, parts: &[Bytes]) -> Result<Answer, Error> {
+        let whole = match (&self.reduce, parts) {
+            (Reduce::Script(_), _) => self.combine_all(parts)?,
+            _ => self.combine(parts)?,
+        };
+        Ok(self.finish(&whole))
+    }
+
+    fn combine_all(&self, parts: &[Bytes]) -> Result<Bytes, Error> {
         let mut values = Vec::with_capacity(parts.len());
         for part in parts {
             match Partial::decode(part) {
@@ -246,6 +262,20 @@ pub(super) enum Partial {
     Value(Bytes),
     RowError { error: String, reason: String },
     Failure { error: String, reason: String },
+}
+
+/// Numbers that became too large: CouchDB cannot add them up either.
+fn too_large() -> Partial {
+    let reason = "The sum of numbers is too large.";
+    Partial::Failure { error: "badarith".into(), reason: reason.into() }
+}
+
+/// Error and reason, if a partial result is a failure of the whole query.
+pub(super) fn failure_of(partial: &Bytes) -> Option<(String, String)> {
+    match Partial::decode(partial)? {
+        Partial::Failure { error, reason } => Some((error, reason)),
+        _ => None,
+    }
 }
 
 const VALUE: u8 = 0;

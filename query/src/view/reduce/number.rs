@@ -31,6 +31,11 @@ impl Num {
         }
     }
 
+    /// Whether it can be written: sums may be larger than any double.
+    pub(super) fn is_finite(self) -> bool {
+        matches!(self, Num::Int(_)) || self.float().is_finite()
+    }
+
     pub(super) fn add(self, other: Num) -> Num {
         let sum = match (self, other) {
             (Num::Int(a), Num::Int(b)) => a.checked_add(b).map(Num::Int),

@@ -32,10 +32,10 @@ impl Scripts {
         Scripts { source, setup: setup.clone(), idle: Mutex::default() }
     }
 
-    /// Reduces rows.
+    /// Reduces rows, which the function is shown last first, as in CouchDB.
     pub(super) fn rows(&self, rows: &[Input<'_>]) -> Result<Partial, Error> {
         let mut list = vec![b'['];
-        for row in rows {
+        for row in rows.iter().rev() {
             list.extend_from_slice(if list.len() > 1 { b",[[" } else { b"[[" });
             list.extend_from_slice(row.key);
             list.push(b',');

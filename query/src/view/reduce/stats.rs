@@ -4,9 +4,9 @@
 
 use settee_model::json::Raw;
 
-use super::Partial;
 use super::number::Num;
 use super::value::{Value, put_list};
+use super::{Input, Partial, too_large};
 
 const FIELDS: [&str; 5] = ["sum", "count", "min", "max", "sumsqr"];
 
@@ -17,8 +17,19 @@ enum Stats {
     List(Vec<Stats>),
 }
 
+const WORDS: &str = "The _stats function requires that map values be numbers or arrays of numbers";
+
 /// Words for what has no stats.
 struct NoStats(String);
+
+/// Reduces rows: numbers the last one first, as CouchDB has them when it reads them for a query; but what
+/// cannot be reduced it has met when it wrote them, in their order.
+pub(super) fn rows(rows: &[Input<'_>]) -> Partial {
+    match of(rows.iter().rev().map(|row| row.value)) {
+        Partial::Failure { .. } => of(rows.iter().map(|row| row.value)),
+        other => other,
+    }
+}
 
 /// Reduces values: emitted ones, or partial results.
 pub(super) fn of<'a>(mut values: impl Iterator<Item = &'a [u8]>) -> Partial {
@@ -30,6 +41,7 @@ pub(super) fn of<'a>(mut values: impl Iterator<Item = &'a [u8]>) -> Partial {
         }
     };
     match stats {
+        Ok(stats) if !stats.is_finite() => too_large(),
         Ok(stats) => {
             let mut out = Vec::with_capacity(64);
             stats.put(&mut out);
@@ -42,7 +54,10 @@ pub(super) fn of<'a>(mut values: impl Iterator<Item = &'a [u8]>) -> Partial {
 fn add_json(acc: Stats, json: &[u8]) -> Result<Stats, NoStats> {
     match (&acc, Num::parse(json)) {
         (Stats::Of(acc), Some(number)) => Ok(Stats::Of(join(acc, &single(number)))),
-        _ => add(acc, read(&Value::parse(Raw(json)))?),
+        _ => match Value::parse(Raw(json)) {
+            value @ Value::Other(_) => Err(NoStats(format!("{WORDS}, not '{}'", term(&value)))),
+            value => add(acc, read(&value)?),
+        },
     }
 }
 
@@ -77,7 +92,8 @@ fn read(value: &Value) -> Result<Stats, NoStats> {
                     }
                     None => {
                         let words = format!("user _stats input missing required field {field} (");
-                        return Err(NoStats(words + &shown(value) + ")"));
+                        let Value::Object(members) = value else { break };
+                        return Err(NoStats(words + &term_of_members(members) + ")"));
                     }
                 };
             }
@@ -100,6 +116,31 @@ fn shown(value: &Value) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
+/// A value as Erlang shows it.
+fn term(value: &Value) -> String {
+    match value {
+        Value::Number(_) => shown(value),
+        Value::Other(json) => match Raw(json).as_str() {
+            Some(text) if text.is_ascii() => format!("<<{text:?}>>"),
+            Some(text) => format!("<<{text:?}/utf8>>"),
+            None => shown(value),
+        },
+        Value::List(items) => {
+            format!("[{}]", items.iter().map(term).collect::<Vec<_>>().join(","))
+        }
+        Value::Object(members) => format!("{{{}}}", term_of_members(members)),
+    }
+}
+
+fn term_of_members(members: &[(String, Value)]) -> String {
+    let name = |name: &String| {
+        let text = serde_json::Value::from(name.as_str()).to_string();
+        term(&Value::Other(text.into()))
+    };
+    let member = |(named, value): &(String, Value)| format!("{{{},{}}}", name(named), term(value));
+    format!("[{}]", members.iter().map(member).collect::<Vec<_>>().join(","))
+}
+
 fn add(acc: Stats, value: Stats) -> Result<Stats, NoStats> {
     match (acc, value) {
         (Stats::Of(acc), Stats::Of(value)) => Ok(Stats::Of(join(&acc, &value))),
@@ -107,15 +148,18 @@ fn add(acc: Stats, value: Stats) -> Result<Stats, NoStats> {
             let sums = acc.into_iter().zip(value).map(|(acc, value)| add(acc, value));
             sums.collect::<Result<_, _>>().map(Stats::List)
         }
-        _ => Err(NoStats(
-            "The _stats function requires that map values be numbers or arrays of numbers, all of \
-             the same length"
-                .to_owned(),
-        )),
+        _ => Err(NoStats(format!("{WORDS}, all of the same length"))),
     }
 }
 
 impl Stats {
+    fn is_finite(&self) -> bool {
+        match self {
+            Stats::Of(numbers) => numbers.iter().all(|number| number.is_finite()),
+            Stats::List(items) => items.iter().all(Stats::is_finite),
+        }
+    }
+
     fn put(&self, out: &mut Vec<u8>) {
         match self {
             Stats::Of(numbers) => {

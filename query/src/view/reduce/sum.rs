@@ -8,7 +8,7 @@ use settee_model::json::Raw;
 
 use super::number::Num;
 use super::value::Value;
-use super::{Input, Partial};
+use super::{Input, Partial, too_large};
 
 const WORDS: &str = "The _sum function requires that map values be numbers, arrays of numbers, or objects. Objects cannot be mixed with other data structures. Objects can be arbitrarily nested, provided that the values for all fields are themselves numbers, arrays of numbers, or objects.";
 const ERROR: &str = "builtin_reduce_error";
@@ -30,9 +30,9 @@ impl NoSum {
     }
 }
 
-/// Adds up the values of rows.
+/// Adds up the values of rows, the last one first, as CouchDB has them when it reads them for a query.
 pub(super) fn rows(rows: &[Input<'_>], limited: bool) -> Partial {
-    values(rows.iter().map(|row| row.value), limited)
+    values(rows.iter().rev().map(|row| row.value), limited)
 }
 
 /// Adds up values.
@@ -51,6 +51,9 @@ pub(super) fn values<'a>(values: impl Iterator<Item = &'a [u8]>, limited: bool) 
                 }
             },
         };
+    }
+    if !acc.is_finite() {
+        return too_large();
     }
     let mut out = Vec::with_capacity(24);
     acc.put(&mut out);

@@ -51,6 +51,16 @@ impl Value {
         }
     }
 
+    /// Whether all numbers can be written.
+    pub(super) fn is_finite(&self) -> bool {
+        match self {
+            Value::Number(number) => number.is_finite(),
+            Value::List(items) => items.iter().all(Value::is_finite),
+            Value::Object(members) => members.iter().all(|(_, value)| value.is_finite()),
+            Value::Other(_) => true,
+        }
+    }
+
     /// Appends it in stored form.
     pub(super) fn put(&self, out: &mut Vec<u8>) {
         match self {

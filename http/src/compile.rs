@@ -1,0 +1,74 @@
+//! Whether the functions of views in design documents compile, before these are stored. Runs none of
+//! them, and keeps nothing.
+
+use bytes::Bytes;
+use settee_model::doc::DocEdit;
+use settee_model::json::Raw;
+use settee_query::js::{self, Limits, ViewFunction, check_views};
+
+use crate::error::Error;
+
+/// The body of a design document with views whose functions are to be compiled.
+fn wants_check(edit: &DocEdit) -> Option<Bytes> {
+    if !edit.id.is_design() || edit.deleted {
+        return None;
+    }
+    let [language, views] = Raw(&edit.body).pick(["language", "views"]);
+    let language = language.and_then(Raw::as_str).unwrap_or("javascript".into());
+    let mut views = views.and_then(Raw::members)?;
+    (language == "javascript" && views.any(|(name, _)| name != "lib")).then(|| edit.body.clone())
+}
+
+/// Compiles the functions of each of these; why one must not be stored.
+///
+/// # Errors
+/// The server is shutting down.
+async fn check(bodies: Vec<Bytes>, limits: Limits) -> Result<Vec<Option<Error>>, Error> {
+    let work = move || bodies.iter().map(|body| check_one(body, &limits).err()).collect();
+    let closing = |_| Error::Unavailable("The server is shutting down".into());
+    tokio::task::spawn_blocking(work).await.map_err(closing)
+}
+
+fn check_one(body: &[u8], limits: &Limits) -> Result<(), Error> {
+    let text =
+        |view: Raw<'_>, name| view.get(name).and_then(Raw::as_str).map(|code| code.into_owned());
+    let mut functions = Vec::new();
+    let views = Raw(body).get("views").and_then(Raw::members).into_iter().flatten();
+    for (name, view) in views.filter(|(name, _)| name != "lib") {
+        let reduce = text(view, "reduce").filter(|code| !code.starts_with('_'));
+        let map = text(view, "map").map(|code| (ViewFunction::Map, code));
+        let reduce = reduce.map(|code| (ViewFunction::Reduce, code));
+        let both = map.into_iter().chain(reduce);
+        functions.extend(both.map(|(kind, code)| (kind, name.to_string(), code)));
+    }
+    let functions = functions.iter().map(|(kind, name, code)| (*kind, &**name, &**code));
+    check_views(functions, limits).map_err(|error| match error {
+        js::Error::Compilation(reason) => {
+            Error::BadRequestNamed("compilation_error", reason.into())
+        }
+        js::Error::Thrown { error, .. } if error == "not_found" => {
+            Error::NotFound("missing function".into())
+        }
+        other => Error::Script(other),
+    })
+}
+
+/// Refuses the edits whose functions do not compile, beside what speaks against some already.
+///
+/// # Errors
+/// The server is shutting down.
+pub async fn judge(
+    edits: &[DocEdit],
+    refusals: &mut [Option<Error>],
+    limits: &Limits,
+) -> Result<(), Error> {
+    let open = edits.iter().zip(refusals).filter(|(_, refusal)| refusal.is_none());
+    let wanted = open.filter_map(|(edit, refusal)| Some((wants_check(edit)?, refusal)));
+    let (bodies, refusals): (Vec<_>, Vec<_>) = wanted.unzip();
+    if bodies.is_empty() {
+        return Ok(());
+    }
+    let checked = check(bodies, limits.clone()).await?;
+    refusals.into_iter().zip(checked).for_each(|(refusal, error)| *refusal = error);
+    Ok(())
+}
