@@ -34,12 +34,6 @@ impl Query {
         self.iter().find(|(key, _)| *key == name).map(|(_, value)| value)
     }
 
-    /// The last value of a name.
-    #[must_use]
-    pub fn last(&self, name: &str) -> Option<&str> {
-        self.iter().rev().find(|(key, _)| *key == name).map(|(_, value)| value)
-    }
-
     /// All pairs in order.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&str, &str)> {
         self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))

@@ -118,11 +118,12 @@ impl Finding {
     /// order, `None` of those that don't match.
     async fn ask(&mut self) -> Result<VecDeque<Option<Bytes>>, Error> {
         let asks = self.rows.iter().filter(|row| row.what == What::Ask).take(AT_ONCE);
-        let (database, facts) = (&*self.database, self.find.conflicts);
+        let database = &*self.database;
         let r = Some(u32::try_from(self.find.r).unwrap_or(u32::MAX));
         let open = |row: &FoundRow| {
             let (id, r) = (DocId::trusted(&row.id), r);
-            let options = OpenOptions { r, facts, ..OpenOptions::default() };
+            // Conflicts are not shown, as there.
+            let options = OpenOptions { r, ..OpenOptions::default() };
             async move { agree::open(database, &id, options).await }
         };
         let opened = join_all(asks.map(open)).await;
@@ -185,15 +186,14 @@ async fn plan(find: Find, ddocs: DesignDocs, partitioned: bool) -> Result<Planne
 }
 
 fn sift(sieve: &Sieve, opened: Result<OpenedDoc, Error>) -> Result<Option<Bytes>, Error> {
-    let OpenedDoc { doc, facts } = match opened {
-        Ok(opened) => opened,
+    let doc = match opened {
+        Ok(OpenedDoc { doc, .. }) => doc,
         Err(Error::NotFound { .. }) => return Ok(None),
         Err(error) => return Err(error),
     };
     let Some(rev) = doc.rev() else { return Ok(None) };
-    let facts = facts.unwrap_or_default();
     let (id, record) = (doc.id.as_str(), &doc.record);
-    let document = Document { id, rev: &rev, record, conflicts: &facts.conflicts };
+    let document = Document { id, rev: &rev, record, conflicts: &[] };
     Ok(sieve.document(&document).map(Bytes::from))
 }
 

@@ -43,7 +43,7 @@ pub async fn any(
 }
 
 async fn list(ctx: &Ctx, db: &Db) -> Result<Reply, Error> {
-    let (limit, skip) = (ctx.query.last("limit"), ctx.query.last("skip"));
+    let (limit, skip) = (ctx.query.get("limit"), ctx.query.get("skip"));
     answer(&catalog(db).await?.list(limit, skip)?)
 }
 

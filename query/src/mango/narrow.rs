@@ -90,10 +90,9 @@ fn condition(operator: &str, argument: &Value, column: Column<'_>) -> Option<Set
             Some(union(spans, column.order))
         }
         _ if column.points_only => None,
-        "$lt" => span(Bound::start(), Bound::before(text())),
-        "$lte" => span(Bound::start(), Bound::after(text())),
-        "$gte" => span(Bound::before(text()), Bound::end()),
-        "$gt" => span(Bound::after(text()), Bound::end()),
+        // CouchDB looks at the value itself, too, and counts it.
+        "$lt" | "$lte" => span(Bound::start(), Bound::after(text())),
+        "$gt" | "$gte" => span(Bound::before(text()), Bound::end()),
         "$beginsWith" => Some(vec![strings_with(argument.as_str()?, column)]),
         _ => None,
     }

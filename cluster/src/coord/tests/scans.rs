@@ -12,21 +12,26 @@ use crate::changes::{Changes, ChangesQuery};
 use crate::rows::{AllDocsQuery, Row, Rows};
 use crate::tests::edit;
 
-const DOCS: usize = 1500;
+pub(super) const DOCS: usize = 1500;
 
-fn name(number: usize) -> String {
+pub(super) fn name(number: usize) -> String {
     format!("doc{number:05}")
 }
 
-/// The same documents at all nodes, in another order of changes at each.
 async fn filled() -> Nodes {
+    let body = format!("{{\"b\":\"{}\"}}", "x".repeat(1500));
+    filled_with(|_| body.clone()).await
+}
+
+/// The same documents at all nodes, in another order of changes at each.
+pub(super) async fn filled_with(body: impl Fn(usize) -> String) -> Nodes {
     let nodes = Nodes::three().await;
     for at in 0..3 {
-        let body = format!("{{\"b\":\"{}\"}}", "x".repeat(1500));
         let mut numbers: Vec<usize> = (0..DOCS).collect();
         numbers.rotate_left(at * DOCS / 3);
         for some in numbers.chunks(300) {
-            let write = |number: &usize| Write::Interactive(edit(&name(*number), &body, None));
+            let write =
+                |number: &usize| Write::Interactive(edit(&name(*number), &body(*number), None));
             let batch = Batch::of(some.iter().map(write).collect());
             nodes.copy(at).write(batch).await.unwrap();
         }
