@@ -110,12 +110,32 @@ const writes = new RegExp([
   "\\bObject\\b(?![.](?:keys|values|entries)[(])",
 ].join("|"));
 
-// A comment at the end of a line that has nothing before it which the comment could be a part of.
+// Strings, which stay but for their slashes, and comments. Slashes and backquotes elsewhere may
+// begin what this doesn't understand: then nothing is taken out but comments that are certainly
+// some, at the end of lines that have nothing before which they could be a part of.
+const token = new RegExp([
+  "(\"(?:[^\"\\\\\\n\\r]|\\\\[^])*\"|'(?:[^'\\\\\\n\\r]|\\\\[^])*')",
+  "(/[*][^]*?[*]/|//[^\\n\\r\\u2028\\u2029]*)",
+  "[/`]|<!--|-->",
+].join("|"), "g");
+const slashes = /\//g;
 const comment = /^([^'"\/\n\r\u2028\u2029]*)\/\/.*$/gm;
 const spansLines = /`|\/\*|\\[\n\r\u2028\u2029]/;
 
+function withoutComments(source) {
+  let strange = false;
+  const bare = source.replace(token, (found, string, remark) => {
+    if (remark !== undefined) return " ";
+    if (string !== undefined) return string.replace(slashes, " ");
+    strange = true;
+    return found;
+  });
+  if (!strange) return bare;
+  return spansLines.test(source) ? source : source.replace(comment, "$1");
+}
+
 function mayWrite(source) {
-  return writes.test(spansLines.test(source) ? source : source.replace(comment, "$1"));
+  return writes.test(withoutComments(source));
 }
 
 // CouchDB's engine takes a function without a name where a statement may begin, as engines once

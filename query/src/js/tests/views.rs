@@ -214,11 +214,23 @@ fn documents_are_not_frozen_for_functions_that_only_read() {
         "function(doc){ if (doc.a >= 1 && doc.b !== 2) emit([doc.a, doc.b.c], {n: doc.a + 1}); } // x",
         "// All keys.\nfunction(doc){\n  for (var k in doc) emit(k, doc[k]); // each = one row\n}",
         "(doc) => Object.keys(doc).forEach(k => emit(k))",
+        "function(doc){ /* doc.a = 1; it's \"so\"\n*/ emit(doc.a, 'http://x/*'); } // y",
         "function(doc){ var n = 0; for (var i = 0; i < doc.l.length; i++) n += doc.l[i].x; emit(n); }",
     ] {
         assert!(!frozen(source), "{source}");
     }
-    assert!(frozen("d => d.l.pop()"));
+    for source in [
+        "d => d.l.pop()",
+        "d => { /* \" */ d.l.pop() /* \" */ }",
+        "d => { var s = '/*'; d.a = 1; s = '*/' }",
+        "d => { var s = '\\'/*'; d.a = 1; s = '*/' }",
+        "d => { var r = /\"/; d.a = 1; r = '/*\"*/' }",
+        "d => { var r = /[/*]/; d.a = 1; r = '*/' }",
+        "d => { var s = `'`; d.a = 1; s = `'` }",
+        "d => { var s = 1 <!-- '\n; d.a = 1; s = '' }",
+    ] {
+        assert!(frozen(source), "{source}");
+    }
 }
 
 #[test]
