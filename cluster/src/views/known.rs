@@ -2,7 +2,7 @@
 //! the indexes that are open. Bounded; what nobody asked for longest is forgotten. Two databases
 //! never share an entry, nor two design documents, so that no context of functions is shared.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
@@ -72,13 +72,25 @@ pub(crate) struct Known {
     programs: Programs,
     /// Not for keeping them open.
     open: Mutex<HashMap<ShardId, Vec<Weak<Index>>>>,
+    /// Shards whose indexes were up to date once.
+    ready: Mutex<HashSet<ShardId>>,
+    /// What the design document was before, as long as its indexes may serve.
+    before: Mutex<Option<Arc<Known>>>,
 }
 
 impl Known {
     fn new(ddoc: Arc<DesignDoc>, setup: Setup) -> Result<Known, Error> {
         let definition = Arc::new(ddoc.definition()?);
         let programs = Programs::new(definition.clone(), setup.clone());
-        Ok(Known { ddoc, definition, setup, programs, open: Mutex::default() })
+        Ok(Known {
+            ddoc,
+            definition,
+            setup,
+            programs,
+            open: Mutex::default(),
+            ready: Mutex::default(),
+            before: Mutex::default(),
+        })
     }
 
     pub(crate) fn ddoc(&self) -> &Arc<DesignDoc> {
@@ -113,6 +125,32 @@ impl Known {
         open.get(shard)?.iter().map(Weak::upgrade).collect()
     }
 
+    /// The indexes of a shard are up to date.
+    pub(super) fn set_ready(&self, shard: &ShardId) {
+        let mut ready = self.ready.lock();
+        if !ready.contains(shard) {
+            ready.insert(shard.clone());
+        }
+    }
+
+    fn is_ready(&self, shard: &ShardId) -> bool {
+        self.ready.lock().contains(shard)
+    }
+
+    /// What the design document was before, if its indexes of a shard show more than those of now.
+    pub(super) fn before(&self, shard: &ShardId) -> Option<Arc<Known>> {
+        if self.is_ready(shard) {
+            return None;
+        }
+        self.before.lock().clone().filter(|before| before.is_ready(shard))
+    }
+
+    /// What may serve until a newer one is ready: this one, if it ever was.
+    fn for_newer(self: &Arc<Self>) -> Option<Arc<Known>> {
+        let before = self.before.lock().take();
+        if self.ready.lock().is_empty() { before } else { Some(self.clone()) }
+    }
+
     pub(super) fn opened(&self, shard: &ShardId, indexes: &[Arc<Index>]) {
         let weak = indexes.iter().map(Arc::downgrade).collect();
         self.open.lock().insert(shard.clone(), weak);
@@ -127,6 +165,8 @@ pub(super) struct Shelf(Mutex<Kept>);
 struct Kept {
     /// By database, as the names of its shards end, and hash; with when it was asked for last.
     entries: HashMap<(String, Hash), (Arc<Known>, u64)>,
+    /// The newest hash of each design document that is kept.
+    newest: HashMap<(String, String), Hash>,
     clock: u64,
 }
 
@@ -152,22 +192,43 @@ impl Shelf {
             return Ok(known);
         }
         let known = Arc::new(Known::new(ddoc.clone(), setup(log(instance, &ddoc.id)))?);
-        let mut kept = self.0.lock();
-        let clock = kept.clock;
-        let entry = kept.entries.entry((instance.to_owned(), ddoc.hash));
-        let known = entry.or_insert((known, clock)).0.clone();
-        if kept.entries.len() > KEPT {
-            let oldest = kept.entries.iter().min_by_key(|(_, (_, used))| *used);
-            if let Some(oldest) = oldest.map(|(key, _)| key.clone()) {
-                kept.entries.remove(&oldest);
-            }
-        }
-        Ok(known)
+        Ok(self.0.lock().add(instance, known))
+    }
+
+    /// Lets nothing of a database serve any more that design documents were before.
+    pub(super) fn forget_before(&self, instance: &str) {
+        let kept = self.0.lock();
+        let of = kept.entries.iter().filter(|((name, _), _)| name == instance);
+        of.for_each(|(_, (known, _))| *known.before.lock() = None);
     }
 
     /// Forgets everything.
     pub(super) fn clear(&self) {
-        self.0.lock().entries.clear();
+        *self.0.lock() = Kept::default();
+    }
+}
+
+impl Kept {
+    /// Keeps one, unless somebody else was faster.
+    fn add(&mut self, instance: &str, known: Arc<Known>) -> Arc<Known> {
+        let (clock, hash) = (self.clock, known.hash());
+        let name = (instance.to_owned(), known.ddoc.id.clone());
+        let older = self.newest.insert(name, hash).filter(|older| *older != hash);
+        let older = older.and_then(|older| self.entries.get(&(instance.to_owned(), older)));
+        let before = older.and_then(|(older, _)| older.for_newer());
+        let entry = self.entries.entry((instance.to_owned(), hash));
+        let known = entry.or_insert((known, clock)).0.clone();
+        if before.is_some() {
+            *known.before.lock() = before;
+        }
+        if self.entries.len() > KEPT {
+            let oldest = self.entries.iter().min_by_key(|(_, (_, used))| *used);
+            if let Some(oldest) = oldest.map(|(key, _)| key.clone()) {
+                self.entries.remove(&oldest);
+                self.newest.retain(|(of, _), hash| *of != oldest.0 || *hash != oldest.1);
+            }
+        }
+        known
     }
 }
 

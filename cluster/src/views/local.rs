@@ -53,20 +53,32 @@ impl LocalCopy {
         scan: ViewScan,
         first: usize,
     ) -> Result<RowStream<ViewEntry>, Error> {
-        let view = scan.view_of(known.definition())?.clone();
         let views = self.views().clone();
+        if scan.update == Update::Lazy {
+            tokio::spawn(update_later(views.clone(), shard.clone(), known.clone()));
+        }
+        let (known, view) = serving(&shard, known, &scan)?;
         let indexes = match scan.update {
             Update::True => views.up_to_date(&shard, &known).await?,
-            Update::False => views.as_they_are(&shard, &known).await?,
-            Update::Lazy => {
-                tokio::spawn(update_later(views.clone(), shard.clone(), known.clone()));
-                views.as_they_are(&shard, &known).await?
-            }
+            Update::False | Update::Lazy => views.as_they_are(&shard, &known).await?,
         };
         let index = indexes.into_iter().nth(view.map).ok_or(Error::NotFound { deleted: false })?;
         let index = index.snapshot();
         Ready { views, shard, known, index, view, scan }.begin(self.clone(), first).await
     }
+}
+
+/// What answers: where rows need not be fresh, what the design document was before, until its indexes of
+/// now are ready.
+fn serving(shard: &Shard, known: Arc<Known>, scan: &ViewScan) -> Result<(Arc<Known>, View), Error> {
+    let view = scan.view_of(known.definition())?.clone();
+    let before = known.before(shard.id()).filter(|_| scan.update != Update::True);
+    let older = before.and_then(|before| {
+        let older = scan.view_of(before.definition()).ok()?.clone();
+        // Partial results of different reduces cannot be combined.
+        (scan.reduce.is_none() || older.reduce == view.reduce).then_some((before, older))
+    });
+    Ok(older.unwrap_or((known, view)))
 }
 
 async fn update_later(views: Arc<Views>, shard: Arc<Shard>, known: Arc<Known>) {

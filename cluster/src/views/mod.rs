@@ -99,6 +99,11 @@ impl Views {
         self.shelf.get(instance, hash)
     }
 
+    /// From now on no index serves in the place of a newer one.
+    pub(crate) fn forget_before(&self, instance: &str) {
+        self.shelf.forget_before(instance);
+    }
+
     /// How many wait for a build.
     pub(crate) fn waiting(&self, shard: &Shard, known: &Known) -> u64 {
         self.flights.waiting(&(shard.id().clone(), known.hash()))
@@ -112,7 +117,12 @@ impl Views {
     /// The same, if they have all that is in the shard now.
     pub(crate) fn current(&self, shard: &Shard, known: &Known) -> Option<Vec<Arc<Index>>> {
         let goal = goal(shard);
-        self.open(shard, known).filter(|indexes| indexes.iter().all(|index| reaches(index, goal)))
+        let indexes = self.open(shard, known)?;
+        let current = indexes.iter().all(|index| reaches(index, goal));
+        if current {
+            known.set_ready(shard.id());
+        }
+        current.then_some(indexes)
     }
 
     /// The indexes of all maps as they are, made if need be.
@@ -218,6 +228,7 @@ impl Views {
             progress: task.progress(),
         };
         build.run()?;
+        known.set_ready(shard.id());
         Ok(indexes)
     }
 

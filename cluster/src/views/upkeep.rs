@@ -72,6 +72,7 @@ impl LocalCopy {
     }
 
     async fn keep(&self, shard: Arc<Shard>, kept: Vec<Signature>) -> Result<IndexState, Error> {
+        self.views().forget_before(instance_of(shard.id()));
         let engine = self.engine().clone();
         steps::blocking(move || {
             let kept: HashSet<Signature> = kept.into_iter().collect();
