@@ -103,9 +103,10 @@ fn read(targets: &[Target], definition: &Definition) -> Result<(), Failure> {
     let mut keys: Vec<Bytes> = range.into_iter().map(|row| row.key).collect();
     keys.dedup();
     keys.truncate(1400);
-    timed("keys, in order", || Ok(Rows::of_keys(&a, &all, keys.clone()).count())).map(drop)?;
+    timed("keys, in order", || Ok(Rows::of_keys(&a, &all, keys.clone().into()).count()))
+        .map(drop)?;
     keys.reverse();
-    timed("keys, backwards", || Ok(Rows::of_keys(&a, &all, keys).count())).map(drop)?;
+    timed("keys, backwards", || Ok(Rows::of_keys(&a, &all, keys.into()).count())).map(drop)?;
     for (view, index, grouping) in [
         ("a", &a, Grouping::Whole),
         ("a", &a, Grouping::Level(1)),

@@ -9,7 +9,9 @@ use settee_engine::{IndexSnapshot, Snapshot};
 use settee_model::docid::DocId;
 use settee_model::json::Raw;
 use settee_query::js;
-use settee_query::view::{Behind, Definition, Grouping, Groups, RowRange, Rows, View, ViewRow};
+use settee_query::view::{
+    Behind, Definition, Grouping, Groups, Keys, RowRange, Rows, View, ViewRow,
+};
 
 use super::point::Point;
 use super::rows::{RowBatch, ShardHead};
@@ -123,9 +125,9 @@ impl ViewScan {
         ViewEntry { row, doc, turn }
     }
 
-    fn rest_of_keys(&self) -> Option<Vec<Bytes>> {
+    fn rest_of_keys(&self) -> Option<Keys> {
         let done = usize::try_from(self.keys_done).unwrap_or(usize::MAX);
-        Some(self.keys.as_ref()?.keys().get(done..).unwrap_or_default().to_vec())
+        Some(Keys::behind(self.keys.as_ref()?.keys.clone(), done))
     }
 }
 
@@ -231,7 +233,7 @@ pub(crate) fn head(index: &IndexSnapshot, scan: &ViewScan) -> Result<ShardHead, 
     let total = index.count();
     let offset = match &scan.keys {
         None => Rows::offset(index, &scan.range)?,
-        Some(keys) => Rows::offset_of_keys(index, &scan.range, keys.keys().to_vec())?,
+        Some(keys) => Rows::offset_of_keys(index, &scan.range, Keys::behind(keys.keys.clone(), 0))?,
     };
     Ok(ShardHead { total, offset, end })
 }

@@ -122,7 +122,10 @@ impl Page {
 
     /// The place of `key` among entries `from..`: `Ok` where it is, `Err` where it would be.
     pub fn search_from(&self, from: usize, key: &[u8]) -> Result<usize, usize> {
-        let (mut low, mut high) = (from, self.len());
+        self.search_in(from, self.len(), key)
+    }
+
+    fn search_in(&self, mut low: usize, mut high: usize, key: &[u8]) -> Result<usize, usize> {
         while low < high {
             let mid = low + (high - low) / 2;
             match self.key(mid).cmp(key) {
@@ -132,6 +135,16 @@ impl Page {
             }
         }
         Err(low)
+    }
+
+    /// The same, quickly if it is soon after `from`, and never where it is before.
+    pub fn search_near(&self, from: usize, key: &[u8]) -> Result<usize, usize> {
+        let (mut low, mut step) = (from, 1);
+        while low + step <= self.len() && self.key(low + step - 1) < key {
+            low += step;
+            step *= 2;
+        }
+        self.search_in(low, self.len().min(low + step), key)
     }
 
     /// The place of `key` among all entries.

@@ -9,7 +9,7 @@ use super::{
     KeyRange, Top,
     inner::Inner,
     node::{Body, Spot},
-    read::{as_slice, bound_key, lower, upper},
+    read::{as_slice, bound_key, lower, lower_by, upper, upper_by},
 };
 use crate::{
     Error,
@@ -185,8 +185,10 @@ impl Cursor {
         let last = place.leaf.len().saturating_sub(1);
         let inside = bound_key(low).is_some_and(|key| key <= place.leaf.key(last));
         if self.direction == Direction::Forward && inside {
-            place.from = lower(&place.leaf, low);
-            place.to = upper(&place.leaf, as_slice(&self.range.1)).max(place.from);
+            let (leaf, high) = (&place.leaf, as_slice(&self.range.1));
+            let from = lower_by(low, |key| leaf.search_near(place.from, key));
+            place.to = upper_by(leaf, high, |key| leaf.search_near(from, key)).max(from);
+            place.from = from;
         } else {
             self.state = State::Seek;
         }

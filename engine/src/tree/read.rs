@@ -16,19 +16,33 @@ use crate::{
 
 /// Index of the first entry inside a lower bound.
 pub fn lower(page: &Page, bound: Bound<&[u8]>) -> usize {
+    lower_by(bound, |key| page.search(key))
+}
+
+/// The same with a search of the caller's.
+pub fn lower_by(bound: Bound<&[u8]>, search: impl Fn(&[u8]) -> Result<usize, usize>) -> usize {
     match bound {
         Bound::Unbounded => 0,
-        Bound::Included(key) => page.search(key).unwrap_or_else(|at| at),
-        Bound::Excluded(key) => page.search(key).map_or_else(|at| at, |at| at + 1),
+        Bound::Included(key) => search(key).unwrap_or_else(|at| at),
+        Bound::Excluded(key) => search(key).map_or_else(|at| at, |at| at + 1),
     }
 }
 
 /// Index behind the last entry inside an upper bound.
 pub fn upper(page: &Page, bound: Bound<&[u8]>) -> usize {
+    upper_by(page, bound, |key| page.search(key))
+}
+
+/// The same with a search of the caller's.
+pub fn upper_by(
+    page: &Page,
+    bound: Bound<&[u8]>,
+    search: impl Fn(&[u8]) -> Result<usize, usize>,
+) -> usize {
     match bound {
         Bound::Unbounded => page.len(),
-        Bound::Included(key) => page.search(key).map_or_else(|at| at, |at| at + 1),
-        Bound::Excluded(key) => page.search(key).unwrap_or_else(|at| at),
+        Bound::Included(key) => search(key).map_or_else(|at| at, |at| at + 1),
+        Bound::Excluded(key) => search(key).unwrap_or_else(|at| at),
     }
 }
 

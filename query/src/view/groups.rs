@@ -52,7 +52,7 @@ pub struct Groups {
 enum Walk {
     Whole { done: bool },
     Groups(Box<tree::Groups>),
-    Keys { keys: std::iter::Peekable<std::vec::IntoIter<Bytes>>, begun: u32 },
+    Keys { keys: Keys, begun: u32 },
 }
 
 impl Groups {
@@ -90,7 +90,7 @@ impl Groups {
             partition: range.partition.clone(),
             ..RowRange::default()
         };
-        let walk = Walk::Keys { keys: keys.into_iter().peekable(), begun: 0 };
+        let walk = Walk::Keys { keys, begun: 0 };
         Some(Groups { index: index.clone(), place, range, grouping: Grouping::Exact, walk })
     }
 
@@ -146,10 +146,10 @@ impl Groups {
             }
             Walk::Keys { keys, begun } => {
                 while let Some(key) = keys.peek() {
-                    let range = self.range.of_key(key).keys();
+                    let range = self.range.keys_of(key);
                     let reduction = self.index.reduce(&range)?;
                     let partial = part(&self.index, self.place, &reduction)?;
-                    let Some(key) = keys.next() else { break };
+                    let Some(key) = keys.next().cloned() else { break };
                     let number = *begun;
                     *begun += 1;
                     let Some(partial) = partial else { continue };

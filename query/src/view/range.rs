@@ -1,6 +1,7 @@
 //! What of a view a query asks for, as ranges of row keys. Pure.
 
 use std::ops::Bound;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use settee_engine::index::{first_row_key, last_row_key};
@@ -47,8 +48,39 @@ pub enum Behind {
     Group(Bytes),
 }
 
-/// Keys that are asked for one by one, in order.
-pub type Keys = Vec<Bytes>;
+/// Keys that are asked for one by one, in order. All who walk over them share them.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    all: Arc<[Bytes]>,
+    next: usize,
+}
+
+impl Keys {
+    /// All of them but the first so many.
+    #[must_use]
+    pub fn behind(all: Arc<[Bytes]>, done: usize) -> Keys {
+        Keys { all, next: done }
+    }
+
+    pub(super) fn peek(&self) -> Option<&Bytes> {
+        self.all.get(self.next)
+    }
+
+    pub(super) fn next(&mut self) -> Option<&Bytes> {
+        self.next += 1;
+        self.all.get(self.next - 1)
+    }
+
+    pub(super) fn last(&self) -> Option<&Bytes> {
+        self.all.last().filter(|_| self.next < self.all.len())
+    }
+}
+
+impl From<Vec<Bytes>> for Keys {
+    fn from(all: Vec<Bytes>) -> Keys {
+        Keys::behind(all.into(), 0)
+    }
+}
 
 impl RowRange {
     /// The direction of the walk.
@@ -79,7 +111,19 @@ impl RowRange {
 
     /// The row keys in the range, without what was given already.
     pub(super) fn keys(&self) -> KeyRange {
-        let (low, high) = self.all_keys();
+        self.rest_of(self.all_keys())
+    }
+
+    /// The same of a single key, whatever the range.
+    pub(super) fn keys_of(&self, key: &[u8]) -> KeyRange {
+        let mut sort = self.sort(key);
+        let length = sort.len();
+        sort.push(ABOVE_IDS);
+        let above = Bytes::from(sort);
+        self.rest_of((Bound::Included(above.slice(..length)), Bound::Excluded(above)))
+    }
+
+    fn rest_of(&self, (low, high): KeyRange) -> KeyRange {
         match (&self.behind, self.descending) {
             (None, _) => (low, high),
             (Some(Behind::Row { order, .. }), false) => (Bound::Excluded(order.clone()), high),

@@ -31,7 +31,7 @@ pub struct Rows {
 struct KeyWalk {
     /// Of the next key.
     range: RowRange,
-    rest: std::vec::IntoIter<Bytes>,
+    rest: Keys,
     /// How many keys were begun with.
     begun: u32,
     /// The lowest row key of the current one.
@@ -66,7 +66,7 @@ impl Rows {
                 behind: range.behind.clone(),
                 ..RowRange::default()
             },
-            rest: keys.into_iter(),
+            rest: keys,
             begun: 0,
             low: None,
         };
@@ -204,7 +204,7 @@ impl Rows {
     fn next_key(&mut self) -> bool {
         let Some(walk) = &mut self.keys else { return false };
         let Some(key) = walk.rest.next() else { return false };
-        let range = walk.range.of_key(&key).keys();
+        let range = walk.range.keys_of(key);
         walk.range.behind = None;
         walk.begun += 1;
         let low = match &range.0 {

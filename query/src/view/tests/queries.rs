@@ -162,7 +162,8 @@ proptest! {
                 wanted(&all, &RowRange { start: end.clone(), end, ..range.clone() })
             };
             let expected: Vec<Found> = keys.iter().flat_map(of_key).collect();
-            let asked: Keys = keys.iter().cloned().map(Bytes::from).collect();
+            let asked: Vec<Bytes> = keys.iter().cloned().map(Bytes::from).collect();
+            let asked = Keys::from(asked);
             let rows = Rows::of_keys(&kit.index("v"), &range, asked.clone());
             let rows: Vec<Found> = rows.map(|row| found(&row.unwrap())).collect();
             prop_assert_eq!(rows, expected);
@@ -192,13 +193,16 @@ fn many_rows_are_read_across_pages() {
     let mut reversed = kit.groups("js", &down, Grouping::Level(2));
     reversed.reverse();
     assert_eq!(reversed, kit.groups("v", &RowRange::default(), Grouping::Level(2)));
-    let keys: Keys =
+    let keys: Vec<Bytes> =
         (0..5000).step_by(3).map(|n| json!([n % 10, n % 100, n]).to_string().into()).collect();
     let index = kit.index("v");
-    assert_eq!(Rows::of_keys(&index, &RowRange::default(), keys.clone()).count(), keys.len());
+    assert_eq!(
+        Rows::of_keys(&index, &RowRange::default(), keys.clone().into()).count(),
+        keys.len()
+    );
     let mut sorted = keys.clone();
     sorted.sort_by(|a, b| compare(a, b));
-    let found: Vec<Bytes> = Rows::of_keys(&index, &RowRange::default(), sorted.clone())
+    let found: Vec<Bytes> = Rows::of_keys(&index, &RowRange::default(), sorted.clone().into())
         .map(|row| row.unwrap().key)
         .collect();
     assert_eq!(found, sorted);
