@@ -8,7 +8,7 @@ use parking_lot::RwLock;
 use settee_model::docid::DocId;
 
 use crate::copy::ShardCopy;
-use crate::functions::Validations;
+use crate::designs::DesignDocs;
 use crate::raft::NodeId;
 use crate::ring::Ring;
 use crate::{DbMeta, Error};
@@ -25,7 +25,7 @@ pub(crate) struct Database {
     /// The node that this is.
     node: NodeId,
     deleted: AtomicBool,
-    validations: Validations,
+    designs: DesignDocs,
     lacking: Lacking,
 }
 
@@ -34,8 +34,8 @@ impl Database {
     pub(crate) fn new(meta: Arc<DbMeta>, shards: Vec<Vec<ShardCopy>>, node: NodeId) -> Database {
         let ring = Ring::new(meta.q, meta.partitioned);
         let (meta, deleted) = (RwLock::new(meta), AtomicBool::new(false));
-        let validations = Validations::default();
-        Database { meta, ring, shards, node, deleted, validations, lacking: Arc::new(|_| {}) }
+        let designs = DesignDocs::default();
+        Database { meta, ring, shards, node, deleted, designs, lacking: Arc::new(|_| {}) }
     }
 
     /// The same, and somebody sees to copies that did not do what they were asked to.
@@ -44,8 +44,8 @@ impl Database {
     }
 
     /// The design documents that validate writes.
-    pub(crate) fn validations(&self) -> &Validations {
-        &self.validations
+    pub(crate) fn designs(&self) -> &DesignDocs {
+        &self.designs
     }
 
     /// Whether every range has a copy on this node.

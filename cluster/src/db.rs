@@ -8,19 +8,20 @@ use bytes::Bytes;
 use settee_model::doc::{AttContent, DocEdit, StoredDoc};
 use settee_model::docid::{DbName, DocId};
 use settee_query::js::{self, Design};
-use settee_query::mango::Find;
+use settee_query::mango::{Catalog, Find};
 
 use crate::attachment::{AttStream, Upload, UploadOptions};
 use crate::changes::{Changes, ChangesQuery};
 use crate::coord;
 use crate::copy::ShardCopy;
 use crate::database::Database;
+use crate::designs::{DesignDocs, Designs};
 use crate::docs::{
     BulkGet, EditMode, EditResult, IdRevs, OpenOptions, OpenedDoc, PurgeResult, RevResult, Revs,
     RevsDiff, UpdateOptions,
 };
 use crate::find::{FindError, Finding};
-use crate::functions::{Key, Kind, Validations};
+use crate::functions::{Key, Kind};
 use crate::info::{DbInfo, PartitionInfo, ViewInfo};
 use crate::node::Node;
 use crate::rows::{AllDocsQuery, Rows};
@@ -133,7 +134,7 @@ impl Db {
             edits.iter().filter(|edit| edit.id.is_design()).map(|edit| edit.id.clone()).collect();
         let results = coord::write::update(&self.database, edits, mode, options).await;
         if !design.is_empty() {
-            design.iter().for_each(|id| self.database.validations().wrote(id));
+            design.iter().for_each(|id| self.database.designs().wrote(id));
             self.node.marks().changed(&self.name);
         }
         results
@@ -165,7 +166,7 @@ impl Db {
     /// The design documents whose `validate_doc_update` every edit of a document must pass that is
     /// neither a design document nor `_local/`, in the order of their ids.
     pub async fn validations(&self) -> Result<Arc<[Arc<StoredDoc>]>, Error> {
-        Validations::of(&self.database, self.node.marks()).await
+        Ok(self.designs().await?.validating.clone())
     }
 
     /// How long one call of a function may take.
@@ -211,12 +212,17 @@ impl Db {
     /// Asks Mango. Documents that are looked at for each one that is found make a warning if there
     /// are more than `warn_from` (0: never).
     pub async fn find(&self, find: Find, warn_from: u64) -> Result<Finding, FindError> {
-        Finding::start(self.database.clone(), find, warn_from).await
+        let designs = self.designs().await?;
+        Finding::start(self.database.clone(), &designs, find, warn_from).await
     }
 
-    /// All design documents with their bodies, in stored form.
-    pub async fn design_docs(&self) -> Result<Vec<(DocId, Bytes)>, Error> {
-        coord::indexes::design_docs(&self.database).await
+    /// The indexes of Mango that there are.
+    pub async fn indexes(&self) -> Result<Arc<Catalog>, Error> {
+        Ok(self.designs().await?.catalog.clone())
+    }
+
+    async fn designs(&self) -> Result<Arc<Designs>, Error> {
+        DesignDocs::of(&self.database, self.node.marks()).await
     }
 
     /// How the indexes of a design document's views stand.

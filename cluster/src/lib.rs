@@ -13,6 +13,7 @@ mod coord;
 mod copy;
 mod database;
 mod db;
+mod designs;
 mod desk;
 pub mod docs;
 mod durable;

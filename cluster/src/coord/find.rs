@@ -14,25 +14,24 @@ use settee_query::mango::{
     Task, id_ranges, row_key, row_ranges,
 };
 
+use super::agree;
 use super::merged::{Merged, first_of_each};
 use super::scan::Walk;
-use super::{agree, indexes};
+use crate::Error;
 use crate::copy::ShardCopy;
 use crate::database::Database;
+use crate::designs::Designs;
 use crate::docs::{OpenOptions, OpenedDoc};
 use crate::find::FindError;
 use crate::join::join_all;
 use crate::shard::find::{FindScan, FindSource, FoundRow, IndexSource, What};
 use crate::steps::blocking;
 use crate::streams::RowStream;
-use crate::{DesignDoc, Error};
 
 /// Documents that several copies are asked for at once.
 const AT_ONCE: usize = 32;
 /// Bytes of a question that is quickly thought about.
 const SMALL: usize = 16 << 10;
-
-type DesignDocs = Vec<(DocId, Bytes)>;
 
 impl Walk for FindScan {
     async fn begin(self, copy: &ShardCopy, first: usize) -> Result<RowStream<FoundRow>, Error> {
@@ -60,13 +59,13 @@ pub struct Finding {
 impl Finding {
     pub(crate) async fn start(
         database: Arc<Database>,
+        designs: &Designs,
         find: Find,
         warn_from: u64,
     ) -> Result<Finding, FindError> {
         let spoilt = find.fields.as_deref().and_then(|fields| Projection::new(fields).err());
-        let ddocs = indexes::design_docs(&database).await?;
         let partitioned = database.meta().partitioned;
-        let (find, plan, ddocs) = plan(find, ddocs, partitioned).await?;
+        let (find, plan) = plan(find, designs.catalog.clone()).await?;
         let plan = plan?;
         let cursor = Cursor::new(&find, &plan)?;
         if !cursor.is_silent() && find.partition.is_some() && !partitioned {
@@ -75,7 +74,7 @@ impl Finding {
         }
         let task = Task::new(&find, &plan).with_sound_fields(spoilt.is_none());
         let sieve = Arc::new(Sieve::new(&task)?);
-        let scan = scan(&find, &plan, task, cursor.start_after(), &ddocs, partitioned)?;
+        let scan = scan(&find, &plan, task, cursor.start_after(), designs)?;
         let merged = match cursor.is_done() {
             true => None,
             false => Some(begin(&database, &find, scan).await?),
@@ -172,15 +171,15 @@ impl Finding {
     }
 }
 
-type Planned = (Find, Result<Plan, MangoError>, DesignDocs);
-
 /// Finds the way; on a thread that may be busy for a while if the question is a large one.
-async fn plan(find: Find, ddocs: DesignDocs, partitioned: bool) -> Result<Planned, Error> {
+async fn plan(
+    find: Find,
+    catalog: Arc<Catalog>,
+) -> Result<(Find, Result<Plan, MangoError>), Error> {
     let small = find.size <= SMALL;
     let plan = move || {
-        let each = ddocs.iter().map(|(id, body)| (id.as_str(), &**body));
-        let plan = Plan::new(&find, &Catalog::new(each, partitioned));
-        (find, plan, ddocs)
+        let plan = Plan::new(&find, &catalog);
+        (find, plan)
     };
     if small { Ok(plan()) } else { blocking(|| Ok(plan())).await }
 }
@@ -203,8 +202,7 @@ fn scan(
     plan: &Plan,
     task: Task,
     after: Option<&Bookmark>,
-    ddocs: &[(DocId, Bytes)],
-    partitioned: bool,
+    designs: &Designs,
 ) -> Result<FindScan, Error> {
     let spans = plan.spans_after(after);
     let partition = find.partition.as_deref();
@@ -216,10 +214,9 @@ fn scan(
         }
         Source::Index(index) => {
             let partition = partition.filter(|_| index.is_partitioned());
-            let of_index = |(id, _): &&(DocId, Bytes)| id.as_str() == index.ddoc();
-            let missing = Error::NotFound { deleted: false };
-            let (id, body) = ddocs.iter().find(of_index).ok_or(missing)?;
-            let ddoc = Arc::new(DesignDoc::new(id.as_str(), body.clone(), partitioned));
+            let mut ddocs = designs.indexing.iter();
+            let ddoc = ddocs.find(|ddoc| ddoc.id == index.ddoc()).cloned();
+            let ddoc = ddoc.ok_or(Error::NotFound { deleted: false })?;
             let (view, ranges) = (index.name().into(), row_ranges(&spans, partition).into());
             let source = IndexSource { ddoc, view, update: plan.update, ranges };
             (FindSource::Index(source), after.map(|row| row_key(row, partition)))

@@ -1,5 +1,4 @@
-//! Functions of design documents on this node: which design documents of a database validate writes
-//! (`validations`, `marks`), and the engines that run functions, off the async threads and within
+//! Functions of design documents on this node: whether these may have changed (`marks`), and the engines that run functions, off the async threads and within
 //! bounds (`pool`, `places`). Whoever asks says what to run; nothing here knows what a request is, or
 //! how a document is written down.
 
@@ -8,7 +7,6 @@ mod places;
 mod pool;
 #[cfg(test)]
 mod tests;
-mod validations;
 
 use std::time::Duration;
 
@@ -16,7 +14,6 @@ use settee_query::js::Limits;
 
 pub(crate) use marks::Marks;
 pub(crate) use pool::{Key, Pool, tidy};
-pub(crate) use validations::Validations;
 
 pub use pool::Kind;
 

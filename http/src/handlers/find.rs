@@ -8,7 +8,7 @@ use settee_cluster::Db;
 use settee_cluster::find::Finding;
 use settee_model::json as stored;
 use settee_model::partition;
-use settee_query::mango::{self, Catalog, Find, Response};
+use settee_query::mango::{self, Find, Response};
 
 use crate::context::Ctx;
 use crate::error::Error;
@@ -35,13 +35,9 @@ pub async fn find(ctx: &mut Ctx, db: Db, partition: Option<String>) -> Result<Re
 /// `_explain`
 pub async fn explain(ctx: &mut Ctx, db: Db, partition: Option<String>) -> Result<Reply, Error> {
     let question = question(ctx, &db, partition).await?;
-    let ddocs = db.design_docs().await?;
-    let (name, partitioned) = (db.name().clone(), db.meta().partitioned);
-    let explain = move || {
-        let each = ddocs.iter().map(|(id, body)| (id.as_str(), &**body));
-        let catalog = Catalog::new(each, partitioned);
-        mango::explain(&question, &catalog, name.as_str()).map(|plan| plan.to_string())
-    };
+    let (name, catalog) = (db.name().clone(), db.indexes().await?);
+    let explain =
+        move || mango::explain(&question, &catalog, name.as_str()).map(|plan| plan.to_string());
     Ok(Reply::json(StatusCode::OK, off_thread(explain).await??))
 }
 

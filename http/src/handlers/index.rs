@@ -10,7 +10,7 @@ use settee_model::docid::DocId;
 use settee_model::json as stored;
 use settee_model::rev::RevPath;
 use settee_query::mango::{
-    Catalog, Change, MangoError, NewIndex, bulk_delete_response, parse_bulk_delete, take_from,
+    Change, MangoError, NewIndex, bulk_delete_response, parse_bulk_delete, take_from,
 };
 
 use super::{edit, find};
@@ -44,7 +44,7 @@ pub async fn any(
 
 async fn list(ctx: &Ctx, db: &Db) -> Result<Reply, Error> {
     let (limit, skip) = (ctx.query.get("limit"), ctx.query.get("skip"));
-    answer(&catalog(db).await?.list(limit, skip)?)
+    answer(&db.indexes().await?.list(limit, skip)?)
 }
 
 async fn create(ctx: &mut Ctx, db: &Db) -> Result<Reply, Error> {
@@ -58,7 +58,7 @@ async fn create(ctx: &mut Ctx, db: &Db) -> Result<Reply, Error> {
 }
 
 async fn delete(ctx: &Ctx, db: &Db, ddoc: &str, kind: &str, name: &str) -> Result<Reply, Error> {
-    let catalog = catalog(db).await?;
+    let catalog = db.indexes().await?;
     let index = catalog.find(ddoc, kind, name).ok_or_else(Error::missing)?;
     let w = ctx.query.get("w").and_then(|w| w.parse().ok()).unwrap_or(2);
     let id = DocId::trusted(index.ddoc());
@@ -69,7 +69,7 @@ async fn delete(ctx: &Ctx, db: &Db, ddoc: &str, kind: &str, name: &str) -> Resul
 
 async fn bulk_delete(ctx: &mut Ctx, db: &Db) -> Result<Reply, Error> {
     let (ids, w) = parse_bulk_delete(&body(ctx).await?)?;
-    let catalog = catalog(db).await?;
+    let catalog = db.indexes().await?;
     let mut results = Vec::with_capacity(ids.len());
     for id in ids {
         let names: Vec<&str> = catalog.of_ddoc(&id).map(|index| index.name()).collect();
@@ -89,12 +89,6 @@ fn answer(value: &Value) -> Result<Reply, Error> {
 async fn body(ctx: &mut Ctx) -> Result<Vec<u8>, Error> {
     ctx.require_json()?;
     Ok(stored::normalise(&ctx.body.json().await?, &ctx.settings.json_limits())?)
-}
-
-async fn catalog(db: &Db) -> Result<Catalog, Error> {
-    let ddocs = db.design_docs().await?;
-    let each = ddocs.iter().map(|(id, body)| (id.as_str(), &**body));
-    Ok(Catalog::new(each, db.meta().partitioned))
 }
 
 async fn open(db: &Db, id: &DocId) -> Result<Option<StoredDoc>, Error> {

@@ -5,7 +5,9 @@ use settee_query::mango::Find;
 
 use super::scans::{DOCS, filled_with, name};
 use super::*;
+use crate::designs::DesignDocs;
 use crate::find::{FindError, Finding};
+use crate::functions::Marks;
 use crate::tests::edit;
 
 const INDEX: &str =
@@ -16,7 +18,8 @@ fn question(text: &str) -> Find {
 }
 
 async fn ask(database: &Arc<Database>, text: &str) -> Result<Finding, FindError> {
-    Finding::start(database.clone(), question(text), 10).await
+    let designs = DesignDocs::of(database, &Marks::default()).await?;
+    Finding::start(database.clone(), &designs, question(text), 10).await
 }
 
 async fn ids(mut finding: Finding, mut between: impl FnMut(usize)) -> Vec<String> {

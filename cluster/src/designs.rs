@@ -1,6 +1,7 @@
-//! [`Validations`]: the design documents of one database that must agree to every write, known here
-//! until one changes. What is written through this node, or reaches a copy here, counts from then on;
-//! a database with ranges that have no copy here is looked at anew from time to time.
+//! [`DesignDocs`]: the design documents of one database that concern others than who names them: those
+//! that must agree to every write, and those that define indexes of Mango. Known here until one
+//! changes. What is written through this node, or reaches a copy here, counts from then on; a
+//! database with ranges that have no copy here is looked at anew from time to time.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,24 +12,33 @@ use settee_model::doc::StoredDoc;
 use settee_model::docid::DocId;
 use settee_model::json::Raw;
 
-use super::Marks;
-use crate::Error;
+use settee_query::mango::Catalog;
+
 use crate::coord::docs;
 use crate::database::Database;
 use crate::docs::OpenOptions;
+use crate::functions::Marks;
 use crate::rows::{AllDocsQuery, Namespace, Row, Rows};
+use crate::{DesignDoc, Error};
 
 /// How long what other nodes have is believed to be as it was.
 const BELIEVED: Duration = Duration::from_secs(1);
 /// Design documents that were written through this node and that copies here may lack for a moment.
 const WRITTEN: usize = 16;
 
-/// What was found.
-pub(crate) type Found = Arc<[Arc<StoredDoc>]>;
+/// What was found, in the order of ids.
+pub(crate) struct Designs {
+    /// Those with a function or rule that validates.
+    pub(crate) validating: Arc<[Arc<StoredDoc>]>,
+    /// Those that define indexes of Mango.
+    pub(crate) indexing: Vec<Arc<DesignDoc>>,
+    /// These indexes.
+    pub(crate) catalog: Arc<Catalog>,
+}
 
 /// See the module.
 #[derive(Default)]
-pub(crate) struct Validations {
+pub(crate) struct DesignDocs {
     known: RwLock<Option<Known>>,
     written: Mutex<VecDeque<DocId>>,
 }
@@ -36,19 +46,19 @@ pub(crate) struct Validations {
 struct Known {
     mark: u64,
     since: Instant,
-    found: Found,
+    found: Arc<Designs>,
 }
 
-impl Validations {
-    /// The design documents with a function or rule that validates, in the order of their ids.
-    pub(crate) async fn of(database: &Arc<Database>, marks: &Marks) -> Result<Found, Error> {
-        let own = database.validations();
+impl DesignDocs {
+    /// Those of a database.
+    pub(crate) async fn of(database: &Arc<Database>, marks: &Marks) -> Result<Arc<Designs>, Error> {
+        let own = database.designs();
         let mark = marks.now(&database.meta().name);
         if let Some(found) = own.known(mark, database.is_all_here()) {
             return Ok(found);
         }
         let since = Instant::now();
-        let found = own.find(database).await?;
+        let found = Arc::new(Designs::new(own.find(database).await?, database));
         *own.known.write() = Some(Known { mark, since, found: found.clone() });
         Ok(found)
     }
@@ -63,7 +73,7 @@ impl Validations {
         }
     }
 
-    fn known(&self, mark: u64, told: bool) -> Option<Found> {
+    fn known(&self, mark: u64, told: bool) -> Option<Arc<Designs>> {
         let known = self.known.read();
         let holds =
             |known: &&Known| known.mark == mark && (told || known.since.elapsed() < BELIEVED);
@@ -72,7 +82,7 @@ impl Validations {
 
     /// Looks through the design documents that some copy of each range has; what they say, copies
     /// have to agree about.
-    async fn find(&self, database: &Arc<Database>) -> Result<Found, Error> {
+    async fn find(&self, database: &Arc<Database>) -> Result<Vec<StoredDoc>, Error> {
         let mut ids: Vec<DocId> = self.written.lock().iter().cloned().collect();
         let query = AllDocsQuery {
             namespace: Namespace::Design,
@@ -85,22 +95,46 @@ impl Validations {
                 Row::Doc(row) => row.doc,
                 Row::Missing(_) => None,
             });
-            ids.extend(docs.filter(validates).map(|doc| doc.id));
+            ids.extend(docs.filter(matters).map(|doc| doc.id));
         }
         ids.sort_unstable();
         ids.dedup();
         let mut found = Vec::with_capacity(ids.len());
         for id in ids {
             match docs::open(database, &id, OpenOptions::default()).await {
-                Ok(opened) if validates(&opened.doc) => found.push(Arc::new(opened.doc)),
+                Ok(opened) if matters(&opened.doc) => found.push(opened.doc),
                 Ok(_) | Err(Error::NotFound { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(found.into())
+        Ok(found)
     }
+}
+
+impl Designs {
+    fn new(found: Vec<StoredDoc>, database: &Database) -> Designs {
+        let partitioned = database.meta().partitioned;
+        let each = || found.iter().filter(|doc| indexes(doc));
+        let index = |doc: &StoredDoc| {
+            Arc::new(DesignDoc::new(doc.id.as_str(), doc.record.body.clone(), partitioned))
+        };
+        let bodies = each().map(|doc| (doc.id.as_str(), &*doc.record.body));
+        let catalog = Arc::new(Catalog::new(bodies, partitioned));
+        let indexing = each().map(index).collect();
+        let validating = found.into_iter().filter(validates).map(Arc::new).collect();
+        Designs { validating, indexing, catalog }
+    }
+}
+
+fn matters(doc: &StoredDoc) -> bool {
+    validates(doc) || indexes(doc)
 }
 
 fn validates(doc: &StoredDoc) -> bool {
     Raw(&doc.record.body).get("validate_doc_update").is_some()
+}
+
+fn indexes(doc: &StoredDoc) -> bool {
+    let language = Raw(&doc.record.body).get("language");
+    language.and_then(Raw::as_str).as_deref() == Some("query")
 }
