@@ -2,6 +2,7 @@
 //! Feeds, heartbeats and timeouts are HTTP's business; this gives batches and a way to wait.
 
 use std::collections::HashSet;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use settee_model::doc::StoredDoc;
@@ -39,6 +40,25 @@ pub trait DocFilter: Send + Sync {
     fn passes(&self, doc: &StoredDoc) -> Result<bool, Error>;
 }
 
+/// A leaf that may belong to a feed.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// The leaf, with its ancestors.
+    pub doc: StoredDoc,
+    /// With [`ChangesQuery::conflicts`]: other leaves that are no tombstones.
+    pub conflicts: Vec<Rev>,
+}
+
+/// Decides like [`DocFilter`], but many at once and not on the thread that asks: functions of design
+/// documents do.
+pub trait Judge: Send + Sync {
+    /// Whether each of these leaves passes.
+    fn judge(&self, leaves: Vec<Candidate>) -> Judging;
+}
+
+/// A decision under way.
+pub type Judging = Pin<Box<dyn Future<Output = Result<Vec<bool>, Error>> + Send>>;
+
 /// Which changes belong to a feed.
 #[derive(Clone, Default)]
 pub enum Filter {
@@ -51,6 +71,8 @@ pub enum Filter {
     Design,
     /// Those with a leaf (the winner only, for [`Style::MainOnly`]) that passes.
     Docs(Arc<dyn DocFilter>),
+    /// The same, decided by somebody who takes his time.
+    Judged(Arc<dyn Judge>),
 }
 
 /// A query over changes.

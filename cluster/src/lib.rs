@@ -34,6 +34,7 @@ mod ring;
 pub mod rows;
 mod settings;
 mod shard;
+mod sift;
 mod station;
 mod steps;
 mod streams;

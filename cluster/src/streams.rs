@@ -5,6 +5,7 @@ use tokio::task::JoinHandle;
 
 use crate::Error;
 use crate::changes::Filter;
+use crate::copy::ShardCopy;
 use crate::local::{LocalCopy, QUICK};
 use crate::mesh::RemoteChanges;
 use crate::rows::DocRow;
@@ -12,6 +13,7 @@ use crate::shard::Fault;
 use crate::shard::changes::{ChangeScan, ChangeScanner, ShardStep};
 use crate::shard::point::Point;
 use crate::shard::rows::{RowBatch, ShardHead};
+use crate::sift::{AT_LEAST, sift};
 use crate::steps::{Steps, off};
 
 /// Rows of a copy.
@@ -202,6 +204,9 @@ impl ChangeStream {
 impl ChangeWork {
     fn begin(self, most: usize) -> JoinHandle<(ChangeWork, Result<ShardStep, Error>)> {
         match self {
+            ChangeWork::Local(changes) if matches!(changes.scan.filter, Filter::Judged(_)) => {
+                tokio::spawn(changes.judged_step(most))
+            }
             ChangeWork::Local(mut changes) => off(move || {
                 let step = changes.step(most).map_err(Error::from);
                 (ChangeWork::Local(changes), step)
@@ -230,6 +235,22 @@ impl LocalChanges {
         let step = ChangeScanner::new(snapshot, self.scan.clone()).ok()?.step(most).ok()?;
         self.scan.since = Point { life: step.life, seq: step.at };
         Some(step)
+    }
+
+    /// A step off this thread, and what of it somebody lets pass.
+    async fn judged_step(mut self, most: usize) -> (ChangeWork, Result<ShardStep, Error>) {
+        let (copy, scan) = (ShardCopy::Local(self.copy.clone()), self.scan.clone());
+        let most = most.max(AT_LEAST);
+        let lost = LocalChanges { copy: self.copy.clone(), scan: scan.clone(), scanner: None };
+        let step = off(move || {
+            let step = self.step(most).map_err(Error::from);
+            (self, step)
+        });
+        match step.await {
+            Ok((changes, Ok(step))) => (ChangeWork::Local(changes), sift(&copy, &scan, step).await),
+            Ok((changes, Err(error))) => (ChangeWork::Local(changes), Err(error)),
+            Err(_) => (ChangeWork::Local(lost), Err(Error::Closing)),
+        }
     }
 
     fn step(&mut self, most: usize) -> Result<ShardStep, Fault> {

@@ -89,6 +89,8 @@ pub struct Ctx {
     pub query: Query,
     /// Its body.
     pub body: RequestBody,
+    /// How often design documents made another request of it.
+    pub rewrites: u32,
     /// Who asks.
     pub user: Arc<User>,
     /// From where.

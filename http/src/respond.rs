@@ -39,6 +39,7 @@ pub async fn respond(app: Arc<App>, peer: Peer, request: Request<Incoming>) -> R
         headers: head.headers,
         query: Query::default(),
         body,
+        rewrites: 0,
         peer,
     };
     let mut refresh = None;
@@ -92,6 +93,11 @@ pub(crate) fn handled(
     Box::pin(dispatch(ctx, endpoint))
 }
 
+/// Answers what a request has become: with all that is asked of one that just came.
+pub(crate) async fn again(ctx: &mut Ctx) -> Result<Reply, Error> {
+    run(ctx, &mut None).await
+}
+
 fn find(ctx: &mut Ctx) -> Result<Endpoint, Error> {
     let target = ctx.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
     if ctx.settings.max_uri_length.is_some_and(|most| target.len() > most) {
@@ -100,9 +106,7 @@ fn find(ctx: &mut Ctx) -> Result<Endpoint, Error> {
     if !encoding_is_sound(target) {
         return Err(Error::bad_request("invalid_url_encoding"));
     }
-    if let Some(query) = ctx.uri.query() {
-        ctx.query = Query::parse(query)?;
-    }
+    ctx.query = ctx.uri.query().map(Query::parse).transpose()?.unwrap_or_default();
     route(ctx.method, ctx.uri.path(), ctx.settings.plus)
 }
 

@@ -41,6 +41,10 @@ pub struct Settings {
     pub attachments_csp: Option<String>,
     /// `[csp] showlist_header_value`, unless `showlist_enable` is false.
     pub functions_csp: Option<String>,
+    /// `[chttpd] rewrite_limit`: how often a request may become another one.
+    pub rewrite_limit: u32,
+    /// `[chttpd] secure_rewrites`: whether rules may not lead out of the database.
+    pub secure_rewrites: bool,
     /// `[chttpd] changes_timeout`.
     pub changes_timeout: Duration,
     /// `[chttpd] admin_only_all_dbs`.
@@ -133,6 +137,8 @@ impl Settings {
             functions_csp: config.boolean("csp", "showlist_enable", true).then(|| {
                 config.get("csp", "showlist_header_value").unwrap_or("sandbox").to_owned()
             }),
+            rewrite_limit: config.parsed("chttpd", "rewrite_limit", 100),
+            secure_rewrites: config.boolean("chttpd", "secure_rewrites", true),
             changes_timeout: Duration::from_millis(size("chttpd", "changes_timeout", 60_000)),
             admin_only_all_dbs: config.boolean("chttpd", "admin_only_all_dbs", true),
             server_header: server_header(config),

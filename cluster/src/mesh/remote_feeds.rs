@@ -2,10 +2,6 @@
 //! that answers it: a caller who takes nothing makes the other node read nothing.
 
 use std::future::Future;
-use std::sync::Arc;
-
-use settee_model::doc::StoredDoc;
-use settee_model::rev::RevPath;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Response, Status, Streaming};
@@ -14,9 +10,10 @@ use super::peer::{Line, Thread};
 use super::remote::RemoteCopy;
 use super::wire::{self, RowsStep};
 use crate::Error;
-use crate::changes::{DocFilter, Filter};
-use crate::docs::{BulkGet, RevResult, Revs};
-use crate::shard::changes::{ChangeScan, ShardChange, ShardStep};
+use crate::changes::Filter;
+use crate::copy::ShardCopy;
+use crate::shard::changes::{ChangeScan, ShardStep};
+use crate::sift::sift;
 use crate::streams::{Batches, Reading, RowStream};
 
 /// A scan under way on another node.
@@ -124,48 +121,10 @@ impl RemoteChanges {
         };
         let step = ShardStep::try_from(step)?;
         match &self.scan.filter {
-            Filter::Docs(filter) => self.sift(step, filter.clone()).await,
+            Filter::Docs(_) | Filter::Judged(_) => {
+                sift(&ShardCopy::Remote(self.copy.clone()), &self.scan, step).await
+            }
             _ => Ok(step),
         }
-    }
-
-    /// Leaves of a step what passes a filter that is code of this node.
-    async fn sift(
-        &self,
-        mut step: ShardStep,
-        filter: Arc<dyn DocFilter>,
-    ) -> Result<ShardStep, Error> {
-        let line = |row: &ShardChange| BulkGet {
-            id: row.change.id.clone(),
-            revs: Revs::Some(row.change.revs.clone()),
-        };
-        let lines: Vec<BulkGet> = step.rows.iter().map(line).collect();
-        if lines.is_empty() {
-            return Ok(step);
-        }
-        let leaves = self.copy.revisions_of_many(lines, false).await?;
-        crate::steps::blocking(move || {
-            let mut passed = Vec::with_capacity(step.rows.len());
-            for (mut row, leaves) in step.rows.into_iter().zip(leaves) {
-                let mut revs = Vec::new();
-                for leaf in leaves {
-                    // One that was purged meanwhile does not pass.
-                    let RevResult::Found(leaf) = leaf else { continue };
-                    let Some(rev) = leaf.rev() else { continue };
-                    let tip = StoredDoc { revs: RevPath::single(rev.clone()), ..leaf };
-                    if filter.passes(&tip)? {
-                        revs.push(rev);
-                    }
-                }
-                // Best first, as they were named.
-                row.change.revs.retain(|rev| revs.contains(rev));
-                if !row.change.revs.is_empty() {
-                    passed.push(row);
-                }
-            }
-            step.rows = passed;
-            Ok(step)
-        })
-        .await
     }
 }

@@ -127,7 +127,7 @@ impl ChangeScanner {
         let as_couchdb = match &self.scan.filter {
             Filter::DocIds(ids) => ids.len() <= LOOKUP_IDS,
             Filter::Design => true,
-            Filter::All | Filter::Docs(_) => false,
+            Filter::All | Filter::Docs(_) | Filter::Judged(_) => false,
         };
         if !as_couchdb {
             self.pending = 0;
@@ -167,7 +167,7 @@ impl ChangeScanner {
             (false, ..) => None,
         };
         let mut conflicts = Vec::new();
-        if self.scan.conflicts && self.scan.include_docs {
+        if self.scan.conflicts {
             let losers = entry.leaves.iter().skip(1).filter(|leaf| !leaf.deleted);
             conflicts = losers.map(|leaf| leaf.rev.clone()).collect();
         }

@@ -1,10 +1,11 @@
 //! `_changes` in every feed: what is asked, and how a change is shown.
 
 mod filter;
+mod function;
 mod question;
 
 use settee_cluster::Db;
-use settee_cluster::changes::Change;
+use settee_cluster::changes::{Change, Filter};
 use settee_cluster::docs::Facts;
 use settee_model::json as stored;
 use settee_model::selector::FieldPath;
@@ -46,8 +47,12 @@ async fn answer(ctx: &Ctx, db: Db, body: &serde_json::Value) -> Result<Reply, Er
     if let Some(tag) = tag.as_deref().filter(|tag| ctx.etag_matches(tag)) {
         return Ok(Reply::not_modified(tag));
     }
-    let changes = db.changes(query).await?;
-    let follower = Follower { db, changes, feed, waiting, rows, limit: None, tells_pending: true };
+    let judged = matches!(query.filter, Filter::Judged(_));
+    let mut changes = db.changes(query).await?;
+    // A function that fails at once is an answer of its own.
+    let first = if judged { Some(changes.next_batch().await?) } else { None };
+    let follower =
+        Follower { db, changes, feed, waiting, rows, limit: None, tells_pending: true, first };
     Ok(match tag {
         Some(tag) => follower.reply().etag(&tag),
         None => follower.reply(),

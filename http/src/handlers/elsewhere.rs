@@ -98,6 +98,7 @@ async fn answer(app: Arc<App>, question: &Bytes) -> Result<Reply, Error> {
         body: RequestBody::from_bytes(&HeaderMap::new(), body, LONGEST as u64),
         headers,
         settings,
+        rewrites: 0,
         peer: client.ok_or_else(strange)?,
         app,
     };

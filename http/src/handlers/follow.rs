@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use settee_cluster::Db;
-use settee_cluster::changes::{Change, Changes};
+use settee_cluster::changes::{Change, Changes, ChangesBatch};
 use tokio::time::timeout;
 
 use crate::error::Error;
@@ -48,6 +48,8 @@ pub struct Follower<R> {
     pub rows: R,
     /// Most rows to show; `None` for no limit.
     pub limit: Option<u64>,
+    /// What was read ahead.
+    pub first: Option<ChangesBatch>,
     /// Whether the end of the feed tells how many changes are left.
     pub tells_pending: bool,
 }
@@ -103,7 +105,10 @@ impl<R: Rows> Walk<R> {
 
     async fn give_what_is_there(&mut self) -> Result<(), Error> {
         loop {
-            let batch = self.of.changes.next_batch().await?;
+            let batch = match self.of.first.take() {
+                Some(first) => first,
+                None => self.of.changes.next_batch().await?,
+            };
             for change in &batch.changes {
                 if self.full_of_rows() {
                     return Ok(());

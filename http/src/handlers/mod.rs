@@ -51,7 +51,7 @@ pub mod session;
 pub mod view;
 pub mod welcome;
 
-use functions::{Functions, show, update};
+use functions::{Functions, rewrite, show, update};
 
 /// Answers a request whose user is known.
 ///
@@ -167,10 +167,9 @@ async fn on_design_action(
     rest: &[String],
     allow: &'static str,
 ) -> Result<Reply, Error> {
-    const ACTIONS: [&str; 8] = [
+    const ACTIONS: [&str; 7] = [
         "_list",
         "_info",
-        "_rewrite",
         "_search",
         "_search_info",
         "_search_disk_size",
@@ -186,6 +185,7 @@ async fn on_design_action(
     let functions = Functions::of(&db, Arc::new(opened.doc));
     match action {
         "_show" => return show::answer(ctx, &db, functions, rest).await,
+        "_rewrite" => return rewrite::answer(ctx, &db, &ddoc, functions, rest).await,
         "_update" => return update::answer(ctx, &db, functions, rest).await,
         _ => {}
     }

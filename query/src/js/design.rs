@@ -129,6 +129,13 @@ fn compiled(engine: &Engine, path: &[&str]) -> Result<(), Error> {
                 engine::call(ctx, "compile", (path.to_vec(), run, global))
             })
         }
+        "empty" => {
+            let id: String = engine.enter(|ctx| engine::call(ctx, "id", ()))?;
+            let (kind, name) = (path.first().unwrap_or(&""), path.last().unwrap_or(&""));
+            let reason = format!("missing {kind} function {name} on design doc {id}");
+            let reason = serde_json::Value::from(reason).to_string();
+            Err(Error::Thrown { error: "not_found".to_owned(), reason })
+        }
         _ => {
             let [_, name, ..] = path else {
                 return Err(Error::Missing(path.concat()));

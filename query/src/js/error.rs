@@ -97,6 +97,7 @@ impl Error {
         match self {
             Error::Forbidden(reason) | Error::Unauthorized(reason) => reason.clone(),
             Error::Thrown { error, reason } => match reason.as_str() {
+                _ if error == "conflict" => quoted("Document update conflict."),
                 "null" => quoted(error),
                 "{}" => quoted("{[]}"),
                 _ => reason.clone(),

@@ -144,7 +144,7 @@ impl wire::ChangeScan {
     pub(crate) fn new(shard: String, scan: &ChangeScan) -> wire::ChangeScan {
         use wire::change_scan::Filter as Wire;
         let filter = match &scan.filter {
-            Filter::All | Filter::Docs(_) => Wire::All(wire::Nothing {}),
+            Filter::All | Filter::Docs(_) | Filter::Judged(_) => Wire::All(wire::Nothing {}),
             Filter::Design => Wire::Design(wire::Nothing {}),
             Filter::DocIds(ids) => {
                 let ids = ids.iter().map(|id| id.as_str().into()).collect();

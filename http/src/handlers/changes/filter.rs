@@ -1,19 +1,23 @@
-//! The filters of `_changes` that need no JavaScript: `_doc_ids`, `_selector`, `_design`. Filters
-//! of design documents are looked up, so that what is not there is answered as CouchDB does.
+//! The filters of `_changes`: `_doc_ids`, `_selector`, `_design`, and functions of design documents,
+//! which are looked up here so that what is not there is answered as CouchDB does, and run elsewhere.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use settee_cluster::changes::{DocFilter, Filter};
+use settee_cluster::docs::OpenOptions;
 use settee_cluster::{Db, Error as ClusterError};
 use settee_model::doc::StoredDoc;
 use settee_model::docid::DocId;
 use settee_model::json;
 use settee_model::selector::{FieldPath, Selector};
 
+use super::function;
 use crate::context::Ctx;
 use crate::error::Error;
+use crate::handlers::functions::Functions;
+use crate::handlers::functions::request::{self, Content};
 use crate::render::Script;
 use crate::render::doc::{self, View};
 use crate::route::Method;
@@ -30,11 +34,10 @@ pub struct Chosen {
 /// Reads the parameter `filter` and what belongs to it.
 ///
 /// # Errors
-/// 400 for what is missing or wrong, 404 for a design document or function that is not there, 501
-/// for one that would have to be run.
+/// 400 for what is missing or wrong, 404 for a design document or function that is not there.
 pub async fn choose(ctx: &Ctx, db: &Db, name: &str, body: &Value) -> Result<Chosen, Error> {
     let filter = match name {
-        "" => Filter::All,
+        name if name.bytes().all(|byte| byte == b'/') => Filter::All,
         "_doc_ids" => Filter::DocIds(Arc::new(doc_ids(ctx, body)?)),
         "_design" => Filter::Design,
         "_selector" if ctx.method != Method::Post => {
@@ -47,14 +50,21 @@ pub async fn choose(ctx: &Ctx, db: &Db, name: &str, body: &Value) -> Result<Chos
                 return Err(Error::bad_request("`view` filter parameter is not provided."));
             }
             let form = "`view` must be of the form `designname/viewname`";
-            return Err(of_design_document(db, view, "views", form).await);
+            let (functions, name) = of_design_document(db, view, "views", form).await?;
+            Filter::Judged(function::by_view(functions, name))
         }
         _ if name.starts_with('_') => {
             return Err(Error::bad_request("unknown builtin filter name"));
         }
         _ => {
             let form = "`filter` must be of the form `designname/filtername`";
-            return Err(of_design_document(db, name, "filters", form).await);
+            let (functions, name) = of_design_document(db, name, "filters", form).await?;
+            let content = match body {
+                Value::Null => Content::None,
+                body => Content::Json(body.clone()),
+            };
+            let req = request::object(ctx, db, None, content).await?;
+            Filter::Judged(function::by_filter(functions, name, req))
         }
     };
     Ok(Chosen { filter, fields: None })
@@ -141,31 +151,21 @@ pub fn as_value(stored: &StoredDoc) -> Option<Value> {
     json::value(&as_text(stored)).ok()
 }
 
-/// Why a filter of a design document cannot be used.
+/// The function that a filter names: the design document, and its name there.
 async fn of_design_document(
     db: &Db,
     name: &str,
     member: &'static str,
     form: &'static str,
-) -> Error {
+) -> Result<(Functions, String), Error> {
     let parts: Vec<&str> = name.split('/').filter(|part| !part.is_empty()).collect();
-    let [ddoc, function] = parts.as_slice() else { return Error::bad_request(form) };
+    let [ddoc, function] = parts.as_slice() else { return Err(Error::bad_request(form)) };
     let id = DocId::trusted(&format!("_design/{ddoc}"));
-    match db.open_doc(&id, Default::default()).await {
-        Ok(opened) => {
-            let document = as_value(&opened.doc);
-            match document
-                .as_ref()
-                .and_then(|document| document.get(member))
-                .map(|functions| functions.get(function))
-            {
-                None => Error::NotFound(format!("missing json key: {member}").into()),
-                Some(None) => Error::NotFound(format!("missing json key: {function}").into()),
-                Some(Some(_)) => Error::NotImplemented,
-            }
-        }
-        Err(error) => error.into(),
-    }
+    let opened = db.open_doc(&id, OpenOptions::default()).await?;
+    let functions = Functions::of(db, Arc::new(opened.doc));
+    functions.require(&[member, function])?;
+    functions.check_language()?;
+    Ok((functions, (*function).to_owned()))
 }
 
 #[cfg(test)]

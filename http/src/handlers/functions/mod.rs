@@ -3,6 +3,8 @@
 
 pub mod request;
 pub mod response;
+pub mod rewrite;
+pub mod rules;
 pub mod show;
 pub mod update;
 pub mod validate;
@@ -51,6 +53,12 @@ impl Functions {
     #[must_use]
     pub fn body(&self) -> Raw<'_> {
         Raw(&self.ddoc.record.body)
+    }
+
+    /// How long a call may take.
+    #[must_use]
+    pub fn time(&self) -> std::time::Duration {
+        self.db.function_time()
     }
 
     /// Makes sure that there is something at a path.

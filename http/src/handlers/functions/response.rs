@@ -2,7 +2,6 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::Value;
@@ -12,21 +11,24 @@ use crate::error::Error;
 use crate::reply::{Reply, ReplyBody};
 
 /// What a response object says.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Response {
     code: Option<u16>,
-    body: Body,
+    /// What the body is unless a header says so.
+    media: &'static str,
+    json: Option<Vec<u8>>,
+    body: Vec<u8>,
     headers: HeaderMap,
 }
 
-#[derive(Debug, Default)]
-enum Body {
-    #[default]
-    None,
-    Json(Vec<u8>),
-    Text(Vec<u8>),
-    Binary(Vec<u8>),
+impl Default for Response {
+    fn default() -> Self {
+        let (code, media, json) = (None, JSON, None);
+        Response { code, media, json, body: Vec::new(), headers: HeaderMap::new() }
+    }
 }
+
+const JSON: &str = "application/json";
 
 impl Response {
     /// Reads a response object.
@@ -54,16 +56,24 @@ impl Response {
                         .ok_or_else(|| wrong("badarg"))?,
                 );
             }
-            ("json", value) => self.body = Body::Json(value.to_string().into_bytes()),
-            ("body", Value::String(text)) => self.body = Body::Text(text.as_bytes().to_vec()),
+            // It is what is sent, whatever else there is.
+            ("json", value) => {
+                (self.json, self.media) = (Some(value.to_string().into_bytes()), JSON);
+            }
+            ("body", Value::String(text)) => {
+                (self.body, self.media) = (text.clone().into_bytes(), "text/html; charset=utf-8");
+            }
             ("body", _) => return Err(wrong("badarg")),
             ("base64", Value::String(text)) => {
                 let bytes = STANDARD.decode(text.split_whitespace().collect::<String>());
-                self.body = Body::Binary(bytes.map_err(|_| wrong("badarg"))?);
+                self.body = bytes.map_err(|_| wrong("badarg"))?;
+                self.media = "application/binary";
             }
             ("headers", Value::Object(headers)) => {
                 for (name, value) in headers {
-                    self.set_header(name, &header_text(value)?);
+                    if let Some(value) = header_text(value) {
+                        self.set_header(name, &value);
+                    }
                 }
             }
             (name, value) => {
@@ -101,20 +111,14 @@ impl Response {
         // How long it is, and how it is sent, is for the connection to say.
         headers.remove(http::header::CONTENT_LENGTH);
         headers.remove(http::header::TRANSFER_ENCODING);
-        let (media, body) = match self.body {
-            Body::None => ("application/json", Bytes::new()),
-            Body::Json(mut json) => {
-                json.push(b'\n');
-                headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
-                headers.insert(CACHE_CONTROL, HeaderValue::from_static("must-revalidate"));
-                return Reply { status, headers, body: ReplyBody::Full(json.into()) };
-            }
-            Body::Text(text) => ("text/html; charset=utf-8", text.into()),
-            Body::Binary(bytes) => ("application/binary", bytes.into()),
-        };
-        headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(media));
+        headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(self.media));
+        if let Some(mut json) = self.json {
+            json.push(b'\n');
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("must-revalidate"));
+            return Reply { status, headers, body: ReplyBody::Full(json.into()) };
+        }
         restrict(ctx, &mut headers);
-        Reply { status, headers, body: ReplyBody::Full(body) }
+        Reply { status, headers, body: ReplyBody::Full(self.body.into()) }
     }
 }
 
@@ -127,13 +131,11 @@ pub fn restrict(ctx: &Ctx, headers: &mut HeaderMap) {
     }
 }
 
-fn header_text(value: &Value) -> Result<String, Error> {
+fn header_text(value: &Value) -> Option<String> {
     match value {
-        Value::String(text) => Ok(text.clone()),
-        Value::Number(number) => Ok(number.to_string()),
-        Value::Bool(flag) => Ok(flag.to_string()),
-        Value::Null => Ok("null".to_owned()),
-        _ => Err(wrong("function_clause")),
+        Value::String(text) => Some(text.clone()),
+        Value::Array(_) | Value::Object(_) => None,
+        other => Some(other.to_string()),
     }
 }
 

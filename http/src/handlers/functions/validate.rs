@@ -81,7 +81,10 @@ async fn judge_by(
             match base {
                 Base::Known => {}
                 Base::Conflict => set(verdicts, *place, Error::Conflict),
-                Base::Edits(old) => subjects.push(subject(*place, edit, old.as_deref())),
+                Base::Edits(old) => {
+                    check_stubs(edit, old.as_deref(), mode)?;
+                    subjects.push(subject(*place, edit, old.as_deref()));
+                }
             }
         }
         for ddoc in validations {
@@ -162,6 +165,21 @@ fn stored(result: RevResult) -> Option<StoredDoc> {
 fn revs_of(path: &RevPath) -> impl Iterator<Item = Rev> {
     let pos = |back: usize| path.start.saturating_sub(back as u64);
     path.ids.iter().enumerate().map(move |(back, id)| Rev { pos: pos(back), id: id.clone() })
+}
+
+/// Of what is not there nobody is asked.
+fn check_stubs(edit: &DocEdit, old: Option<&StoredDoc>, mode: EditMode) -> Result<(), Error> {
+    let stored = old.map(|old| old.record.atts.as_slice()).unwrap_or_default();
+    let lacks = |att: &&AttEdit| {
+        matches!(att.source, AttSource::Stub) && stored.iter().all(|kept| kept.name != att.name)
+    };
+    match edit.atts.iter().find(lacks).filter(|_| mode == EditMode::Interactive) {
+        Some(att) => {
+            let (id, name) = (edit.id.to_string(), att.name.clone());
+            Err(settee_cluster::Error::MissingStub { id, name }.into())
+        }
+        None => Ok(()),
+    }
 }
 
 fn subject(place: usize, edit: &DocEdit, old: Option<&StoredDoc>) -> Subject {

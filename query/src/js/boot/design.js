@@ -18,8 +18,11 @@ function point(path) {
 api.look = (path) => {
   const found = point(path);
   if (typeof found === "function") return "ready";
-  return found ? "source" : "missing";
+  if (found) return "source";
+  return found === undefined ? "missing" : "empty";
 };
+
+api.id = () => text(design._id);
 
 api.compile = (path, parser, global) => {
   const run = careful(parser);
@@ -50,6 +53,7 @@ function refusal(e) {
     const names = Object.keys(e);
     if (names.length !== 1) return verdict("thrown", "unknown_error", "function_clause");
     const name = names[0];
+    if (e[name] === undefined) return verdict("thrown", "unknown_error", "function_clause");
     const kind = name === "forbidden" || name === "unauthorized" ? name : "thrown";
     return verdict(kind, kind === "thrown" ? "unknown_error" : name, e[name]);
   }

@@ -1,0 +1,107 @@
+//! Leaves of a step of changes what passes a filter that looks at documents: code of this node, which
+//! copies elsewhere know nothing of, or functions that take their time.
+
+use std::sync::Arc;
+
+use settee_model::doc::StoredDoc;
+use settee_model::rev::{Rev, RevPath};
+
+use crate::Error;
+use crate::changes::{Candidate, DocFilter, Filter, Style};
+use crate::copy::ShardCopy;
+use crate::docs::{BulkGet, RevResult, Revs};
+use crate::shard::changes::{ChangeScan, ShardChange, ShardStep};
+use crate::steps::blocking;
+
+/// Candidates that a function is given at least, though fewer changes are wanted: it is a long way
+/// to it.
+pub(crate) const AT_LEAST: usize = 16;
+
+/// What of a step passes; the copy is the one that made it.
+pub(crate) async fn sift(
+    copy: &ShardCopy,
+    scan: &ChangeScan,
+    step: ShardStep,
+) -> Result<ShardStep, Error> {
+    if step.rows.is_empty() {
+        return Ok(step);
+    }
+    let leaves = leaves(copy, scan, &step).await?;
+    let revs: Vec<Option<Rev>> = leaves.iter().map(|leaf| leaf.doc.rev()).collect();
+    let counts = counts(&step, &leaves);
+    let verdicts = match &scan.filter {
+        Filter::Docs(filter) => {
+            let filter: Arc<dyn DocFilter> = filter.clone();
+            let passes = move |leaf: &Candidate| filter.passes(&leaf.doc);
+            blocking(move || leaves.iter().map(passes).collect::<Result<Vec<_>, _>>()).await?
+        }
+        Filter::Judged(judge) => judge.judge(leaves).await?,
+        Filter::All | Filter::DocIds(_) | Filter::Design => return Ok(step),
+    };
+    let mut judged = revs.into_iter().zip(verdicts);
+    let own = |count| {
+        let own = judged.by_ref().take(count).filter(|(_, passes)| *passes);
+        own.filter_map(|(rev, _)| rev).collect()
+    };
+    let passed: Vec<Vec<Rev>> = counts.into_iter().map(own).collect();
+    Ok(kept(step, &passed))
+}
+
+/// The leaves that the rows of a step name, in their order; one that was purged meanwhile is not
+/// among them.
+async fn leaves(
+    copy: &ShardCopy,
+    scan: &ChangeScan,
+    step: &ShardStep,
+) -> Result<Vec<Candidate>, Error> {
+    let line = |row: &ShardChange| BulkGet {
+        id: row.change.id.clone(),
+        revs: Revs::Some(row.change.revs.clone()),
+    };
+    let found = copy.revisions_of_many(step.rows.iter().map(line).collect(), false).await?;
+    let mut leaves = Vec::with_capacity(step.rows.len());
+    for (row, results) in step.rows.iter().zip(found) {
+        let mut docs: Vec<StoredDoc> = results.into_iter().filter_map(tip).collect();
+        let place = |doc: &StoredDoc| {
+            row.change.revs.iter().position(|rev| Some(rev) == doc.rev().as_ref())
+        };
+        docs.sort_by_key(place);
+        // Of one leaf among all nobody asks what it conflicts with.
+        let conflicts = match scan.style {
+            Style::MainOnly => row.change.conflicts.clone(),
+            Style::AllDocs => Vec::new(),
+        };
+        leaves.extend(docs.into_iter().map(|doc| Candidate { doc, conflicts: conflicts.clone() }));
+    }
+    Ok(leaves)
+}
+
+/// A leaf without its ancestors, as filters see it.
+fn tip(result: RevResult) -> Option<StoredDoc> {
+    let RevResult::Found(leaf) = result else { return None };
+    Some(StoredDoc { revs: RevPath::single(leaf.rev()?), ..leaf })
+}
+
+/// How many of the leaves belong to each row.
+fn counts(step: &ShardStep, leaves: &[Candidate]) -> Vec<usize> {
+    let mut left = leaves.iter().peekable();
+    let count = |row: &ShardChange| {
+        let mut count = 0;
+        while left.next_if(|leaf| leaf.doc.id == row.change.id).is_some() {
+            count += 1;
+        }
+        count
+    };
+    step.rows.iter().map(count).collect()
+}
+
+/// The rows with the revisions that passed, best first as they were named.
+fn kept(mut step: ShardStep, passed: &[Vec<Rev>]) -> ShardStep {
+    let mut passed = passed.iter();
+    step.rows.retain_mut(|row| {
+        let passed = passed.next().map(Vec::as_slice).unwrap_or_default();
+        row.change.revs.retain(|rev| passed.contains(rev));
+        !row.change.revs.is_empty()
+    });
+    step
+}

@@ -1,0 +1,220 @@
+//! `/{db}/_design/{ddoc}/_rewrite/…`: rules or a function of the design document say which other
+//! request this one is, and that one is answered, with everything that is checked of any request.
+
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use serde_json::{Map, Value};
+use settee_cluster::Db;
+use settee_cluster::functions::Kind;
+use settee_model::docid::DocId;
+
+use super::request::Content;
+use super::{Functions, request, rules};
+use crate::body::RequestBody;
+use crate::context::{Ctx, push_encoded};
+use crate::error::Error;
+use crate::reply::Reply;
+use crate::respond;
+use crate::route::Method;
+
+/// Answers with any method.
+///
+/// # Errors
+/// 404 if nothing says where the request goes; those of the request that it becomes.
+pub async fn answer(
+    ctx: &mut Ctx,
+    db: &Db,
+    ddoc: &DocId,
+    functions: Functions,
+    rest: &[String],
+) -> Result<Reply, Error> {
+    if ctx.rewrites >= ctx.settings.rewrite_limit {
+        return Err(Error::bad_request("Exceeded rewrite recursion limit"));
+    }
+    ctx.rewrites += 1;
+    let nowhere = || Error::NotFoundNamed("rewrite_error", "Invalid path.");
+    let rewrites = functions.body().get("rewrites").ok_or_else(nowhere)?;
+    let rewrites = settee_model::json::value(rewrites.bytes()).map_err(|_| nowhere())?;
+    match rewrites {
+        Value::Array(rules) => by_rules(ctx, db, ddoc, &rules, rest).await,
+        Value::String(_) => by_function(ctx, db, ddoc, functions).await,
+        _ => Err(nowhere()),
+    }
+}
+
+async fn by_rules(
+    ctx: &mut Ctx,
+    db: &Db,
+    ddoc: &DocId,
+    rules: &[Value],
+    rest: &[String],
+) -> Result<Reply, Error> {
+    let query = ctx.query.iter().map(|(name, value)| rules::parameter(name, value));
+    let query = query.collect::<Result<Vec<_>, _>>()?;
+    let secure = ctx.settings.secure_rewrites;
+    let target = rules::apply(rules, ctx.method.name(), rest, &query, secure)?;
+    let target = target.ok_or_else(Error::missing)?;
+    let parts: Vec<String> = target.parts.iter().map(|part| quoted(part)).collect();
+    let mut path = parts.join("/");
+    push_query(&mut path, target.query.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    go(ctx, &from_design_document(db, ddoc, &path)).await
+}
+
+async fn by_function(
+    ctx: &mut Ctx,
+    db: &Db,
+    ddoc: &DocId,
+    functions: Functions,
+) -> Result<Reply, Error> {
+    let content = request::content(ctx).await?;
+    let sent = match &content {
+        Content::Text(text) => Some(text.clone()),
+        _ => None,
+    };
+    let req = request::object_of_rewrite(ctx, db, content)?;
+    let rewrite = functions.run(Kind::Call, move |design| design.rewrite(&req)).await?;
+    let rewrite = rewrite.ok_or(Error::NotFoundNamed("rewrite_error", "Invalid path."))?;
+    let rewrite: Map<String, Value> = serde_json::from_str(&rewrite).unwrap_or_default();
+    let text = |name: &str| rewrite.get(name).and_then(Value::as_str).map(str::to_owned);
+    let body = text("body").or(sent);
+    if let Some(code) = rewrite.get("code").and_then(Value::as_u64) {
+        return Ok(directly(&rewrite, code, body));
+    }
+    let path = text("path").ok_or(Error::Internal(
+        "rewrite_error",
+        "Rewrite result must produce a new path.".into(),
+    ))?;
+    let mut path = from_design_document(db, ddoc, &path);
+    match rewrite.get("query").and_then(Value::as_object) {
+        Some(query) => {
+            let pairs = query
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_str().unwrap_or_default()));
+            push_query(&mut path, pairs);
+        }
+        None => push_query(&mut path, ctx.query.iter()),
+    }
+    if let Some(method) = text("method") {
+        (ctx.method, ctx.head) = (Method::parse(&method), method == "HEAD");
+    }
+    set_headers(&mut ctx.headers, &rewrite);
+    ctx.headers.remove(CONTENT_LENGTH);
+    let body = body.unwrap_or_default();
+    ctx.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+    let limit = ctx.settings.max_http_request_size;
+    ctx.body = RequestBody::from_bytes(&ctx.headers, body.into(), limit);
+    go(ctx, &path).await
+}
+
+/// The function answers itself.
+fn directly(rewrite: &Map<String, Value>, code: u64, body: Option<String>) -> Reply {
+    let status = u16::try_from(code).ok().and_then(|code| StatusCode::from_u16(code).ok());
+    let mut reply =
+        Reply::bytes(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), body.unwrap_or_default());
+    set_headers(&mut reply.headers, rewrite);
+    reply.headers.remove(CONTENT_LENGTH);
+    reply
+}
+
+fn set_headers(headers: &mut HeaderMap, rewrite: &Map<String, Value>) {
+    let given = rewrite.get("headers").and_then(Value::as_object);
+    for (name, value) in given.into_iter().flatten() {
+        let name = HeaderName::from_bytes(name.as_bytes());
+        let value = value.as_str().and_then(|value| HeaderValue::from_bytes(value.as_bytes()).ok());
+        if let (Ok(name), Some(value)) = (name, value) {
+            headers.insert(name, value);
+        }
+    }
+}
+
+/// Answers the request that this one became.
+async fn go(ctx: &mut Ctx, target: &str) -> Result<Reply, Error> {
+    let target: Uri =
+        sound(target).parse().map_err(|_| Error::bad_request("invalid_url_encoding"))?;
+    let mut parts = std::mem::take(&mut ctx.uri).into_parts();
+    parts.path_and_query = target.into_parts().path_and_query;
+    ctx.uri = Uri::from_parts(parts).map_err(|_| Error::bad_request("invalid_url_encoding"))?;
+    respond::again(ctx).await
+}
+
+/// A path that is relative to a design document, as one from the top, with its `..` gone.
+fn from_design_document(db: &Db, ddoc: &DocId, path: &str) -> String {
+    let mut whole = String::from("/");
+    push_encoded(&mut whole, db.name().as_str());
+    whole.push_str("/_design/");
+    push_encoded(&mut whole, ddoc.as_str().trim_start_matches("_design/"));
+    whole.push('/');
+    whole.push_str(path);
+    straight(&whole)
+}
+
+fn straight(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/').filter(|part| !part.is_empty() && *part != ".") {
+        match parts.last() {
+            Some(last) if part == ".." && *last != ".." => drop(parts.pop()),
+            _ => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
+fn push_query<'a>(path: &mut String, pairs: impl Iterator<Item = (&'a str, &'a str)>) {
+    for (place, (name, value)) in pairs.enumerate() {
+        path.push(if place == 0 { '?' } else { '&' });
+        path.push_str(&quoted(name));
+        path.push('=');
+        path.push_str(&quoted(value));
+    }
+}
+
+/// Percent-encoded as a form is, with a plus for a space.
+fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b' ' => out.push('+'),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'.' | b'-' | b'~' => {
+                out.push(char::from(byte));
+            }
+            byte => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+/// With what no target of a request can hold percent-encoded.
+fn sound(target: &str) -> String {
+    let mut out = String::with_capacity(target.len());
+    for byte in target.bytes() {
+        match byte {
+            b'!' | b'#'..=b';' | b'=' | b'?'..=b'[' | b']' | b'_' | b'a'..=b'z' | b'~'
+                if byte != b'#' =>
+            {
+                out.push(char::from(byte));
+            }
+            byte => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_lead_where_they_say() {
+        for (path, expected) in [
+            ("/db/_design/x/../../d1", "/db/d1"),
+            ("/db/_design/x//_view/./v/", "/db/_design/x/_view/v"),
+            ("/db/../../../y", "/../../y"),
+        ] {
+            assert_eq!(straight(path), expected);
+        }
+        let mut path = "a".to_owned();
+        push_query(&mut path, [("k", "[\"a b\"]"), ("", "ü/")].into_iter());
+        assert_eq!(path, "a?k=%5B%22a+b%22%5D&=%C3%BC%2F");
+        assert_eq!(sound("/a b\"#{}ü?x=%20"), "/a%20b%22%23%7B%7D%C3%BC?x=%20");
+    }
+}
