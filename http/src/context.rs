@@ -89,7 +89,7 @@ pub struct Ctx {
     pub query: Query,
     /// Its body.
     pub body: RequestBody,
-    /// How often design documents made another request of it.
+    /// How often design documents made another request of it, which is then to be answered.
     pub rewrites: u32,
     /// Who asks.
     pub user: Arc<User>,

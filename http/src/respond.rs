@@ -73,29 +73,31 @@ fn method(head: &http::request::Parts) -> Method {
     Method::parse(head.method.as_str())
 }
 
+/// A design document may make another request of one: that is answered as if it had just come.
 async fn run(ctx: &mut Ctx, refresh: &mut Option<String>) -> Result<Reply, Error> {
-    let endpoint = find(ctx)?;
-    // Preflight requests of CORS will be answered here: before anybody is asked who they are.
-    let asked = (&endpoint, ctx.method);
-    let identity =
-        authenticate(&ctx.app.accounts, &ctx.settings, &ctx.headers, ctx.peer, asked).await?;
-    ctx.user = identity.user;
-    *refresh = identity.refresh;
-    handled(ctx, endpoint).await
+    loop {
+        let endpoint = find(ctx)?;
+        // Preflight requests of CORS will be answered here: before anybody is asked who they are.
+        let asked = (&endpoint, ctx.method);
+        let identity =
+            authenticate(&ctx.app.accounts, &ctx.settings, &ctx.headers, ctx.peer, asked).await?;
+        ctx.user = identity.user;
+        *refresh = identity.refresh;
+        let before = ctx.rewrites;
+        let reply = handled(ctx, endpoint).await?;
+        if ctx.rewrites == before {
+            return Ok(reply);
+        }
+    }
 }
 
 /// On the heap, and without its type: the ways of all requests are long and wide, and the connection
 /// need not know them.
-pub(crate) fn handled(
+fn handled(
     ctx: &mut Ctx,
     endpoint: Endpoint,
 ) -> Pin<Box<dyn Future<Output = Result<Reply, Error>> + Send + '_>> {
     Box::pin(dispatch(ctx, endpoint))
-}
-
-/// Answers what a request has become: with all that is asked of one that just came.
-pub(crate) async fn again(ctx: &mut Ctx) -> Result<Reply, Error> {
-    run(ctx, &mut None).await
 }
 
 fn find(ctx: &mut Ctx) -> Result<Endpoint, Error> {

@@ -95,6 +95,13 @@ pub struct Shape {
     include_docs: bool,
 }
 
+impl Shape {
+    /// The same with attachments named and not shown.
+    pub fn without_content(self) -> Shape {
+        Shape { view: View::default(), ..self }
+    }
+}
+
 /// What a listing shows of each row.
 pub fn shape(listing: &Listing) -> Shape {
     let atts = if listing.attachments { Atts::Inline } else { Atts::Stubs };
@@ -102,7 +109,8 @@ pub fn shape(listing: &Listing) -> Shape {
     Shape { view, include_docs: listing.include_docs }
 }
 
-fn query(
+/// What a listing asks of the coordinator.
+pub fn query(
     ctx: &Ctx,
     db: &Db,
     of: Namespace,
@@ -222,7 +230,8 @@ fn write_head(out: &mut Vec<u8>, head: &RowsHead) {
     out.extend_from_slice(b",\"rows\":[");
 }
 
-fn write_row(script: &mut Script, row: &Row, shape: &Shape) {
+/// Appends a row.
+pub fn write_row(script: &mut Script, row: &Row, shape: &Shape) {
     match row {
         Row::Doc(row) => write_doc_row(script, row, shape),
         Row::Missing(key) => {

@@ -51,7 +51,7 @@ pub mod session;
 pub mod view;
 pub mod welcome;
 
-use functions::{Functions, rewrite, show, update};
+use functions::{Functions, list, rewrite, show, update};
 
 /// Answers a request whose user is known.
 ///
@@ -167,15 +167,8 @@ async fn on_design_action(
     rest: &[String],
     allow: &'static str,
 ) -> Result<Reply, Error> {
-    const ACTIONS: [&str; 7] = [
-        "_list",
-        "_info",
-        "_search",
-        "_search_info",
-        "_search_disk_size",
-        "_nouveau",
-        "_nouveau_info",
-    ];
+    const ACTIONS: [&str; 6] =
+        ["_info", "_search", "_search_info", "_search_disk_size", "_nouveau", "_nouveau_info"];
     let opened = db.open_doc(&ddoc, OpenOptions::default()).await?;
     match action {
         "_view" => return view::any(ctx, db, opened, rest, None).await,
@@ -185,6 +178,7 @@ async fn on_design_action(
     let functions = Functions::of(&db, Arc::new(opened.doc));
     match action {
         "_show" => return show::answer(ctx, &db, functions, rest).await,
+        "_list" => return list::answer(ctx, &db, &ddoc, functions, rest).await,
         "_rewrite" => return rewrite::answer(ctx, &db, &ddoc, functions, rest).await,
         "_update" => return update::answer(ctx, &db, functions, rest).await,
         _ => {}

@@ -194,7 +194,8 @@ fn write_head(out: &mut Vec<u8>, head: &ViewHead) {
     out.extend_from_slice(b"\"rows\":[");
 }
 
-fn write_row(script: &mut Script, row: &ViewLine, view: &View) {
+/// Appends a row.
+pub fn write_row(script: &mut Script, row: &ViewLine, view: &View) {
     let out = script.text();
     let value = match &row.value {
         LineValue::Value(value) => value,

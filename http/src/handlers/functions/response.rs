@@ -102,6 +102,14 @@ impl Response {
         }
     }
 
+    /// Status and headers of a body that comes in pieces.
+    #[must_use]
+    pub fn head(mut self, ctx: &Ctx) -> (StatusCode, HeaderMap) {
+        (self.json, self.body) = (None, Vec::new());
+        let Reply { status, headers, .. } = self.reply(ctx);
+        (status, headers)
+    }
+
     /// The answer.
     #[must_use]
     pub fn reply(self, ctx: &Ctx) -> Reply {
