@@ -12,6 +12,7 @@ mod cluster_views;
 mod conformance;
 mod crash;
 mod forming;
+mod functions;
 mod healing;
 mod hostile;
 mod house;
