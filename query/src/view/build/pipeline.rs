@@ -20,8 +20,10 @@ use crate::view::work::{MapRows, rows_of};
 const BATCH: usize = 256;
 /// Batches that may be under way.
 const WINDOW: usize = 64;
-/// Rows are put in and saved when they take so much memory, or so much time has passed.
-const CHUNK: usize = 16 << 20;
+/// Rows are put in when they take so much memory, so that little is left to do at the end.
+const CHUNK: usize = 4 << 20;
+/// They are saved when so much was put in, or so much time has passed.
+const SAVED: usize = 16 << 20;
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// How many batches there are is not known yet.
@@ -193,8 +195,14 @@ fn write(
     chunks: &Receiver<Chunk>,
 ) -> Result<(), BuildError> {
     let mut from = stretch.from;
+    let (mut unsaved, mut since) = (0, Instant::now());
     while let Ok(chunk) = chunks.recv() {
-        stretch.apply(&chunk.rows, from, chunk.last, true)?;
+        unsaved += chunk.memory;
+        let save = unsaved >= SAVED || since.elapsed() >= PATIENCE || chunk.last == stretch.to;
+        stretch.apply(&chunk.rows, from, chunk.last, save)?;
+        if save {
+            (unsaved, since) = (0, Instant::now());
+        }
         build.progress.done.fetch_add(chunk.changes, Ordering::Relaxed);
         from = chunk.last;
     }
