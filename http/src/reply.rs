@@ -152,7 +152,6 @@ pub fn error_members(error: &Error) -> Vec<u8> {
     match error {
         // A reason of any shape, which the function chose.
         Error::Script(error) => error_json_of(name, &error.reason()),
-        Error::Mango(error) if error.status == 500 => error_json_with_ref(name, &reason),
         _ => error_json(name, &reason),
     }
 }
@@ -166,16 +165,6 @@ pub fn error_json(error: &str, reason: &str) -> Vec<u8> {
     out.extend_from_slice(b",\"reason\":");
     push_string(&mut out, reason);
     out.push(b'}');
-    out
-}
-
-/// The same with a number that what CouchDB blames itself for has: equal for equal errors.
-fn error_json_with_ref(error: &str, reason: &str) -> Vec<u8> {
-    let step = |number: u32, byte| number.wrapping_mul(33) ^ u32::from(byte);
-    let number = reason.bytes().fold(5381, step);
-    let mut out = error_json(error, reason);
-    out.pop();
-    out.extend_from_slice(format!(",\"ref\":{number}}}").as_bytes());
     out
 }
 

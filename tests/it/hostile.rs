@@ -163,3 +163,44 @@ fn bodies_that_lie_about_themselves_are_refused() {
         expect(client, Request::new("GET", "/hostile/mp"), 404);
     });
 }
+
+#[test]
+fn questions_that_cost_much_cost_nobody_else() {
+    with_server(|server, client| {
+        let text = format!(r#"{{"a":"{}!","n":1}}"#, "a".repeat(50_000));
+        for number in 0..50 {
+            expect(client, Request::new("PUT", &format!("/hostile/x{number}")).json(&text), 201);
+        }
+        let deep = |open: &str, close: &str, times: usize| {
+            format!(r#"{{"selector":{}{{"n":1}}{}}}"#, open.repeat(times), close.repeat(times))
+        };
+        let either: Vec<String> = (0..50_000).map(|n| format!(r#"{{"n":{n}}}"#)).collect();
+        let list: Vec<String> = (0..200_000).map(|n| n.to_string()).collect();
+        let questions = [
+            (r#"{"selector":{"a":{"$regex":"^(?=(a+)+$)b"}}}"#.to_owned(), 200),
+            (r#"{"selector":{"a":{"$regex":"(a*)*(b|c)\\1$"}}}"#.to_owned(), 200),
+            (format!(r#"{{"selector":{{"a":{{"$regex":"{}"}}}}}}"#, "(".repeat(30_000)), 400),
+            (deep(r#"{"$and":["#, "]}", 90), 200),
+            (deep(r#"{"$and":["#, "]}", 400), 400),
+            (deep(r#"{"$not":"#, "}", 190), 200),
+            (deep(r#"{"$not":"#, "}", 900), 400),
+            (deep(r#"{"x":"#, "}", 100_000), 400),
+            (format!(r#"{{"selector":{{"$or":[{}]}}}}"#, either.join(",")), 200),
+            (format!(r#"{{"selector":{{"n":{{"$in":[{}]}}}}}}"#, list.join(",")), 200),
+        ];
+        for (question, status) in questions {
+            let mut others = server.client();
+            let asking = std::thread::spawn({
+                let (mut client, question) = (server.client(), question.clone());
+                move || client.send(&Request::new("POST", "/hostile/_find").json(&question))
+            });
+            while !asking.is_finished() {
+                let began = std::time::Instant::now();
+                expect(&mut others, Request::new("GET", "/hostile/kept"), 200);
+                assert!(began.elapsed() < Duration::from_secs(5), "{question:.60}");
+            }
+            let answer = asking.join().expect("a thread").expect("an answer");
+            assert_eq!(answer.status, status, "{question:.60}: {:.200}", answer.text());
+        }
+    });
+}

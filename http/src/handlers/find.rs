@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use settee_cluster::Db;
 use settee_cluster::find::Finding;
-use settee_model::json as stored;
+use settee_model::json::{self as stored, Limits};
 use settee_model::partition;
 use settee_query::mango::{self, Find, Response};
 
@@ -14,9 +14,12 @@ use crate::context::Ctx;
 use crate::error::Error;
 use crate::reply::{Reply, Sink};
 use crate::route::Method;
+use crate::settings::Settings;
 
 /// Bytes of a request that is quickly read.
 const SMALL: usize = 16 << 10;
+/// Levels of a question's JSON.
+const DEEPEST: usize = 250;
 /// Bytes of documents that are sent together.
 const PIECE: usize = 64 << 10;
 
@@ -53,10 +56,16 @@ async fn question(ctx: &mut Ctx, db: &Db, path: Option<String>) -> Result<Find, 
     let partition = path.or_else(|| ctx.query.get("partition").map(str::to_owned));
     let settings = ctx.settings.clone();
     let parse = move || {
-        let body = stored::normalise(&body, &settings.json_limits())?;
+        let body = stored::normalise(&body, &limits(&settings))?;
         Ok::<_, Error>(Find::parse(&body, partition.as_deref(), settings.find_limit)?)
     };
     if small { parse() } else { off_thread(parse).await? }
+}
+
+/// What bounds the JSON of questions: they are read by levels, which take stack.
+pub fn limits(settings: &Settings) -> Limits {
+    let usual = settings.json_limits();
+    Limits { depth: usual.depth.min(DEEPEST), ..usual }
 }
 
 /// Checks the partition that a path names.

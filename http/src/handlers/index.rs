@@ -88,7 +88,7 @@ fn answer(value: &Value) -> Result<Reply, Error> {
 
 async fn body(ctx: &mut Ctx) -> Result<Vec<u8>, Error> {
     ctx.require_json()?;
-    Ok(stored::normalise(&ctx.body.json().await?, &ctx.settings.json_limits())?)
+    Ok(stored::normalise(&ctx.body.json().await?, &find::limits(&ctx.settings))?)
 }
 
 async fn open(db: &Db, id: &DocId) -> Result<Option<StoredDoc>, Error> {

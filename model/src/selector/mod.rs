@@ -33,6 +33,9 @@ impl Selector {
     /// # Errors
     /// [`SelectorError`] with CouchDB's words.
     pub fn parse(selector: &Value) -> Result<Selector, SelectorError> {
+        if is_deeper(selector, DEEPEST) {
+            return Err(SelectorError::TooDeep);
+        }
         let normal = normal::normalise(selector)?;
         let condition = Condition::compile(&normal, false)?;
         Ok(Selector { normal, condition })
@@ -50,6 +53,18 @@ impl Selector {
     #[must_use]
     pub fn normal_form(&self) -> &Value {
         &self.normal
+    }
+}
+
+/// Levels of a selector's JSON: reading it and matching take stack for each.
+const DEEPEST: usize = 200;
+
+fn is_deeper(value: &Value, levels: usize) -> bool {
+    let Some(levels) = levels.checked_sub(1) else { return true };
+    match value {
+        Value::Array(items) => items.iter().any(|item| is_deeper(item, levels)),
+        Value::Object(members) => members.values().any(|value| is_deeper(value, levels)),
+        _ => false,
     }
 }
 
@@ -79,6 +94,9 @@ pub enum SelectorError {
     /// A condition that cannot stand where it does.
     #[error("Invalid field normalization on selector: {0}")]
     BadField(String),
+    /// More levels than anybody needs.
+    #[error("Selector is nested too deeply.")]
+    TooDeep,
     /// A path with an empty part.
     #[error("Invalid field name: {0}")]
     InvalidFieldName(String),
@@ -95,6 +113,7 @@ impl SelectorError {
             SelectorError::NotSupported(_) => "not_supported",
             SelectorError::InvalidOperator(_) => "invalid_operator",
             SelectorError::BadField(_) => "bad_field",
+            SelectorError::TooDeep => "invalid_selector",
             SelectorError::InvalidFieldName(_) => "invalid_field_name",
         }
     }

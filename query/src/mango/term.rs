@@ -3,7 +3,6 @@
 //! `settee_model::hash::term`).
 
 use serde_json::{Map, Number, Value};
-use settee_model::json::DEPTH_MAX;
 
 /// A term that JSON has a value for, or that stands around such a one.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,6 +58,9 @@ fn object(members: &[Term]) -> Option<Value> {
     Some(Value::Object(members.iter().map(member).collect::<Option<Map<_, _>>>()?))
 }
 
+/// Terms inside of terms; an object takes three. Keys of indexes have far fewer.
+const DEEPEST: usize = 256;
+
 struct Reader<'a> {
     rest: &'a [u8],
 }
@@ -87,7 +89,7 @@ impl<'a> Reader<'a> {
     }
 
     fn term(&mut self, depth: usize) -> Option<Term> {
-        if depth > 2 * DEPTH_MAX + 8 {
+        if depth > DEEPEST {
             return None;
         }
         match self.byte()? {
