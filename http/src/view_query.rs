@@ -1,14 +1,13 @@
 //! From the parameters of a view to the question that the coordinator is asked, with CouchDB's rules
 //! about what goes together, in its order. Pure.
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::Value;
 use settee_cluster::DesignDoc;
 use settee_cluster::views::ViewQuery;
-use settee_model::{collate, partition};
+use settee_model::partition;
 use settee_query::view::{Definition, Grouping, RowRange};
 
 use crate::error::Error;
@@ -45,22 +44,26 @@ pub fn of(
         }
         _ => {}
     }
-    check_order(&listing)?;
     let json = |key: Value| Bytes::from(key.to_string());
+    let range = RowRange {
+        start: listing.start.map(json),
+        start_id: listing.start_id,
+        end: listing.end.map(json),
+        end_id: listing.end_id,
+        exclusive_end: !listing.inclusive_end,
+        descending: listing.descending,
+        partition: listing.partition,
+        raw: definition.map_of(view).is_some_and(|map| map.raw),
+        behind: None,
+    };
+    if listing.keys.is_none() {
+        check_order(&range)?;
+    }
     Ok(ViewQuery {
         ddoc: ddoc.clone(),
         view: name.to_owned(),
         reduce: reduced.then_some(grouping),
-        range: RowRange {
-            start: listing.start.map(json),
-            start_id: listing.start_id,
-            end: listing.end.map(json),
-            end_id: listing.end_id,
-            exclusive_end: !listing.inclusive_end,
-            descending: listing.descending,
-            partition: listing.partition,
-            behind: None,
-        },
+        range,
         keys: listing.keys.map(|keys| keys.into_iter().map(json).collect()),
         skip: listing.skip,
         limit,
@@ -131,27 +134,19 @@ fn check_kind(listing: &Listing, reduced: bool, grouping: Grouping) -> Result<()
 }
 
 /// A range that ends before it begins is taken for a mistake.
-fn check_order(listing: &Listing) -> Result<(), Error> {
-    let (Some(start), Some(end)) = (&listing.start, &listing.end) else { return Ok(()) };
-    if start == end || listing.keys.is_some() {
+fn check_order(range: &RowRange) -> Result<(), Error> {
+    if range.start == range.end || !range.is_reversed() {
         return Ok(());
     }
-    let keys = collate::compare(start.to_string().as_bytes(), end.to_string().as_bytes());
-    // Without an id a range begins before all of them and ends behind all.
-    let ids = match (&listing.start_id, &listing.end_id) {
-        (Some(start), Some(end)) => start.cmp(end),
-        _ if listing.descending => Ordering::Greater,
-        _ => Ordering::Less,
+    let reason = match range.descending {
+        false => {
+            "No rows can match your key range, reverse your start_key and end_key or set \
+             descending=true"
+        }
+        true => {
+            "No rows can match your key range, reverse your start_key and end_key or set \
+             descending=false"
+        }
     };
-    match (listing.descending, keys.then(ids)) {
-        (false, Ordering::Greater | Ordering::Equal) => Err(refusal(
-            "No rows can match your key range, reverse your start_key and end_key or set \
-             descending=true",
-        )),
-        (true, Ordering::Less) => Err(refusal(
-            "No rows can match your key range, reverse your start_key and end_key or set \
-             descending=false",
-        )),
-        _ => Ok(()),
-    }
+    Err(refusal(reason))
 }

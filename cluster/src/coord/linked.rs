@@ -11,7 +11,6 @@ use super::rows::look_up;
 use crate::Error;
 use crate::database::Database;
 use crate::docs::{BulkGet, RevResult, Revs};
-use crate::shard::view::linked;
 use crate::views::{LineDoc, LineValue, ViewLine};
 
 /// What a value names.
@@ -24,6 +23,8 @@ enum Named {
     Winner(DocId),
     /// A revision of a document.
     Rev(DocId, Rev),
+    /// A revision of the row's own document.
+    OwnRev(Rev),
 }
 
 /// Fills in the documents that the values of these rows name.
@@ -36,27 +37,36 @@ pub(super) async fn fill(database: &Database, lines: &mut [ViewLine]) -> Result<
             Named::Nobody => {}
             Named::Winner(id) => winners.push((place, id)),
             Named::Rev(id, rev) => {
-                places.push(place);
+                places.push((place, false));
+                revs.push(BulkGet { id, revs: Revs::Some(vec![rev]) });
+            }
+            Named::OwnRev(rev) => {
+                let id = DocId::trusted(line.id.as_deref().unwrap_or_default());
+                places.push((place, true));
                 revs.push(BulkGet { id, revs: Revs::Some(vec![rev]) });
             }
         }
         line.doc = Some(LineDoc::Missing);
     }
-    let mut show = |place: usize, doc: Option<StoredDoc>| {
-        if let (Some(line), Some(doc)) = (lines.get_mut(place), doc) {
-            line.doc = Some(LineDoc::Linked(Box::new(doc)));
+    let mut show = |place: usize, own: bool, doc: Option<StoredDoc>| {
+        if let (Some(line), Some(doc)) = (lines.get_mut(place), doc.map(Box::new)) {
+            line.doc = Some(match own {
+                true => LineDoc::Own { doc, conflicts: Vec::new() },
+                false => LineDoc::Linked(doc),
+            });
         }
     };
     if !winners.is_empty() {
         for (place, row) in look_up(database, winners, true, false).await? {
-            show(place, row.and_then(|row| row.doc));
+            show(place, false, row.and_then(|row| row.doc));
         }
     }
     if !revs.is_empty() {
         let found = docs::open_many(database, revs, false).await?;
-        for (place, found) in places.into_iter().zip(found) {
+        for ((place, own), found) in places.into_iter().zip(found) {
             show(
                 place,
+                own,
                 found?.into_iter().find_map(|result| match result {
                     RevResult::Found(doc) => Some(doc),
                     RevResult::Missing(_) => None,
@@ -68,12 +78,18 @@ pub(super) async fn fill(database: &Database, lines: &mut [ViewLine]) -> Result<
 }
 
 fn named(value: &[u8]) -> Result<Named, Error> {
-    let Some(id) = linked(value) else { return Ok(Named::Own) };
-    let Some(id) = id.as_str() else { return Ok(Named::Nobody) };
-    let id = DocId::trusted(&id);
-    let Some(rev) = Raw(value).get("_rev").and_then(Raw::as_str) else {
-        return Ok(Named::Winner(id));
-    };
-    let rev = rev.parse().map_err(|_| Error::BadRequest("Invalid rev format".into()))?;
-    Ok(Named::Rev(id, rev))
+    if !value.starts_with(b"{") {
+        return Ok(Named::Own);
+    }
+    let [id, rev] = Raw(value).pick(["_id", "_rev"]);
+    let rev = rev.and_then(Raw::as_str).map(|rev| rev.parse()).transpose();
+    let rev = rev.map_err(|_| Error::BadRequest("Invalid rev format".into()))?;
+    let id = id.map(|id| id.as_str().map(|id| DocId::trusted(&id)));
+    Ok(match (id, rev) {
+        (None, None) => Named::Own,
+        (None, Some(rev)) => Named::OwnRev(rev),
+        (Some(None), _) => Named::Nobody,
+        (Some(Some(id)), None) => Named::Winner(id),
+        (Some(Some(id)), Some(rev)) => Named::Rev(id, rev),
+    })
 }

@@ -3,13 +3,15 @@
 
 use std::sync::Arc;
 
+use settee_model::range::HashRange;
+use settee_model::seq::{Position, Seq};
+
 use super::scan::{Scan, Walk};
 use crate::Error;
 use crate::database::Database;
 use crate::join::try_join_all;
 use crate::quorum::merge::Merge;
-use crate::raft::NodeId;
-use crate::shard::rows::{RowBatch, ShardHead};
+use crate::shard::rows::RowBatch;
 
 /// Rows that every shard reads at first, where nobody said how many are wanted.
 const FIRST: usize = 128;
@@ -24,6 +26,8 @@ pub(super) fn first_of_each(wanted: u64, shards: usize) -> usize {
 
 /// Rows of several shards on their way into one stream.
 pub(super) struct Merged<W: Walk> {
+    /// In the order of the streams.
+    ranges: Vec<HashRange>,
     merge: Merge<W::Row>,
     streams: Vec<Scan<W>>,
     skip: u64,
@@ -55,12 +59,29 @@ impl<W: Walk> Merged<W> {
         let begin = |shard: &usize| Scan::begin(database.clone(), *shard, scan.clone(), first);
         let streams = try_join_all(shards.iter().map(begin)).await?;
         let merge = Merge::new(streams.len(), descending);
-        Ok(Merged { merge, streams, skip: 0, left: u64::MAX })
+        let ranges = shards.iter().filter_map(|shard| database.ring().ranges().get(*shard));
+        let ranges = ranges.copied().collect();
+        Ok(Merged { ranges, merge, streams, skip: 0, left: u64::MAX })
     }
 
-    /// What each shard said before its rows, and who said it.
-    pub(super) fn heads(&self) -> impl Iterator<Item = (NodeId, &ShardHead)> {
-        self.streams.iter().map(|stream| (stream.node(), stream.head()))
+    /// How many rows there are in all, and before the first one that is given when so many are left
+    /// out.
+    pub(super) fn totals(&self, skip: u64) -> (u64, u64) {
+        let heads = || self.streams.iter().map(Scan::head);
+        let total: u64 = heads().map(|head| head.total).sum();
+        let before: u64 = heads().map(|head| head.offset).sum();
+        (total, total.min(before.saturating_add(skip)))
+    }
+
+    /// The sequence that the rows show.
+    pub(super) fn seq(&self) -> String {
+        let position = |(range, stream): (&HashRange, &Scan<W>)| Position {
+            range: *range,
+            node: stream.node(),
+            life: stream.head().end.life,
+            seq: stream.head().end.seq,
+        };
+        Seq { positions: self.ranges.iter().zip(&self.streams).map(position).collect() }.to_string()
     }
 
     /// Whether nothing more is wanted.

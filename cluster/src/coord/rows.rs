@@ -8,17 +8,14 @@ use std::sync::Arc;
 
 use settee_engine::shard::IdRange;
 use settee_model::docid::DocId;
-use settee_model::range::HashRange;
-use settee_model::seq::{Position, Seq};
 
 use super::merged::Merged;
 use super::reads;
 use crate::copy::ShardCopy;
 use crate::database::Database;
 use crate::join::try_join_all;
-use crate::raft::NodeId;
 use crate::rows::{AllDocsQuery, DocRow, Key, Namespace, Row, RowsHead, Select};
-use crate::shard::rows::{RowScan, ShardHead, design_range};
+use crate::shard::rows::{RowScan, design_range};
 use crate::shard::state::range_of_partition;
 use crate::streams::Resume;
 use crate::{Error, ring};
@@ -82,13 +79,13 @@ async fn of_range(
     let left = query.limit.unwrap_or(u64::MAX);
     if query.skip == 0 || !query.include_docs {
         let merged = open(database, query, &scan, query.skip, left).await?;
-        let head = head_of(database, query, &merged)?;
+        let head = head_of(query, &merged);
         return Ok(Rows { head, source: Source::Range(merged) });
     }
     // Rows that are left out need no documents: pass over them first, then begin behind them.
     scan.include_docs = false;
     let mut passed = open(database, query, &scan, 0, query.skip).await?;
-    let head = head_of(database, query, &passed)?;
+    let head = head_of(query, &passed);
     let mut last = None;
     while let Some(rows) = passed.next_batch().await? {
         last = rows.into_iter().next_back();
@@ -122,31 +119,14 @@ fn shards_of(database: &Database, query: &AllDocsQuery) -> Vec<usize> {
     }
 }
 
-fn head_of(
-    database: &Database,
-    query: &AllDocsQuery,
-    rows: &Merged<RowScan>,
-) -> Result<RowsHead, Error> {
+fn head_of(query: &AllDocsQuery, rows: &Merged<RowScan>) -> RowsHead {
     if query.namespace == Namespace::Local {
         let update_seq = query.update_seq.then_some(None);
-        return Ok(RowsHead { total_rows: None, offset: None, update_seq });
+        return RowsHead { total_rows: None, offset: None, update_seq };
     }
-    let total: u64 = rows.heads().map(|(_, head)| head.total).sum();
-    let before: u64 = rows.heads().map(|(_, head)| head.offset).sum();
-    let shards = shards_of(database, query);
-    let ranges = shards.iter().filter_map(|shard| database.ring().ranges().get(*shard));
-    let position = |(range, (node, head)): (&HashRange, (NodeId, &ShardHead))| Position {
-        range: *range,
-        node,
-        life: head.end.life,
-        seq: head.end.seq,
-    };
-    let seq = || Seq { positions: ranges.zip(rows.heads()).map(position).collect() }.to_string();
-    Ok(RowsHead {
-        total_rows: Some(total),
-        offset: Some(total.min(before.saturating_add(query.skip))),
-        update_seq: query.update_seq.then(|| Some(seq())),
-    })
+    let (total, offset) = rows.totals(query.skip);
+    let update_seq = query.update_seq.then(|| Some(rows.seq()));
+    RowsHead { total_rows: Some(total), offset: Some(offset), update_seq }
 }
 
 /// The ids that a query asks for, in their own order.

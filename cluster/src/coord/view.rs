@@ -3,9 +3,6 @@
 
 use std::sync::Arc;
 
-use settee_model::range::HashRange;
-use settee_model::seq::{Position, Seq};
-
 use super::combined::Combined;
 use super::linked;
 use super::merged::Merged;
@@ -13,11 +10,12 @@ use super::scan::Walk;
 use crate::Error;
 use crate::copy::ShardCopy;
 use crate::database::Database;
-use crate::raft::NodeId;
-use crate::shard::rows::ShardHead;
 use crate::shard::view::{AskedKeys, ViewEntry, ViewScan};
 use crate::streams::RowStream;
 use crate::views::{Known, LineDoc, LineValue, ViewHead, ViewLine, ViewQuery};
+
+/// Groups that every shard reads at first, at most.
+const GROUPS: usize = 128;
 
 /// An answer under way: the head is known, rows are fetched as they are asked for.
 pub struct ViewRows {
@@ -56,15 +54,17 @@ impl ViewRows {
             let merged =
                 Merged::begin(&database, &shards, &scan, query.range.descending, (skip, limit))
                     .await?;
-            (head_of(&database, &query, &shards, &merged), Source::Rows(merged))
+            (head_of(&query, &merged), Source::Rows(merged))
         } else {
             let view = scan.view_of(known.definition())?;
             let missing = Error::NotFound { deleted: false };
             let reducing = known.reducing(view.reduce.as_ref().ok_or(missing)?);
-            let all = (0, u64::MAX);
+            // Any shard may have all the groups that are wanted.
+            let most = skip.saturating_add(limit).saturating_add(1);
+            let first = usize::try_from(most).unwrap_or(usize::MAX).min(GROUPS);
             let merged =
-                Merged::begin(&database, &shards, &scan, query.range.descending, all).await?;
-            let head = head_of(&database, &query, &shards, &merged);
+                Merged::open(&database, &shards, &scan, query.range.descending, first).await?;
+            let head = head_of(&query, &merged);
             (head, Source::Groups(Combined::new(merged, reducing, skip, limit)))
         };
         let mut rows = ViewRows { database, head, source, include_docs, ahead: None };
@@ -121,26 +121,10 @@ fn shards_of(database: &Database, query: &ViewQuery) -> Vec<usize> {
     }
 }
 
-fn head_of(
-    database: &Database,
-    query: &ViewQuery,
-    shards: &[usize],
-    rows: &Merged<ViewScan>,
-) -> ViewHead {
-    let total: u64 = rows.heads().map(|(_, head)| head.total).sum();
-    let before: u64 = rows.heads().map(|(_, head)| head.offset).sum();
-    let ranges = shards.iter().filter_map(|shard| database.ring().ranges().get(*shard));
-    let position = |(range, (node, head)): (&HashRange, (NodeId, &ShardHead))| Position {
-        range: *range,
-        node,
-        life: head.end.life,
-        seq: head.end.seq,
-    };
-    let seq = || Seq { positions: ranges.zip(rows.heads()).map(position).collect() }.to_string();
-    let offset = total.min(before.saturating_add(query.skip));
+fn head_of(query: &ViewQuery, rows: &Merged<ViewScan>) -> ViewHead {
     ViewHead {
-        rows: query.reduce.is_none().then_some((total, offset)),
-        update_seq: query.update_seq.then(seq),
+        rows: query.reduce.is_none().then(|| rows.totals(query.skip)),
+        update_seq: query.update_seq.then(|| rows.seq()),
     }
 }
 

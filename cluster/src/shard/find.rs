@@ -18,7 +18,7 @@ use super::Fault;
 use super::ranges::behind;
 use super::rows::RowBatch;
 use crate::quorum::merge::Keyed;
-use crate::streams::Resume;
+use crate::streams::{Resume, Scanner};
 use crate::{DesignDoc, Error};
 
 /// Bytes of what is shown after which a batch is full.
@@ -191,9 +191,11 @@ impl FindScanner {
     pub(crate) fn look_at_most(&mut self, looks: usize) {
         self.looks = looks;
     }
+}
 
+impl Scanner<FoundRow> for FindScanner {
     /// The next rows, `most` matches at most. Not to be called after the last.
-    pub(crate) fn step(&mut self, most: usize) -> Result<RowBatch<FoundRow>, Fault> {
+    fn step(&mut self, most: usize) -> Result<RowBatch<FoundRow>, Fault> {
         let FindScanner { snapshot, walk, sieve, include_docs, conflicts, looks: all } = self;
         let mut pass = sieve.pass();
         let most = most.clamp(1, BATCH_ROWS);

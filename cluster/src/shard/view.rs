@@ -19,7 +19,7 @@ use super::{Fault, rows};
 use crate::Error;
 use crate::quorum::merge::Keyed;
 use crate::rows::DocRow;
-use crate::streams::Resume;
+use crate::streams::{Resume, Scanner};
 use crate::views::{DesignDoc, Update};
 
 /// Bytes after which a batch is full.
@@ -173,22 +173,6 @@ impl ViewScanner {
         Ok(ViewScanner { scan, walk, snapshot })
     }
 
-    /// The next rows, `most` of them at most, at least one if there is one.
-    pub(crate) fn step(&mut self, most: usize) -> Result<RowBatch<ViewEntry>, Fault> {
-        let most = most.clamp(1, BATCH_ROWS);
-        let mut rows = Vec::with_capacity(most.min(64));
-        let mut bytes = 0;
-        while rows.len() < most && bytes < BATCH_BYTES {
-            let Some(row) = self.next_row()? else { return Ok(RowBatch { rows, ended: true }) };
-            bytes += row.order.len() + row.key.len() + row.value.len();
-            let doc = self.doc(&row)?;
-            bytes +=
-                doc.as_ref().and_then(|doc| doc.doc.as_ref()).map_or(0, |d| d.record.body.len());
-            rows.push(self.scan.entry(row, doc));
-        }
-        Ok(RowBatch { rows, ended: false })
-    }
-
     fn next_row(&mut self) -> Result<Option<ViewRow>, Fault> {
         let done = self.scan.keys_done;
         let row = match &mut self.walk {
@@ -212,6 +196,24 @@ impl ViewScanner {
         let id = DocId::trusted(&row.id());
         let found = rows::of_keys(&self.snapshot, &[id], true, self.scan.conflicts)?;
         Ok(found.into_iter().next().flatten().filter(|row| row.doc.is_some()).map(Box::new))
+    }
+}
+
+impl Scanner<ViewEntry> for ViewScanner {
+    /// The next rows, `most` of them at most, at least one if there is one.
+    fn step(&mut self, most: usize) -> Result<RowBatch<ViewEntry>, Fault> {
+        let most = most.clamp(1, BATCH_ROWS);
+        let mut rows = Vec::with_capacity(most.min(64));
+        let mut bytes = 0;
+        while rows.len() < most && bytes < BATCH_BYTES {
+            let Some(row) = self.next_row()? else { return Ok(RowBatch { rows, ended: true }) };
+            bytes += row.order.len() + row.key.len() + row.value.len();
+            let doc = self.doc(&row)?;
+            bytes +=
+                doc.as_ref().and_then(|doc| doc.doc.as_ref()).map_or(0, |d| d.record.body.len());
+            rows.push(self.scan.entry(row, doc));
+        }
+        Ok(RowBatch { rows, ended: false })
     }
 }
 

@@ -1,30 +1,19 @@
-//! Rows of a view in a copy here: the index is brought up to date as the scan asks for, what is in
-//! memory is given at once, the rest is read on threads that may block.
+//! Rows of a view in a copy here: which design document answers, and its index as the scan asks for it.
 
 use std::sync::Arc;
 
 use settee_engine::{IndexSnapshot, Shard, Snapshot};
 use settee_query::view::{Reduce, View};
 
+use super::ready::{Indexed, Over, Ready};
 use super::{DesignDoc, Known, Update, Views};
+use crate::Error;
 use crate::catalogue::instance_of;
 use crate::local::{LocalCopy, QUICK};
 use crate::shard::Fault;
-use crate::shard::rows::{RowBatch, ShardHead};
+use crate::shard::rows::ShardHead;
 use crate::shard::view::{ViewEntry, ViewScan, ViewScanner, head};
-use crate::streams::{LocalScan, Resume, RowStream, Scanner};
-use crate::{Error, steps};
-
-/// A view of a shard here, with its index as the scan wants it.
-#[derive(Clone)]
-struct Ready {
-    views: Arc<Views>,
-    shard: Arc<Shard>,
-    known: Arc<Known>,
-    index: IndexSnapshot,
-    view: View,
-    scan: ViewScan,
-}
+use crate::streams::{Resume, RowStream};
 
 impl LocalCopy {
     /// Begins to scan a view; `first` rows come with the head, if there are so many.
@@ -63,8 +52,8 @@ impl LocalCopy {
             Update::False | Update::Lazy => views.as_they_are(&shard, &known).await?,
         };
         let index = indexes.into_iter().nth(view.map).ok_or(Error::NotFound { deleted: false })?;
-        let index = index.snapshot();
-        Ready { views, shard, known, index, view, scan }.begin(self.clone(), first).await
+        let index = Some(Indexed { views, known, snapshot: index.snapshot() });
+        Ready { shard, index, scan: OfView { scan, view } }.begin(self.clone(), first).await
     }
 }
 
@@ -87,60 +76,14 @@ async fn update_later(views: Arc<Views>, shard: Arc<Shard>, known: Arc<Known>) {
     }
 }
 
-impl Ready {
-    async fn begin(self, copy: LocalCopy, first: usize) -> Result<RowStream<ViewEntry>, Error> {
-        if first <= QUICK && self.is_quick() {
-            match self
-                .resident()
-                .and_then(|begun| RowStream::begin_resident(&copy, self.clone(), begun, first))
-            {
-                Err(fault) if fault.is_absence() => {}
-                done => return Ok(done?),
-            }
-        }
-        steps::blocking(move || Ok(RowStream::begin_blocking(&copy, self, first)?)).await
-    }
-
-    /// Whether nothing of it may run for long.
-    fn is_quick(&self) -> bool {
-        let script = matches!(self.view.reduce, Some(Reduce::Script(_)));
-        self.scan.keys.as_ref().is_none_or(|keys| keys.keys().len() <= QUICK)
-            && !(script && self.scan.reduce.is_some())
-    }
-
-    /// Begins with what is in memory alone.
-    fn resident(&self) -> Result<(ShardHead, Watched), Fault> {
-        self.over(&self.index.resident_only(), self.shard.snapshot().resident_only())
-    }
-
-    fn over(
-        &self,
-        index: &IndexSnapshot,
-        snapshot: Snapshot,
-    ) -> Result<(ShardHead, Watched), Fault> {
-        let head = head(index, &self.scan)?;
-        let scanner = ViewScanner::new(snapshot, index, &self.view, self.scan.clone())?;
-        Ok((head, Watched { scanner, ready: self.clone() }))
-    }
-
-    /// Sees to an index that is damaged.
-    fn failed(&self, fault: Fault) -> Fault {
-        if let Fault::Engine(error) = &fault {
-            self.views.drop_damaged(&self.shard, &self.known, error);
-        }
-        fault
-    }
+/// A scan of a view, and what the view is.
+#[derive(Clone)]
+struct OfView {
+    scan: ViewScan,
+    view: View,
 }
 
-impl LocalScan for Ready {
-    type Scanner = Watched;
-
-    fn open(&self, _: &LocalCopy) -> Result<(ShardHead, Watched), Fault> {
-        self.over(&self.index, self.shard.snapshot()).map_err(|fault| self.failed(fault))
-    }
-}
-
-impl Resume for Ready {
+impl Resume for OfView {
     type Row = ViewEntry;
 
     fn go_behind(&mut self, row: &ViewEntry) {
@@ -148,14 +91,22 @@ impl Resume for Ready {
     }
 }
 
-/// A scan under way, and what it is of.
-struct Watched {
-    scanner: ViewScanner,
-    ready: Ready,
-}
+impl Over for OfView {
+    type Scanner = ViewScanner;
 
-impl Scanner<ViewEntry> for Watched {
-    fn step(&mut self, most: usize) -> Result<RowBatch<ViewEntry>, Fault> {
-        self.scanner.step(most).map_err(|fault| self.ready.failed(fault))
+    fn over(
+        &self,
+        snapshot: Snapshot,
+        index: Option<&IndexSnapshot>,
+    ) -> Result<(ShardHead, ViewScanner), Fault> {
+        let index = index.ok_or(Error::NotFound { deleted: false })?;
+        let head = head(index, &self.scan)?;
+        Ok((head, ViewScanner::new(snapshot, index, &self.view, self.scan.clone())?))
+    }
+
+    fn is_quick(&self) -> bool {
+        let script = matches!(self.view.reduce, Some(Reduce::Script(_)));
+        self.scan.keys.as_ref().is_none_or(|keys| keys.keys().len() <= QUICK)
+            && !(script && self.scan.reduce.is_some())
     }
 }

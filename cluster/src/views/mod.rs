@@ -9,6 +9,7 @@ mod known;
 mod local;
 mod pace;
 mod query;
+mod ready;
 mod tasks;
 mod upkeep;
 

@@ -4,13 +4,16 @@ use http::StatusCode;
 use serde_json::Value;
 use settee_cluster::Db;
 use settee_cluster::docs::Facts;
-use settee_cluster::rows::{self, AllDocsQuery, DocRow, Key, Row, Rows, RowsHead, Select};
+use settee_cluster::rows::{
+    AllDocsQuery, DocRow, Key, Namespace as Of, Row, Rows, RowsHead, Select,
+};
 use settee_model::docid::DocId;
 use settee_model::{json as stored, partition};
 
 use crate::context::Ctx;
 use crate::error::Error;
 use crate::handlers::play::play;
+use crate::handlers::rows;
 use crate::listing::{self, Listing};
 use crate::query::Query;
 use crate::render::Script;
@@ -132,9 +135,9 @@ pub fn query(
     };
     Ok(AllDocsQuery {
         namespace: match of {
-            Namespace::All => rows::Namespace::All,
-            Namespace::Design => rows::Namespace::Design,
-            Namespace::Local => rows::Namespace::Local,
+            Namespace::All => Of::All,
+            Namespace::Design => Of::Design,
+            Namespace::Local => Of::Local,
         },
         select,
         partition,
@@ -193,25 +196,14 @@ fn key(key: Value) -> Key {
 /// Writes the rows of one query; what was not sent yet is given back.
 async fn write_rows(
     db: &Db,
-    mut rows: Rows,
+    rows: Rows,
     shape: &Shape,
     mut script: Script,
     sink: &mut Sink,
 ) -> Result<Script, Error> {
     write_head(script.text(), rows.head());
-    let mut separator = "\r\n";
-    while let Some(batch) = rows.next_batch().await? {
-        for row in batch {
-            script.push(std::mem::replace(&mut separator, ",\r\n"));
-            write_row(&mut script, &row, shape);
-        }
-        play(db, std::mem::take(&mut script), sink).await?;
-    }
-    if separator == "\r\n" {
-        script.push(separator);
-    }
-    script.push("\r\n]}");
-    Ok(script)
+    let write = |script: &mut Script, row: &_| write_row(script, row, shape);
+    rows::write(db, rows, write, script, sink).await
 }
 
 fn write_head(out: &mut Vec<u8>, head: &RowsHead) {

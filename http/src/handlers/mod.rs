@@ -47,6 +47,7 @@ pub mod parts;
 pub mod play;
 pub mod purge;
 pub mod revs;
+pub mod rows;
 pub mod session;
 pub mod view;
 pub mod welcome;

@@ -13,6 +13,7 @@ use crate::context::Ctx;
 use crate::error::Error;
 use crate::handlers::all_docs::{Shape, shape};
 use crate::handlers::play::play;
+use crate::handlers::rows;
 use crate::listing::{self, Listing};
 use crate::render::Script;
 use crate::render::doc::{self, Shown, View};
@@ -160,25 +161,14 @@ async fn write_all(
 /// Writes the rows of one query; what was not sent yet is given back.
 async fn write_rows(
     db: &Db,
-    mut rows: ViewRows,
+    rows: ViewRows,
     shape: &Shape,
     mut script: Script,
     sink: &mut Sink,
 ) -> Result<Script, Error> {
     write_head(script.text(), rows.head());
-    let mut separator = "\r\n";
-    while let Some(batch) = rows.next_batch().await? {
-        for row in batch {
-            script.push(std::mem::replace(&mut separator, ",\r\n"));
-            write_row(&mut script, &row, &shape.view);
-        }
-        play(db, std::mem::take(&mut script), sink).await?;
-    }
-    if separator == "\r\n" {
-        script.push(separator);
-    }
-    script.push("\r\n]}");
-    Ok(script)
+    let write = |script: &mut Script, row: &_| write_row(script, row, &shape.view);
+    rows::write(db, rows, write, script, sink).await
 }
 
 fn write_head(out: &mut Vec<u8>, head: &ViewHead) {

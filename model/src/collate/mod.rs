@@ -14,7 +14,9 @@ use std::sync::LazyLock;
 use icu_collator::options::CollatorOptions;
 use icu_collator::{Collator, CollatorBorrowed};
 
-pub use sort::{array_prefix_into, group_length, sort_key, sort_key_into, sort_key_length};
+pub use sort::{
+    array_prefix_into, group_length, raw_sort_key_into, sort_key, sort_key_into, sort_key_length,
+};
 
 use crate::json::{Raw, string_length};
 

@@ -15,6 +15,12 @@ const POSITIVE: u8 = 34;
 const STRING: u8 = 48;
 const ARRAY: u8 = 64;
 const OBJECT: u8 = 80;
+// In the order of Erlang's terms (`collation: raw`) numbers are first, which have the tags above.
+const RAW_FALSE: u8 = 40;
+const RAW_NULL: u8 = 41;
+const RAW_TRUE: u8 = 42;
+const RAW_OBJECT: u8 = 56;
+const RAW_STRING: u8 = 96;
 
 /// Exponents near zero take one byte.
 const NEAR: std::ops::Range<i64> = -64..64;
@@ -33,6 +39,27 @@ pub fn sort_key_into(out: &mut Vec<u8>, json: &[u8]) {
             b'"' => put_string(out, token),
             b'[' => out.push(ARRAY),
             b'{' => out.push(OBJECT),
+            b']' | b'}' => out.push(END),
+            b',' | b':' => {}
+            _ => put_number(out, token),
+        }
+        rest = after;
+    }
+}
+
+/// Appends what orders a JSON value in stored form as Erlang orders its terms: numbers, `false`, `null`,
+/// `true`, objects, arrays, strings by their bytes. It is read as other sort keys are.
+pub fn raw_sort_key_into(out: &mut Vec<u8>, json: &[u8]) {
+    let mut rest = json;
+    while let Some(first) = rest.first() {
+        let (token, after) = rest.split_at_checked(token_length(rest)).unwrap_or((rest, &[]));
+        match first {
+            b'n' => out.push(RAW_NULL),
+            b'f' => out.push(RAW_FALSE),
+            b't' => out.push(RAW_TRUE),
+            b'"' => put_raw_string(out, token),
+            b'[' => out.push(ARRAY),
+            b'{' => out.push(RAW_OBJECT),
             b']' | b'}' => out.push(END),
             b',' | b':' => {}
             _ => put_number(out, token),
@@ -80,12 +107,12 @@ fn walk(bytes: &[u8], elements: usize) -> Option<usize> {
         let rest = bytes.get(at..)?;
         let tag = *rest.first()?;
         match tag {
-            ARRAY | OBJECT => depth += 1,
+            ARRAY | OBJECT | RAW_OBJECT => depth += 1,
             END => depth = depth.checked_sub(1)?,
             _ => {}
         }
         at += match tag {
-            STRING => 1 + rest.iter().skip(1).position(|byte| *byte == END)? + 1,
+            STRING | RAW_STRING => 1 + rest.iter().skip(1).position(|byte| *byte == END)? + 1,
             POSITIVE => 1 + number_length(rest.get(1..)?, 0)?,
             NEGATIVE => 1 + number_length(rest.get(1..)?, u8::MAX)?,
             _ => 1,
@@ -120,6 +147,18 @@ fn put_string(out: &mut Vec<u8>, token: &[u8]) {
         }
         (Some(text), None) => out.extend_from_slice(text.as_bytes()),
         (None, _) => {}
+    }
+    out.push(END);
+}
+
+/// Bytes 0 and 1 take two, so that no string holds its own end.
+fn put_raw_string(out: &mut Vec<u8>, token: &[u8]) {
+    out.push(RAW_STRING);
+    for byte in Raw(token).as_str().unwrap_or_default().bytes() {
+        match byte {
+            0 | 1 => out.extend_from_slice(&[1, byte + 1]),
+            byte => out.push(byte),
+        }
     }
     out.push(END);
 }

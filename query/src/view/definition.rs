@@ -52,6 +52,8 @@ pub struct MapDef {
     pub signature: Signature,
     /// What makes rows.
     pub source: MapSource,
+    /// Whether keys are in the order of Erlang's terms (`collation: raw`).
+    pub raw: bool,
     /// All reduces over it, each once.
     pub reduces: Vec<Reduce>,
 }
@@ -101,7 +103,9 @@ impl Definition {
         };
         let mut definition = Definition { views: Vec::new(), maps: Vec::new(), options };
         for (name, view) in views.members().into_iter().flatten() {
-            let [map, reduce] = view.pick(["map", "reduce"]);
+            let [map, reduce, options] = view.pick(["map", "reduce", "options"]);
+            let collation = options.and_then(|options| options.get("collation"));
+            let raw = collation.and_then(Raw::as_str).is_some_and(|order| order == "raw");
             let source = match (map, &fields) {
                 (Some(map), None) => map.as_str().map(|map| MapSource::Script(map.into_owned())),
                 (Some(_), Some(indexes)) => {
@@ -112,7 +116,7 @@ impl Definition {
             };
             let (Some(source), Some(map)) = (source, map) else { continue };
             let reduce = reduce.and_then(Raw::as_str).and_then(|reduce| Reduce::parse(&reduce));
-            definition.add(&name, &language, map, source, reduce);
+            definition.add(&name, &language, (map, source, raw), reduce);
         }
         Ok(definition)
     }
@@ -121,15 +125,14 @@ impl Definition {
         &mut self,
         name: &str,
         language: &str,
-        map: Raw<'_>,
-        source: MapSource,
+        (map, source, raw): (Raw<'_>, MapSource, bool),
         reduce: Option<Reduce>,
     ) {
-        let signature = self.options.signature(language, &map);
+        let signature = self.options.signature(language, &map, raw);
         let known = self.maps.iter().position(|map| map.signature == signature);
         let at = known.unwrap_or(self.maps.len());
         if known.is_none() {
-            self.maps.push(MapDef { signature, source, reduces: Vec::new() });
+            self.maps.push(MapDef { signature, source, raw, reduces: Vec::new() });
         }
         if let (Some(map), Some(reduce)) = (self.maps.get_mut(at), &reduce)
             && !map.reduces.contains(reduce)
@@ -165,11 +168,13 @@ impl Definition {
 }
 
 impl Options {
-    fn signature(&self, language: &str, map: &[u8]) -> Signature {
-        let flags = [self.include_design, self.local_seq, self.partitioned].map(u8::from);
+    fn signature(&self, language: &str, map: &[u8], raw: bool) -> Signature {
+        let flags = [self.include_design, self.local_seq, self.partitioned, raw].map(u8::from);
+        // Without the last one signatures are what they were before there was one.
+        let flags = flags.get(..if raw { 4 } else { 3 }).unwrap_or_default();
         let lib = self.lib.as_deref().unwrap_or(b"{}");
         let mut hash = Sha1::new();
-        for part in [FORM, language.as_bytes(), &flags, map, lib] {
+        for part in [FORM, language.as_bytes(), flags, map, lib] {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         }

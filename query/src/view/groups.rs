@@ -75,8 +75,8 @@ impl Groups {
         Some(Groups { index: index.clone(), place, range: range.clone(), grouping, walk })
     }
 
-    /// The group of each of these keys in turn, without those that have no rows. Of the range only
-    /// direction and partition count.
+    /// The group of each of these keys in turn, without those that have no rows. All of the range
+    /// counts but its keys.
     #[must_use]
     pub fn of_keys(
         index: &IndexSnapshot,
@@ -85,11 +85,7 @@ impl Groups {
         keys: Keys,
     ) -> Option<Groups> {
         let place = place_in(index.plan(), reduce)?;
-        let range = RowRange {
-            descending: range.descending,
-            partition: range.partition.clone(),
-            ..RowRange::default()
-        };
+        let range = RowRange { behind: None, ..range.clone() };
         let walk = Walk::Keys { keys, begun: 0 };
         Some(Groups { index: index.clone(), place, range, grouping: Grouping::Exact, walk })
     }

@@ -10,7 +10,7 @@ use settee_model::json::Raw;
 
 use super::definition::{Definition, MapSource};
 use super::reduce::Setup;
-use super::row::Encoder;
+use super::row::{Encoder, Order};
 use crate::js::{Error, Views, ViewsSource};
 use crate::mango::Index as MangoIndex;
 
@@ -27,7 +27,7 @@ pub struct Programs {
 pub struct Program {
     definition: Arc<Definition>,
     setup: Setup,
-    maps: Vec<MapSource>,
+    maps: Vec<(MapSource, Order)>,
     idle: Mutex<Vec<Runner>>,
 }
 
@@ -59,7 +59,11 @@ impl Programs {
     pub(super) fn of(&self, maps: &[usize]) -> Arc<Program> {
         let mut programs = self.programs.lock().unwrap_or_else(PoisonError::into_inner);
         let program = programs.entry(maps.to_vec()).or_insert_with(|| {
-            let source = |map: &usize| Some(self.definition.maps.get(*map)?.source.clone());
+            let partitioned = self.definition.options.partitioned;
+            let source = |map: &usize| {
+                let map = self.definition.maps.get(*map)?;
+                Some((map.source.clone(), Order { partitioned, raw: map.raw }))
+            };
             Arc::new(Program {
                 definition: self.definition.clone(),
                 setup: self.setup.clone(),
@@ -90,7 +94,7 @@ impl Program {
     pub(super) fn runner(&self) -> Runner {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         idle.unwrap_or_else(|| {
-            let script = |map: &MapSource| match map {
+            let script = |(map, _): &(MapSource, Order)| match map {
                 MapSource::Script(source) => Some(source.clone()),
                 MapSource::Fields(_) => None,
             };
@@ -119,14 +123,13 @@ impl Program {
         docs: &[(DocId, std::ops::Range<usize>)],
         rows: &mut [Vec<DocRows>],
     ) -> Result<(), Error> {
-        let partitioned = self.definition.options.partitioned;
         let Runner { views, encoder, text } = runner;
         let json = |range: &std::ops::Range<usize>| text.get(range.clone()).unwrap_or_default();
         let Some(views) = views else {
             for (id, range) in docs {
-                for (map, rows) in self.maps.iter().zip(&mut *rows) {
+                for ((map, order), rows) in self.maps.iter().zip(&mut *rows) {
                     let MapSource::Fields(index) = map else { continue };
-                    rows.push(field_rows(index.as_deref(), encoder, id, partitioned, json(range)));
+                    rows.push(field_rows(index.as_deref(), encoder, id, *order, json(range)));
                 }
             }
             return Ok(());
@@ -134,8 +137,9 @@ impl Program {
         let mut ids = docs.iter().map(|(id, _)| id);
         views.map(docs.iter().map(|(_, range)| json(range)), |found| {
             let Some(id) = ids.next() else { return };
-            for (emitted, rows) in found.views().zip(&mut *rows) {
-                rows.push(encoder.rows(id.clone(), partitioned, emitted));
+            let maps = found.views().zip(&self.maps);
+            for ((emitted, (_, order)), rows) in maps.zip(&mut *rows) {
+                rows.push(encoder.rows(id.clone(), *order, emitted));
             }
         })
     }
@@ -146,10 +150,10 @@ fn field_rows(
     index: Option<&MangoIndex>,
     encoder: &mut Encoder,
     id: &DocId,
-    partitioned: bool,
+    order: Order,
     json: &[u8],
 ) -> DocRows {
     let key = index.and_then(|index| index.key(id.as_str(), json));
     let row = key.iter().map(|key| (Raw(key), Raw(b"null")));
-    encoder.rows(id.clone(), partitioned, row)
+    encoder.rows(id.clone(), order, row)
 }

@@ -1,14 +1,13 @@
 //! What of a view a query asks for, as ranges of row keys. Pure.
 
+use std::cmp::Ordering;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use super::row::{Order, ViewRow, put_partition};
 use bytes::Bytes;
 use settee_engine::index::{first_row_key, last_row_key};
 use settee_engine::tree::{Direction, KeyRange};
-use settee_model::collate::sort_key_into;
-
-use super::row::{ViewRow, put_partition};
 
 /// Above the first byte of every id.
 const ABOVE_IDS: u8 = 255;
@@ -30,6 +29,8 @@ pub struct RowRange {
     pub descending: bool,
     /// Of a partitioned index: the partition.
     pub partition: Option<String>,
+    /// Whether keys are in the order of Erlang's terms ([`MapDef::raw`](super::MapDef::raw)).
+    pub raw: bool,
     /// What was given already, for who goes on where somebody else stopped.
     pub behind: Option<Behind>,
 }
@@ -83,6 +84,24 @@ impl From<Vec<Bytes>> for Keys {
 }
 
 impl RowRange {
+    /// Whether it ends before it begins: nothing can be in it, whatever the rows are.
+    #[must_use]
+    pub fn is_reversed(&self) -> bool {
+        let (Some(start), Some(end)) = (&self.start, &self.end) else { return false };
+        let keys = self.sort(start).cmp(&self.sort(end));
+        // Without an id a range begins before all of them and ends behind all.
+        let ids = match (&self.start_id, &self.end_id) {
+            (Some(start), Some(end)) => start.cmp(end),
+            _ if self.descending => Ordering::Greater,
+            _ => Ordering::Less,
+        };
+        match keys.then(ids) {
+            Ordering::Less => self.descending,
+            Ordering::Greater => !self.descending,
+            Ordering::Equal => !self.descending,
+        }
+    }
+
     /// The direction of the walk.
     #[must_use]
     pub fn direction(&self) -> Direction {
@@ -96,7 +115,8 @@ impl RowRange {
 
     fn sort(&self, key: &[u8]) -> Vec<u8> {
         let mut sort = self.base();
-        sort_key_into(&mut sort, key);
+        let order = Order { partitioned: self.partition.is_some(), raw: self.raw };
+        order.sort_key_into(&mut sort, key);
         sort
     }
 

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use settee_engine::index::{DocRows, Row, split_row_key};
 use settee_engine::tree::Entry;
-use settee_model::collate::{compare_terms, sort_key_into};
+use settee_model::collate::{compare_terms, raw_sort_key_into, sort_key_into};
 use settee_model::docid::DocId;
 use settee_model::json::Raw;
 use settee_model::partition;
@@ -88,6 +88,24 @@ pub(crate) fn put_partition(out: &mut Vec<u8>, partition: &str) {
     out.push(0);
 }
 
+/// What rows are ordered by.
+#[derive(Clone, Copy)]
+pub(super) struct Order {
+    /// By the document's partition first.
+    pub(super) partitioned: bool,
+    /// As Erlang orders its terms.
+    pub(super) raw: bool,
+}
+
+impl Order {
+    pub(super) fn sort_key_into(self, out: &mut Vec<u8>, key: &[u8]) {
+        match self.raw {
+            true => raw_sort_key_into(out, key),
+            false => sort_key_into(out, key),
+        }
+    }
+}
+
 /// Encodes rows of documents; keeps its memory from one to the next.
 #[derive(Default)]
 pub(super) struct Encoder {
@@ -101,17 +119,17 @@ impl Encoder {
     pub(super) fn rows<'a>(
         &mut self,
         id: DocId,
-        partitioned: bool,
+        order: Order,
         emitted: impl Iterator<Item = (Raw<'a>, Raw<'a>)>,
     ) -> DocRows {
         self.text.clear();
         self.ends.clear();
         for (key, value) in emitted {
             let start = self.text.len();
-            if partitioned {
+            if order.partitioned {
                 put_partition(&mut self.text, partition::split(id.as_str()).map_or("", |p| p.0));
             }
-            sort_key_into(&mut self.text, &key);
+            order.sort_key_into(&mut self.text, &key);
             let sort_end = self.text.len();
             put_varint(&mut self.text, sort_end - start);
             put_varint(&mut self.text, key.len());

@@ -54,22 +54,12 @@ impl Rows {
         }
     }
 
-    /// The rows of each of these keys in turn. Of the range only direction, partition and
-    /// `behind` count, which is about the first key.
+    /// The rows of each of these keys in turn. All of the range counts but its keys; `behind` is about the
+    /// first of these.
     #[must_use]
     pub fn of_keys(index: &IndexSnapshot, range: &RowRange, keys: Keys) -> Rows {
         let nothing = (Bound::Excluded(Bytes::new()), Bound::Excluded(Bytes::new()));
-        let walk = KeyWalk {
-            range: RowRange {
-                descending: range.descending,
-                partition: range.partition.clone(),
-                behind: range.behind.clone(),
-                ..RowRange::default()
-            },
-            rest: keys,
-            begun: 0,
-            low: None,
-        };
+        let walk = KeyWalk { range: range.clone(), rest: keys, begun: 0, low: None };
         Rows {
             cursor: index.range(nothing, range.direction()),
             keys: Some(walk),

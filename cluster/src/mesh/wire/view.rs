@@ -49,6 +49,7 @@ impl wire::ViewScan {
             end_id: range.end_id.clone(),
             exclusive_end: range.exclusive_end,
             descending: range.descending,
+            raw: range.raw,
             partition: range.partition.clone(),
             behind: range.behind.as_ref().map(|behind| match behind {
                 Behind::Row { order, place } => {
@@ -94,6 +95,7 @@ impl wire::ViewScan {
                 end_id: self.end_id,
                 exclusive_end: self.exclusive_end,
                 descending: self.descending,
+                raw: self.raw,
                 partition: self.partition,
                 behind: self.behind.map(|wire::Behind { order, place }| match place {
                     Some(place) => Behind::Row { order, place },

@@ -38,6 +38,7 @@ fn range() -> impl Strategy<Value = RowRange> {
             let id = |n: usize| format!("d{n:02}");
             RowRange {
                 behind: None,
+                raw: false,
                 start_id: start.1.filter(|_| start.0.is_some()).map(id),
                 start: start.0.map(Bytes::from),
                 end_id: end.1.filter(|_| end.0.is_some()).map(id),
