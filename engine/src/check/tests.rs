@@ -88,3 +88,47 @@ fn a_lost_file_and_a_stray_one_are_found() {
         ]
     );
 }
+
+/// A disk with an index of some rows in its file.
+fn indexed() -> (SimStorage, String) {
+    use crate::index::{DocRows, Position, Row, Signature};
+    let disk = SimStorage::new();
+    let engine = open(&disk);
+    let shard = engine.create_shard(&shard_id()).unwrap();
+    let signature = Signature([7; 16]);
+    let plain = |_: &[u8]| Ok(Arc::new(crate::tree::NoReduction) as Arc<dyn crate::tree::Reducer>);
+    let index = engine.index(&shard, signature, &plain).unwrap();
+    let rows = |n: usize| {
+        let id = format!("doc-{n}");
+        DocRows::of(
+            doc_id(&id),
+            &mut [Row { sort: b"k!", value: b"v" }, Row { sort: b"l!", value: b"w" }],
+        )
+    };
+    let docs: Vec<DocRows> = (0..50).map(rows).collect();
+    let to = Position { epoch: shard.snapshot().epoch(), update_seq: 0, purge_seq: 0 };
+    assert!(index.apply(&docs, Position::default(), to).unwrap());
+    index.checkpoint().unwrap();
+    drop((index, shard));
+    engine.close().unwrap();
+    (disk, format!("indexes/{}/{}", shard_id(), signature.file_name()))
+}
+
+#[test]
+fn indexes_are_read_too() {
+    let (disk, path) = indexed();
+    let report = look(&disk);
+    assert!(report.is_clean(), "{:#?}", report.damages);
+    assert_eq!(report.indexes, 1);
+    let len = disk.open(&path).unwrap().len().unwrap();
+    let damaged = |offset: u64| {
+        let disk = disk.fork();
+        disk.flip_bit(&path, offset);
+        disk.crash(Crash::LoseAll);
+        !look(&disk).is_clean()
+    };
+    // Both headers, and what they lead to; the gap between them is nobody's.
+    let noticed = (0..len).filter(|offset| damaged(*offset)).count();
+    assert!(noticed > 200, "{noticed} of {len}");
+    assert!((len - 64..len).all(damaged), "the newest pages are at the end");
+}

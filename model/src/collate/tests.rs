@@ -371,3 +371,52 @@ mod sort_keys {
         }
     }
 }
+
+#[test]
+fn raw_keys_are_ordered_as_erlang_orders_its_terms() {
+    let ordered = [
+        "-1.5",
+        "0",
+        "1",
+        "1.5",
+        "2",
+        "10",
+        "false",
+        "null",
+        "true",
+        "{}",
+        r#"{"a":1}"#,
+        r#"{"a":2}"#,
+        r#"{"b":1}"#,
+        r#"{"b":2}"#,
+        r#"{"b":2,"a":1}"#,
+        r#"{"b":2,"c":2}"#,
+        "[]",
+        "[1]",
+        r#"["a"]"#,
+        r#"["b"]"#,
+        r#"["b","c"]"#,
+        r#"["b","c","a"]"#,
+        r#"["b","d"]"#,
+        "\"\"",
+        "\"\\u0000\"",
+        "\"\\u0000a\"",
+        "\"\\u0001\"",
+        "\"A\"",
+        "\"B\"",
+        "\"a\"",
+        "\"aa\"",
+        "\"b\"",
+        "\"ba\"",
+        "\"é\"",
+    ];
+    let key = |json: &str| {
+        let mut key = Vec::new();
+        raw_sort_key_into(&mut key, json.as_bytes());
+        assert_eq!(sort_key_length(&[&key[..], b"rest"].concat()), key.len(), "{json}");
+        key
+    };
+    let keys: Vec<_> = ordered.map(key).to_vec();
+    assert!(keys.is_sorted() && keys.windows(2).all(|pair| pair[0] != pair[1]));
+    assert_eq!(group_length(&key("[1,2]"), 1), key("[1]").len() - 1);
+}

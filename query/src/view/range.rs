@@ -134,8 +134,11 @@ impl RowRange {
         self.rest_of(self.all_keys())
     }
 
-    /// The same of a single key, whatever the range.
-    pub(super) fn keys_of(&self, key: &[u8]) -> KeyRange {
+    /// The same of a single key in place of the range's.
+    pub(super) fn keys_of(&self, key: &Bytes) -> KeyRange {
+        if self.start_id.is_some() || self.end_id.is_some() || self.exclusive_end {
+            return self.of_key(key).keys();
+        }
         let mut sort = self.sort(key);
         let length = sort.len();
         sort.push(ABOVE_IDS);

@@ -144,6 +144,26 @@ proptest! {
                 let offset = Rows::offset(&kit.index("v"), range).unwrap();
                 prop_assert_eq!(offset as usize, before.unwrap());
             }
+            // Whoever goes on behind any row sees the rest, and nothing twice.
+            let index = kit.index("v");
+            let walk: Vec<_> = Rows::of_range(&index, range).map(Result::unwrap).collect();
+            for (at, row) in walk.iter().enumerate() {
+                let range = RowRange { behind: Some(Behind::row(row)), ..range.clone() };
+                let rest: Vec<_> = Rows::of_range(&index, &range).map(Result::unwrap).collect();
+                prop_assert_eq!(&rest[..], &walk[at + 1..], "{:?}", range);
+            }
+            for grouping in [Grouping::Exact, Grouping::Level(1)] {
+                let groups = |range: &RowRange| {
+                    let groups = Groups::of_range(&index, &Reduce::Sum, range, grouping).unwrap();
+                    groups.map(Result::unwrap).collect::<Vec<_>>()
+                };
+                let walk = groups(range);
+                for (at, group) in walk.iter().enumerate() {
+                    let behind = Some(Behind::Group(group.order.clone()));
+                    let rest = groups(&RowRange { behind, ..range.clone() });
+                    prop_assert_eq!(&rest[..], &walk[at + 1..]);
+                }
+            }
             for grouping in [Grouping::Whole, Grouping::Exact, Grouping::Level(1), Grouping::Level(2)] {
                 let expected = groups_of(&rows, grouping);
                 let part = |n: usize| expected.iter().map(move |group| {
