@@ -45,7 +45,8 @@ pub async fn answer(
     functions: Functions,
     rest: &[String],
 ) -> Result<Reply, Error> {
-    if !matches!(ctx.method, Method::Get | Method::Post) {
+    // `OPTIONS` is as good as `GET` here, as in CouchDB.
+    if !matches!(ctx.method, Method::Get | Method::Post | Method::Other) {
         return Err(Error::MethodNotAllowed(ALLOWED));
     }
     let (name, of, view) = match rest {
@@ -71,7 +72,7 @@ pub async fn answer(
 
 /// What is asked of the view, and the body for the function.
 async fn asked(ctx: &mut Ctx, all_docs: bool) -> Result<(Content, Listing), Error> {
-    if ctx.method == Method::Get {
+    if ctx.method != Method::Post {
         let listing = match all_docs {
             true => Listing::from_query(&ctx.query)?,
             false => Listing::of_view(&ctx.query)?,

@@ -106,11 +106,38 @@ impl Functions {
     }
 }
 
-/// A document for a show or an update function: as it is now, if it is there.
+/// A function that a path names, and perhaps a document.
+pub struct Called {
+    /// The function's name.
+    pub name: String,
+    /// The document's id.
+    pub id: Option<DocId>,
+    /// The document as functions see it, and as it is, if it is there.
+    pub found: Option<(Vec<u8>, StoredDoc)>,
+}
+
+/// What follows `_show` or `_update` in a path; `None` if nothing does.
 ///
 /// # Errors
-/// Shards that cannot be read.
-pub async fn subject(db: &Db, id: &DocId) -> Result<Option<(Vec<u8>, StoredDoc)>, Error> {
+/// 404 if there is no such function in `member`, and shards that cannot be read.
+pub async fn called(
+    db: &Db,
+    functions: &Functions,
+    member: &str,
+    rest: &[String],
+) -> Result<Option<Called>, Error> {
+    let [name, id @ ..] = rest else { return Ok(None) };
+    let id = (!id.is_empty()).then(|| DocId::trusted(&id.join("/")));
+    let found = match &id {
+        Some(id) => subject(db, id).await?,
+        None => None,
+    };
+    functions.require(&[member, name])?;
+    Ok(Some(Called { name: name.clone(), id, found }))
+}
+
+/// A document as it is now, if it is there.
+async fn subject(db: &Db, id: &DocId) -> Result<Option<(Vec<u8>, StoredDoc)>, Error> {
     let options = OpenOptions { history: true, facts: true, ..OpenOptions::default() };
     match db.open_doc(id, options).await {
         Ok(opened) => {

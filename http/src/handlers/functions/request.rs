@@ -56,7 +56,7 @@ pub async fn object(
     fields.insert("uuid".into(), ctx.new_uuid().into());
     fields.insert("id".into(), id.map_or(Value::Null, Value::from));
     let form = form(ctx, &content)?;
-    fields.extend(common(ctx, db, content)?);
+    fields.extend(common(ctx, content)?);
     fields.insert("form".into(), form);
     fields.insert("cookie".into(), Value::Object(Map::new()));
     finish(ctx, db, fields)
@@ -67,17 +67,16 @@ pub async fn object(
 /// # Errors
 /// As [`object`].
 pub fn object_of_rewrite(ctx: &Ctx, db: &Db, content: Content) -> Result<Vec<u8>, Error> {
-    let mut fields = common(ctx, db, content)?;
+    let mut fields = common(ctx, content)?;
     fields.insert("cookie".into(), Value::Object(Map::new()));
     finish(ctx, db, fields)
 }
 
-fn common(ctx: &Ctx, db: &Db, content: Content) -> Result<Map<String, Value>, Error> {
-    let _ = db;
+fn common(ctx: &Ctx, content: Content) -> Result<Map<String, Value>, Error> {
     let raw = ctx.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
     let requested = ctx.header_named("x-couchdb-requested-path").unwrap_or(raw);
     let mut fields = Map::new();
-    fields.insert("method".into(), method(ctx).into());
+    fields.insert("method".into(), ctx.method.name().into());
     fields.insert("requested_path".into(), segments(requested, Plus::Space));
     fields.insert("path".into(), segments(ctx.uri.path(), ctx.settings.plus));
     fields.insert("raw_path".into(), raw.into());
@@ -100,10 +99,6 @@ fn finish(ctx: &Ctx, db: &Db, mut fields: Map<String, Value>) -> Result<Vec<u8>,
     let security = json::value(&security(ctx, db)).unwrap_or_default();
     fields.insert("secObj".into(), security);
     Ok(Value::Object(fields).to_string().into_bytes())
-}
-
-fn method(ctx: &Ctx) -> &'static str {
-    ctx.method.name()
 }
 
 fn segments(path: &str, plus: Plus) -> Value {

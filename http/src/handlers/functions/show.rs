@@ -7,7 +7,7 @@ use settee_cluster::functions::Kind;
 use settee_model::docid::DocId;
 
 use super::response::Response;
-use super::{Functions, request, subject};
+use super::{Called, Functions, called, request};
 use crate::context::Ctx;
 use crate::error::Error;
 use crate::render::etag;
@@ -23,22 +23,16 @@ pub async fn answer(
     functions: Functions,
     rest: &[String],
 ) -> Result<Reply, Error> {
-    let [name, id @ ..] = rest else {
-        return Err(Error::NotFoundNamed("show_error", "Invalid path."));
-    };
-    let id = (!id.is_empty()).then(|| DocId::trusted(&id.join("/")));
-    let found = match &id {
-        Some(id) => subject(db, id).await?,
-        None => None,
-    };
-    functions.require(&["shows", name])?;
+    let Called { name, id, found } = called(db, &functions, "shows", rest)
+        .await?
+        .ok_or(Error::NotFoundNamed("show_error", "Invalid path."))?;
     let tag = tag(ctx, &functions, found.as_ref().map(|(_, doc)| etag::of_doc(doc)).as_deref());
     if ctx.etag_matches(&tag) {
         return Ok(Reply::not_modified(&tag));
     }
     let content = request::content(ctx).await?;
     let req = request::object(ctx, db, id.as_ref().map(DocId::as_str), content).await?;
-    let (name, doc) = (name.clone(), found.map(|(json, _)| json));
+    let doc = found.map(|(json, _)| json);
     let show =
         move |design: &mut settee_query::js::Design| design.show(&name, doc.as_deref(), &req);
     let mut response = Response::read(&functions.run(Kind::Call, show).await?)?;

@@ -9,7 +9,7 @@ use settee_model::docid::DocId;
 use settee_model::json::parse_doc;
 
 use super::response::Response;
-use super::{Functions, request, subject};
+use super::{Called, Functions, called, request};
 use crate::context::{Ctx, push_encoded};
 use crate::error::Error;
 use crate::handlers::edit::{self, Saved};
@@ -25,18 +25,12 @@ pub async fn answer(
     functions: Functions,
     rest: &[String],
 ) -> Result<Reply, Error> {
-    let [name, id @ ..] = rest else {
-        return Err(Error::NotFoundNamed("update_error", "Invalid path."));
-    };
-    let id = (!id.is_empty()).then(|| DocId::trusted(&id.join("/")));
-    let found = match &id {
-        Some(id) => subject(db, id).await?,
-        None => None,
-    };
-    functions.require(&["updates", name])?;
+    let Called { name, id, found } = called(db, &functions, "updates", rest)
+        .await?
+        .ok_or(Error::NotFoundNamed("update_error", "Invalid path."))?;
     let content = request::content(ctx).await?;
     let req = request::object(ctx, db, id.as_ref().map(DocId::as_str), content).await?;
-    let (name, doc) = (name.clone(), found.map(|(json, _)| json));
+    let doc = found.map(|(json, _)| json);
     let update =
         move |design: &mut settee_query::js::Design| design.update(&name, doc.as_deref(), &req);
     let updated = functions.run(Kind::Call, update).await?;
