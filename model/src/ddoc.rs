@@ -65,9 +65,11 @@ const RULES: &[&[Step]] = &[
     &[Step::One("rewrites", &[Kind::Array, Kind::Text])],
     &[Step::One("shows", OBJECT), Step::Each(FUNCTIONS)],
     &[Step::One("updates", OBJECT), Step::Each(FUNCTIONS)],
-    &[Step::One("validate_doc_update", TEXT)],
-    &[Step::One("views", OBJECT), Step::One("lib", OBJECT)],
 ];
+const VALIDATE_IS_CODE: &[Step] = &[Step::One("validate_doc_update", TEXT)];
+/// A function's text passes here too, as it did before there were selectors; it is never run.
+const VALIDATE_IS_A_QUERY: &[Step] = &[Step::One("validate_doc_update", FUNCTIONS)];
+const LIB: &[Step] = &[Step::One("views", OBJECT), Step::One("lib", OBJECT)];
 const MAP_IS_CODE: &[Step] =
     &[Step::One("views", OBJECT), Step::Each(OBJECT), Step::One("map", TEXT)];
 const MAP_IS_A_QUERY: &[Step] =
@@ -86,7 +88,13 @@ pub fn check(body: &[u8], partitioned: bool) -> Result<(), InvalidDesignDoc> {
     }
     let language = body.get("language").and_then(Raw::as_str);
     let language = language.unwrap_or(Cow::Borrowed("javascript"));
-    walk(body, if language == "query" { MAP_IS_A_QUERY } else { MAP_IS_CODE }, "")?;
+    let (validate, map) = match &*language {
+        "query" => (VALIDATE_IS_A_QUERY, MAP_IS_A_QUERY),
+        _ => (VALIDATE_IS_CODE, MAP_IS_CODE),
+    };
+    walk(body, validate, "")?;
+    walk(body, LIB, "")?;
+    walk(body, map, "")?;
     walk(body, REDUCE, "")?;
     check_views(body, language == "javascript")?;
     let option = body.get("options").and_then(|options| options.get("partitioned"));
@@ -186,6 +194,9 @@ mod tests {
         wrong(r#"{"filters":{"a":null}}"#, "filters.a", "string or object");
         wrong(r#"{"updates":{"a":3},"shows":3}"#, "shows", "object");
         wrong(r#"{"validate_doc_update":null}"#, "validate_doc_update", "string");
+        wrong(r#"{"validate_doc_update":{}}"#, "validate_doc_update", "string");
+        let rule = r#"{"language":"query","validate_doc_update":{"newDoc":{"a":1}}}"#;
+        assert_eq!(check(rule.as_bytes(), false), Ok(()));
     }
 
     #[test]

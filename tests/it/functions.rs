@@ -202,3 +202,23 @@ fn a_validation_counts_from_the_answer_on() {
     ask(&mut place.client, "PUT", "/bad", None, 201);
     ask(&mut place.client, "PUT", "/bad/round0", Some("{}"), 201);
 }
+
+#[test]
+fn a_selector_may_validate_in_the_place_of_a_function() {
+    let mut place = place();
+    let rule = json!({
+        "language": "query",
+        "validate_doc_update": {
+            "newDoc.n": {"$type": "number"},
+            "$or": [{"oldDoc": null}, {"oldDoc.n": {"$lt": 3}}]
+        }
+    });
+    let client = &mut place.client;
+    ask(client, "PUT", "/good/_design/rule", Some(&rule.to_string()), 201);
+    let refused = ask(client, "PUT", "/good/new", Some("{\"n\":\"text\"}"), 403);
+    assert_eq!(refused.json().expect("JSON")["error"], "forbidden");
+    let made = ask(client, "PUT", "/good/new", Some("{\"n\":3}"), 201).json().expect("JSON");
+    let change = json!({"_rev": made["rev"], "n": 4}).to_string();
+    ask(client, "PUT", "/good/new", Some(&change), 403);
+    ask(client, "PUT", "/good/d2", Some("{\"n\":2}"), 201);
+}
