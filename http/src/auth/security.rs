@@ -111,7 +111,7 @@ mod tests {
         let security = Security::parse(json);
         let table = [
             (user(None, &[]), 401, 401),
-            (user(Some("eve"), &[]), 403, 401),
+            (user(Some("eve"), &[]), 403, 403),
             (user(Some("eve"), &["dev"]), 200, 401),
             (user(Some("bob"), &[]), 200, 401),
             (user(Some("ann"), &[]), 200, 200),
