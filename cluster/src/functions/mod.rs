@@ -1,6 +1,6 @@
-//! Functions of design documents on this node: whether these may have changed (`marks`), and the engines that run functions, off the async threads and within
-//! bounds (`pool`, `places`). Whoever asks says what to run; nothing here knows what a request is, or
-//! how a document is written down.
+//! Functions of design documents on this node: whether these may have changed (`marks`), and the
+//! engines that run functions, off the async threads and within bounds (`pool`, `places`). Whoever
+//! asks says what to run; nothing here knows what a request is, or how a document is written down.
 
 mod marks;
 mod places;

@@ -7,7 +7,7 @@ mod healing;
 mod joining;
 mod nodes;
 mod rows;
-mod views;
+pub(crate) mod views;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -25,7 +25,8 @@ fn ddoc(views: &serde_json::Value) -> Arc<DesignDoc> {
     Arc::new(DesignDoc::new("_design/d", Bytes::from(body), false))
 }
 
-fn query(ddoc: &Arc<DesignDoc>, view: &str) -> ViewQuery {
+/// All rows of a view, up to date.
+pub(crate) fn query(ddoc: &Arc<DesignDoc>, view: &str) -> ViewQuery {
     ViewQuery {
         ddoc: ddoc.clone(),
         view: view.to_owned(),

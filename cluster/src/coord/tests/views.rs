@@ -7,7 +7,7 @@ use settee_query::view::{Grouping, RowRange};
 use super::*;
 use crate::DesignDoc;
 use crate::tests::edit;
-use crate::views::{LineValue, Update, ViewLine, ViewQuery, ViewRows};
+use crate::views::{LineValue, ViewLine, ViewQuery, ViewRows};
 
 const DOCS: usize = 1500;
 
@@ -31,20 +31,8 @@ async fn filled() -> Nodes {
 }
 
 fn query() -> ViewQuery {
-    ViewQuery {
-        ddoc: Arc::new(DesignDoc::new("_design/d", Bytes::from_static(DDOC.as_bytes()), false)),
-        view: "v".into(),
-        reduce: None,
-        range: RowRange::default(),
-        keys: None,
-        skip: 0,
-        limit: None,
-        include_docs: false,
-        conflicts: false,
-        update: Update::True,
-        update_seq: false,
-        sorted: true,
-    }
+    let ddoc = DesignDoc::new("_design/d", Bytes::from_static(DDOC.as_bytes()), false);
+    crate::tests::views::query(&Arc::new(ddoc), "v")
 }
 
 async fn start(nodes: &Nodes, query: ViewQuery) -> ViewRows {
