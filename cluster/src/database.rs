@@ -43,15 +43,14 @@ impl Database {
         Database { lacking, ..self }
     }
 
-    /// The design documents that validate writes.
+    /// The design documents that concern others than who names them.
     pub(crate) fn designs(&self) -> &DesignDocs {
         &self.designs
     }
 
-    /// Whether every range has a copy on this node.
-    pub(crate) fn is_all_here(&self) -> bool {
-        let here = |copy: &ShardCopy| matches!(copy, ShardCopy::Local(_));
-        self.shards.iter().all(|copies| copies.iter().any(here))
+    /// Whether all of its copies are on this node.
+    pub(crate) fn is_here_alone(&self) -> bool {
+        self.shards.iter().flatten().all(|copy| matches!(copy, ShardCopy::Local(_)))
     }
 
     /// Who is told of copies that did not do what they were asked to.

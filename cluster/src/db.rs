@@ -1,5 +1,6 @@
 //! [`Db`]: everything that can be asked of one database.
 
+use std::future::Future;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -130,14 +131,27 @@ impl Db {
         mode: EditMode,
         options: UpdateOptions,
     ) -> Result<Vec<EditResult>, Error> {
-        let design: Vec<DocId> =
-            edits.iter().filter(|edit| edit.id.is_design()).map(|edit| edit.id.clone()).collect();
-        let results = coord::write::update(&self.database, edits, mode, options).await;
-        if !design.is_empty() {
-            design.iter().for_each(|id| self.database.designs().wrote(id));
-            self.node.marks().changed(&self.name);
+        if !edits.iter().any(|edit| edit.id.is_design()) {
+            return coord::write::update(&self.database, edits, mode, options).await;
         }
-        results
+        let database = self.database.clone();
+        let write = async move { coord::write::update(&database, edits, mode, options).await };
+        self.of_designs(write).await
+    }
+
+    /// Does work that changes design documents, and has all nodes hear of it before it is answered:
+    /// though nobody may wait for the answer any more.
+    async fn of_designs<R: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<R, Error>> + Send + 'static,
+    ) -> Result<R, Error> {
+        let (node, name) = (self.node.clone(), self.name.clone());
+        uninterrupted(async move {
+            let done = work.await;
+            node.designs_changed(&name).await;
+            done
+        })
+        .await
     }
 
     /// Writes without telling what became of it (`batch=ok`). [`Error::Overloaded`] if too much
@@ -257,7 +271,10 @@ impl Db {
         requests: Vec<IdRevs>,
         options: UpdateOptions,
     ) -> Result<Vec<PurgeResult>, Error> {
-        coord::write::purge(&self.database, requests, options, &**self.node.new_id()).await
+        let (database, new_id) = (self.database.clone(), self.node.new_id().clone());
+        let design = requests.iter().any(|request| request.id.is_design());
+        let work = async move { coord::write::purge(&database, requests, options, &*new_id).await };
+        if design { self.of_designs(work).await } else { work.await }
     }
 
     /// The purges that are remembered.

@@ -21,6 +21,7 @@ use crate::catalogue::{
 use crate::commits::Commits;
 use crate::copy::ShardCopy;
 use crate::database::Database;
+use crate::designs::BELIEVED;
 use crate::functions::{self, Marks, Pool};
 use crate::heal::{self, Hints};
 use crate::join::join_all;
@@ -396,17 +397,30 @@ impl Node {
     /// not answer.
     pub(crate) async fn shown_by_all(&self) -> bool {
         let revision = self.book().store().revision();
+        self.tell_all(&Ask::Shows { revision }, SHOW).await
+    }
+
+    /// Has all nodes that live look anew at the design documents of a database. Who does not hear of
+    /// it in time believes what it knows no longer.
+    pub(crate) async fn designs_changed(&self, name: &DbName) {
+        self.marks.changed(name);
+        self.tell_all(&Ask::Designs { database: name.to_string() }, BELIEVED).await;
+    }
+
+    /// Says something to all other nodes that live; whether that is all nodes there are, and all have
+    /// heard it.
+    async fn tell_all(&self, message: &Ask, patience: Duration) -> bool {
         let others = self.members().into_keys().filter(|id| *id != self.id);
-        let shows = |id| async move {
+        let tell = |id| async move {
             let peer = self.peers().known(id).filter(|_| self.is_live(id));
             let Some(peer) = peer else { return false };
-            let shown = ask(&peer, &Ask::Shows { revision }, SHOW).await;
-            if let Err(error) = &shown {
-                tracing::debug!(node = peer.address(), %error, "it may not show everything yet");
+            let heard = ask(&peer, message, patience).await;
+            if let Err(error) = &heard {
+                tracing::debug!(node = peer.address(), ?message, %error, "it may not have heard");
             }
-            shown.is_ok()
+            heard.is_ok()
         };
-        join_all(others.map(shows)).await.into_iter().all(|shown| shown)
+        join_all(others.map(tell)).await.into_iter().all(|heard| heard)
     }
 
     /// Lets new requests look anew for a database's copies.

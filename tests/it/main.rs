@@ -7,6 +7,7 @@ mod cluster;
 mod cluster_config;
 mod cluster_faults;
 mod cluster_find;
+mod cluster_functions;
 mod cluster_quorum;
 mod cluster_setup;
 mod cluster_views;

@@ -26,7 +26,7 @@ const HEDGE: Duration = Duration::from_millis(100);
 const AT_ONCE: usize = 16;
 
 /// How many copies are to agree.
-fn wanted(database: &Database, shard: usize, r: Option<u32>) -> Result<usize, Error> {
+pub(super) fn wanted(database: &Database, shard: usize, r: Option<u32>) -> Result<usize, Error> {
     let copies = database.copies(shard)?.len();
     let r = r.map_or(majority(copies), |r| usize::try_from(r).unwrap_or(usize::MAX));
     Ok(r.clamp(1, copies.max(1)))
@@ -227,7 +227,7 @@ fn best(
 
 /// Asks so many other copies than the one that was first in turn; fewer if there are not so many
 /// that answer. Whoever is slow is left behind.
-async fn others<R, F: Future<Output = Result<R, Error>> + Send>(
+pub(super) async fn others<R, F: Future<Output = Result<R, Error>> + Send>(
     database: &Database,
     shard: usize,
     near: &ShardCopy,

@@ -4,10 +4,10 @@
 mod agree;
 pub(crate) mod changes;
 mod combined;
+pub(crate) mod designs;
 pub(crate) mod docs;
 mod doubt;
 pub(crate) mod find;
-pub(crate) mod indexes;
 pub(crate) mod info;
 mod linked;
 mod merged;

@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use settee_engine::index::Signature;
+use settee_model::doc::StoredDoc;
 
-use super::indexes::design_docs;
+use super::designs::design_docs;
 use super::shards;
 use crate::Error;
 use crate::copy::ShardCopy;
@@ -56,15 +57,15 @@ pub(crate) async fn compact(database: &Database, ddoc: &Arc<DesignDoc>) -> Resul
 
 /// Drops the indexes that no design document names.
 pub(crate) async fn clean_up(database: &Arc<Database>) -> Result<(), Error> {
-    let mut kept: Vec<Signature> = Vec::new();
     let partitioned = database.meta().partitioned;
-    for (id, body) in design_docs(database).await? {
-        let ddoc = DesignDoc::new(id.as_str(), body, partitioned);
+    let signatures = |doc: StoredDoc| {
+        let ddoc = DesignDoc::new(doc.id.as_str(), doc.record.body, partitioned);
         // One in a language that is not spoken has none.
-        let Ok(definition) = ddoc.definition() else { continue };
-        kept.extend(definition.maps.iter().map(|map| map.signature));
-    }
-    ask_all(database, &IndexAsk::Keep(kept)).await
+        let definition = ddoc.definition().ok()?;
+        Some(definition.maps.iter().map(|map| map.signature).collect())
+    };
+    let kept: Vec<Vec<Signature>> = design_docs(database, signatures).await?;
+    ask_all(database, &IndexAsk::Keep(kept.concat())).await
 }
 
 async fn ask_all(database: &Database, ask: &IndexAsk) -> Result<(), Error> {

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
+use settee_model::docid::DbName;
 
 use super::Whereabouts;
 use super::join::admit;
@@ -97,6 +98,10 @@ impl Port {
                 Ok(Answer::Done)
             }
             Ask::Front { question } => Ok(Answer::Front { answer: self.ask_desk(question).await? }),
+            Ask::Designs { database } => {
+                self.serving()?.marks().changed(&DbName::trusted(&database));
+                Ok(Answer::Done)
+            }
             Ask::Yield => {
                 let node = self.serving()?;
                 uninterrupted(async move { node.give_up().await }).await?;

@@ -1,5 +1,6 @@
 //! What nodes ask each other about membership and for their clients, and tell each other of their
-//! copies, and its bytes. Raft's own messages travel beside it, told apart by their first byte. Pure.
+//! copies and of design documents, and its bytes. Raft's own messages travel beside it, told apart by
+//! their first byte. Pure.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,8 @@ pub(crate) enum Ask {
     Behind { shards: Vec<String> },
     /// Answer what this node's front asks for a client.
     Front { question: Bytes },
+    /// Design documents of a database may be others than you know.
+    Designs { database: String },
 }
 
 /// What is answered.

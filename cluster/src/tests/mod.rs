@@ -2,6 +2,7 @@
 
 mod changes;
 mod databases;
+mod designs;
 mod documents;
 mod healing;
 mod joining;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use settee_engine::ShardId;
+use settee_model::doc::StoredDoc;
 use settee_model::docid::DbName;
 use settee_model::json::Raw;
 use tokio::sync::Notify;
@@ -14,7 +15,7 @@ use tokio::time::sleep;
 
 use super::DesignDoc;
 use crate::catalogue::{database_of, instance_of};
-use crate::coord::indexes::design_docs;
+use crate::coord::designs::design_docs;
 use crate::local::LocalCopy;
 use crate::node::Node;
 
@@ -75,16 +76,18 @@ pub(crate) async fn keep_building(node: Weak<Node>, changed: Arc<Changed>) {
 async fn build(node: &Arc<Node>, shards: Vec<ShardId>) {
     let Some(name) = shards.first().and_then(database_of).map(DbName::trusted) else { return };
     let Ok(database) = node.database(&name) else { return };
-    let ddocs = match design_docs(&database).await {
+    let partitioned = database.meta().partitioned;
+    let wanted = |doc: StoredDoc| {
+        let ddoc = DesignDoc::new(doc.id.as_str(), doc.record.body, partitioned);
+        is_wanted(&ddoc).then(|| Arc::new(ddoc))
+    };
+    let ddocs = match design_docs(&database, wanted).await {
         Ok(ddocs) => ddocs,
         Err(error) => {
             tracing::debug!(database = %name, %error, "no indexes are built ahead");
             return;
         }
     };
-    let partitioned = database.meta().partitioned;
-    let ddocs = ddocs.into_iter().map(|(id, body)| DesignDoc::new(id.as_str(), body, partitioned));
-    let ddocs: Vec<_> = ddocs.filter(is_wanted).map(Arc::new).collect();
     for shard in shards {
         let copy = LocalCopy::new(node.host().clone(), shard, node.settings().patience());
         for ddoc in &ddocs {

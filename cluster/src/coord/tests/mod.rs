@@ -1,6 +1,7 @@
 //! Databases with three copies on three nodes of one process, over loopback; every node can be the
 //! coordinator.
 
+mod designs;
 mod finds;
 mod gate;
 mod reads;

@@ -11,14 +11,14 @@ use crate::docs::{BulkGet, Facts, OpenedDoc, RevResult, RevStatus};
 use crate::tests::{edit, removal};
 
 /// A revision that only some nodes have.
-async fn give(nodes: &Nodes, to: &[usize], edit: DocEdit) {
+pub(super) async fn give(nodes: &Nodes, to: &[usize], edit: DocEdit) {
     for at in to {
         let batch = Batch::of(vec![Write::Replicated(edit.clone())]);
         nodes.copy(*at).write(batch).await.unwrap();
     }
 }
 
-fn revision(doc: &str, ids: &[&str], deleted: bool) -> DocEdit {
+pub(super) fn revision(doc: &str, ids: &[&str], deleted: bool) -> DocEdit {
     let ids: Vec<RevId> = ids.iter().map(|id| RevId::parse(id)).collect();
     let revs = RevPath { start: ids.len() as u64, ids };
     DocEdit { revs, deleted, ..edit(doc, "{}", None) }

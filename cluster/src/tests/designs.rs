@@ -1,0 +1,55 @@
+//! A design document holds on all nodes once its write was answered: whole nodes, over loopback.
+
+use std::sync::Arc;
+
+use settee_model::rev::Rev;
+
+use super::nodes::{Node, three, until};
+use super::{edit, id, put, removal};
+use crate::Db;
+use crate::copy::ShardCopy;
+use crate::database::Database;
+use crate::docs::{IdRevs, UpdateOptions};
+
+const VALIDATION: &str = r#"{"validate_doc_update":"function(){}"}"#;
+
+/// The database as seen by a coordinator whose writes never come to one of the nodes.
+fn without(coordinator: &Node, late: &Node) -> Db {
+    let node = coordinator.db("db").node;
+    let meta = node.get(coordinator.db("db").name()).unwrap();
+    let late = late.db("db").node.id();
+    let reaches = |copy: &ShardCopy| !matches!(copy, ShardCopy::Remote(far) if far.node() == late);
+    let mut copies = node.copies(&meta).unwrap();
+    copies.iter_mut().for_each(|copies| copies.retain(reaches));
+    let database = Arc::new(Database::new(meta, copies, node.id()));
+    Db::new(node, database)
+}
+
+async fn validating(node: &Node) -> Vec<Rev> {
+    let found = node.db("db").validations().await.unwrap();
+    found.iter().filter_map(|doc| doc.rev()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_validates_holds_on_a_node_whose_copy_is_late() {
+    let nodes = three().await;
+    nodes[0].create("db").await;
+    until("the database", || nodes.iter().all(|node| node.databases() == ["db"])).await;
+    let db = without(&nodes[0], &nodes[2]);
+    let nothing: [Rev; 0] = [];
+    for node in &nodes {
+        assert_eq!(validating(node).await, nothing);
+    }
+    let first = put(&db, edit("_design/v", VALIDATION, None)).await.unwrap();
+    assert_eq!(validating(&nodes[2]).await, [first.clone()]);
+    let second = put(&db, edit("_design/v", VALIDATION, Some(&first))).await.unwrap();
+    assert_eq!(validating(&nodes[2]).await, [second.clone()]);
+    put(&db, removal("_design/v", &second)).await.unwrap();
+    assert_eq!(validating(&nodes[2]).await, nothing);
+    let third = put(&db, edit("_design/w", VALIDATION, None)).await.unwrap();
+    assert_eq!(validating(&nodes[1]).await, [third.clone()]);
+    assert_eq!(validating(&nodes[2]).await, [third.clone()]);
+    let requests = vec![IdRevs { id: id("_design/w"), revs: vec![third] }];
+    db.purge(requests, UpdateOptions::default()).await.unwrap();
+    assert_eq!(validating(&nodes[1]).await, nothing);
+}
