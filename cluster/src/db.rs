@@ -19,13 +19,13 @@ use crate::database::Database;
 use crate::designs::{DesignDocs, Designs};
 use crate::docs::{
     BulkGet, EditMode, EditResult, IdRevs, OpenOptions, OpenedDoc, PurgeResult, RevResult, Revs,
-    RevsDiff, UpdateOptions,
+    RevsDiff, RevsKnown, UpdateOptions,
 };
 use crate::find::{FindError, Finding};
 use crate::functions::{Key, Kind};
 use crate::info::{DbInfo, PartitionInfo, ViewInfo};
 use crate::node::Node;
-use crate::rows::{AllDocsQuery, Rows};
+use crate::rows::{AllDocsQuery, DocRow, Rows};
 use crate::steps::uninterrupted;
 use crate::views::{ViewQuery, ViewRows};
 use crate::{DbMeta, DesignDoc, Error, ShardPlace};
@@ -263,6 +263,16 @@ impl Db {
     /// What is missing here of the given revisions; one answer for each document, in order.
     pub async fn revs_diff(&self, asked: Vec<IdRevs>) -> Result<Vec<RevsDiff>, Error> {
         coord::docs::revs_diff(&self.database, asked).await
+    }
+
+    /// How widely the given revisions are known; one answer for each document, in order.
+    pub async fn revs_known(&self, asked: Vec<IdRevs>) -> Result<Vec<RevsKnown>, Error> {
+        coord::docs::revs_known(&self.database, asked).await
+    }
+
+    /// The rows of documents, in order and without the documents, as one copy of each has them.
+    pub async fn rows_of(&self, ids: Vec<DocId>) -> Result<Vec<Option<DocRow>>, Error> {
+        coord::rows::rows_of(&self.database, ids).await
     }
 
     /// Removes leaves as if they had never been; one result for each request, in order.

@@ -125,6 +125,15 @@ pub struct RevsDiff {
     pub possible_ancestors: Vec<Rev>,
 }
 
+/// How widely revisions of a document are known; each in the order in which they were named.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RevsKnown {
+    /// Those that most copies know.
+    pub to_most: Vec<Rev>,
+    /// Those that one of the copies knows that were asked: a majority.
+    pub to_some: Vec<Rev>,
+}
+
 /// Leaves of a document that shall vanish, or did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdRevs {

@@ -7,6 +7,7 @@ use settee_model::json::Raw;
 use settee_query::js::{self, Limits, ViewFunction, check_views};
 
 use crate::error::Error;
+use crate::handlers::edit::Settled;
 
 /// The body of a design document with views whose functions are to be compiled.
 fn wants_check(edit: &DocEdit) -> Option<Bytes> {
@@ -53,22 +54,22 @@ fn check_one(body: &[u8], limits: &Limits) -> Result<(), Error> {
     })
 }
 
-/// Refuses the edits whose functions do not compile, beside what speaks against some already.
+/// Refuses the edits whose functions do not compile, of those that are not settled yet.
 ///
 /// # Errors
 /// The server is shutting down.
 pub async fn judge(
     edits: &[DocEdit],
-    refusals: &mut [Option<Error>],
+    settled: &mut [Settled],
     limits: &Limits,
 ) -> Result<(), Error> {
-    let open = edits.iter().zip(refusals).filter(|(_, refusal)| refusal.is_none());
-    let wanted = open.filter_map(|(edit, refusal)| Some((wants_check(edit)?, refusal)));
-    let (bodies, refusals): (Vec<_>, Vec<_>) = wanted.unzip();
+    let open = edits.iter().zip(settled).filter(|(_, settled)| settled.is_none());
+    let wanted = open.filter_map(|(edit, settled)| Some((wants_check(edit)?, settled)));
+    let (bodies, settled): (Vec<_>, Vec<_>) = wanted.unzip();
     if bodies.is_empty() {
         return Ok(());
     }
     let checked = check(bodies, limits.clone()).await?;
-    refusals.into_iter().zip(checked).for_each(|(refusal, error)| *refusal = error);
+    settled.into_iter().zip(checked).for_each(|(settled, error)| *settled = error.map(Err));
     Ok(())
 }

@@ -222,3 +222,66 @@ fn a_selector_may_validate_in_the_place_of_a_function() {
     ask(client, "PUT", "/good/new", Some(&change), 403);
     ask(client, "PUT", "/good/d2", Some("{\"n\":2}"), 201);
 }
+
+/// Refuses what does not say rightly which revision it comes from.
+const TELLS: &str = "function(doc, old) {
+    var rev = old ? old._rev : 'none';
+    if (doc.old !== rev) throw {forbidden: rev};
+}";
+
+#[test]
+fn replicated_edits_are_judged_by_the_nearest_ancestor_that_is_stored() {
+    let mut place = place();
+    let client = &mut place.client;
+    let ddoc = json!({"validate_doc_update": TELLS}).to_string();
+    ask(client, "PUT", "/bad/_design/v", Some(&ddoc), 201);
+    let mut replicate = |id: &str, ids: &[String], old: &str| {
+        let revs = json!({"start": ids.len(), "ids": ids});
+        let doc = json!({"_id": id, "_revisions": revs, "old": old});
+        let docs = json!({"new_edits": false, "docs": [doc]}).to_string();
+        let failed = ask(client, "POST", "/bad/_bulk_docs", Some(&docs), 201).json();
+        failed.expect("JSON")[0]["reason"].as_str().map(ToOwned::to_owned)
+    };
+    let path = |ids: &str| ids.chars().map(|id| format!("{id}{id}")).collect::<Vec<_>>();
+    assert_eq!(replicate("x", &path("a"), "wrong"), Some("none".into()));
+    assert_eq!(replicate("x", &path("a"), "none"), None);
+    assert_eq!(replicate("x", &path("dcba"), "wrong"), Some("1-aa".into()));
+    assert_eq!(replicate("x", &path("dcba"), "1-aa"), None);
+    assert_eq!(replicate("x", &path("edcba"), "wrong"), Some("4-dd".into()));
+    assert_eq!(replicate("x", &path("fa"), "wrong"), Some("1-aa".into()));
+    // What is here already is not written again, and so not judged.
+    assert_eq!(replicate("x", &path("dcba"), "other"), None);
+    // Many ancestors are known, and none of them is stored.
+    let long = "tsrqponmlkjihgfedcba";
+    assert_eq!(replicate("y", &path(long), "none"), None);
+    assert_eq!(replicate("y", &path(&format!("z{}", &long[1..])), "wrong"), Some("none".into()));
+    assert_eq!(replicate("y", &path(&format!("u{long}")), "wrong"), Some("20-tt".into()));
+    let kept = ask(client, "GET", "/bad/x", None, 200).json().expect("JSON");
+    assert_eq!((&kept["_rev"], &kept["old"]), (&json!("4-dd"), &json!("1-aa")));
+}
+
+#[test]
+fn conflicts_come_before_judgements() {
+    let mut place = place();
+    let client = &mut place.client;
+    let ddoc = json!({"validate_doc_update": TELLS}).to_string();
+    ask(client, "PUT", "/bad/_design/v", Some(&ddoc), 201);
+    let mut put = |rev: &str, old: &str, status: u16| {
+        let path = if rev.is_empty() { "/bad/p".to_owned() } else { format!("/bad/p?rev={rev}") };
+        let made = ask(client, "PUT", &path, Some(&json!({"old": old}).to_string()), status);
+        let made = made.json().expect("JSON");
+        made["rev"].as_str().unwrap_or_default().to_owned()
+    };
+    put("", "wrong", 403);
+    let first = put("", "none", 201);
+    put("", "wrong", 409);
+    put("1-00000000000000000000000000000000", "wrong", 409);
+    put(&first, "wrong", 403);
+    let second = put(&first, &first, 201);
+    put(&first, "wrong", 409);
+    let gone = json!({"_id": "p", "_rev": second, "_deleted": true, "old": second});
+    ask(client, "PUT", "/bad/p", Some(&gone.to_string()), 200);
+    let ask_again = ask(client, "PUT", "/bad/p", Some("{\"old\":\"wrong\"}"), 403);
+    assert_eq!(ask_again.json().expect("JSON")["reason"], "none");
+    ask(client, "PUT", "/bad/p", Some("{\"old\":\"none\"}"), 201);
+}

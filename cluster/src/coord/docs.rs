@@ -1,5 +1,7 @@
 //! Reading documents and revisions.
 
+use std::collections::HashSet;
+
 use settee_model::doc::StoredDoc;
 use settee_model::docid::DocId;
 use settee_model::rev::Rev;
@@ -8,7 +10,7 @@ use super::{agree, reads};
 use crate::Error;
 use crate::copy::ShardCopy;
 use crate::database::Database;
-use crate::docs::{BulkGet, IdRevs, OpenOptions, OpenedDoc, RevResult, Revs, RevsDiff};
+use crate::docs::{BulkGet, IdRevs, OpenOptions, OpenedDoc, RevResult, Revs, RevsDiff, RevsKnown};
 use crate::join::try_join_all;
 use crate::ring;
 
@@ -100,6 +102,37 @@ pub(crate) async fn revs_diff(
         Ok::<_, Error>((part.places, answers))
     };
     Ok(ring::join(try_join_all(parts.into_iter().map(ask)).await?))
+}
+
+/// How widely given revisions are known.
+pub(crate) async fn revs_known(
+    database: &Database,
+    asked: Vec<IdRevs>,
+) -> Result<Vec<RevsKnown>, Error> {
+    let parts = database.ring().split(asked, |line| &line.id);
+    let ask = |ring::Part { shard, places, items }: ring::Part<IdRevs>| async move {
+        let most = agree::wanted(database, shard, None)?;
+        let ask = |copy: ShardCopy| {
+            let asked = items.clone();
+            async move { copy.revs_diff(asked).await }
+        };
+        let (near, own) = reads::first(database, shard, ask).await?;
+        let mut told = vec![own?];
+        let others = agree::others(database, shard, &near, most - 1, ask).await?;
+        told.extend(others.into_iter().filter_map(|(_, diffs)| diffs.ok()));
+        let known = |(at, asked): (usize, &IdRevs)| {
+            known(asked, told.iter().filter_map(|diffs| diffs.get(at)), most)
+        };
+        Ok::<_, Error>((places, items.iter().enumerate().map(known).collect()))
+    };
+    Ok(ring::join(try_join_all(parts.into_iter().map(ask)).await?))
+}
+
+fn known<'a>(asked: &IdRevs, told: impl Iterator<Item = &'a RevsDiff>, most: usize) -> RevsKnown {
+    let missing: Vec<HashSet<&Rev>> = told.map(|diff| diff.missing.iter().collect()).collect();
+    let copies = |rev: &Rev| missing.iter().filter(|missing| !missing.contains(rev)).count();
+    let known = |least| asked.revs.iter().filter(|rev| copies(rev) >= least).cloned().collect();
+    RevsKnown { to_most: known(most), to_some: known(1) }
 }
 
 /// The purges that all shards remember.

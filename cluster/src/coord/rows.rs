@@ -269,6 +269,16 @@ impl Keys {
     }
 }
 
+/// The rows of documents in their order, without the documents, as one copy of each range has them.
+pub(crate) async fn rows_of(
+    database: &Database,
+    ids: Vec<DocId>,
+) -> Result<Vec<Option<DocRow>>, Error> {
+    let mut rows = look_up(database, ids.into_iter().enumerate().collect(), false, false).await?;
+    rows.sort_unstable_by_key(|(place, _)| *place);
+    Ok(rows.into_iter().map(|(_, row)| row).collect())
+}
+
 /// The rows of documents by id, each where it is; with the places that come with the ids, in no order.
 pub(super) async fn look_up(
     database: &Database,

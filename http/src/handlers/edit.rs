@@ -232,37 +232,40 @@ pub async fn submit(
     mode: EditMode,
     options: UpdateOptions,
 ) -> Result<Vec<Result<Saved, Error>>, Error> {
-    let refusals = sift(ctx, db, &mut edits, mode).await?;
+    let settled = sift(ctx, db, &mut edits, mode).await?;
     let mut results = Vec::new().into_iter();
     if !edits.is_empty() {
         results = db.update(edits, mode, options).await?.into_iter();
     }
-    let mut saved = Vec::with_capacity(refusals.len());
-    for refusal in refusals {
-        saved.push(match refusal {
-            Some(error) => Err(error),
+    let mut saved = Vec::with_capacity(settled.len());
+    for settled in settled {
+        saved.push(match settled {
+            Some(answer) => answer,
             None => outcome(results.next())?,
         });
     }
     Ok(saved)
 }
 
-/// Takes edits that are refused before they are tried out of the others, and says why; `None` where
-/// nothing speaks against one.
+/// What is answered to an edit that is not written: that it is here already, or why it is refused.
+pub type Settled = Option<Result<Saved, Error>>;
+
+/// Takes edits that are settled without being written out of the others.
 async fn sift(
     ctx: &Ctx,
     db: &Db,
     edits: &mut Vec<DocEdit>,
     mode: EditMode,
-) -> Result<Vec<Option<Error>>, Error> {
-    let mut refusals: Vec<_> = edits.iter().map(|edit| refusal(ctx, db, edit)).collect();
-    compile::judge(edits, &mut refusals, &ctx.settings.functions.limits).await?;
-    validate::judge(ctx, db, edits, mode, &mut refusals).await?;
-    if refusals.iter().any(Option::is_some) {
-        let mut refused = refusals.iter();
-        edits.retain(|_| refused.next().is_some_and(Option::is_none));
+) -> Result<Vec<Settled>, Error> {
+    let mut settled: Vec<Settled> =
+        edits.iter().map(|edit| refusal(ctx, db, edit).map(Err)).collect();
+    compile::judge(edits, &mut settled, &ctx.settings.functions.limits).await?;
+    validate::judge(ctx, db, edits, mode, &mut settled).await?;
+    if settled.iter().any(Option::is_some) {
+        let mut settled = settled.iter();
+        edits.retain(|_| settled.next().is_some_and(Option::is_none));
     }
-    Ok(refusals)
+    Ok(settled)
 }
 
 /// Those of some edits against which nothing speaks yet.

@@ -7,7 +7,7 @@ use settee_model::rev::{RevId, RevPath};
 use super::super::docs;
 use super::*;
 use crate::copy::Home;
-use crate::docs::{BulkGet, Facts, OpenedDoc, RevResult, RevStatus};
+use crate::docs::{BulkGet, Facts, IdRevs, OpenedDoc, RevResult, RevStatus};
 use crate::tests::{edit, removal};
 
 /// A revision that only some nodes have.
@@ -179,4 +179,21 @@ async fn those_that_are_there_answer() {
     assert_eq!(opened(&alone, "doc", 3).await, rev.to_string());
     let (gone, _) = put(&alone, removal("doc", &rev), 1).await.unwrap();
     assert_eq!(gone.pos, 2);
+}
+
+#[tokio::test]
+async fn how_widely_revisions_are_known_is_told_by_a_majority() {
+    let nodes = Nodes::three().await;
+    give(&nodes, &[0], revision("near", &["bb", "aa"], false)).await;
+    give(&nodes, &[1, 2], revision("far", &["aa"], false)).await;
+    give(&nodes, &[0, 1], revision("most", &["bb", "aa"], false)).await;
+    let revs: Vec<Rev> = ["2-bb", "1-aa"].iter().map(|rev| rev.parse().unwrap()).collect();
+    let asked =
+        ["near", "none", "far", "most"].map(|doc| IdRevs { id: id(doc), revs: revs.clone() });
+    let known = docs::revs_known(&nodes.database(0), asked.to_vec()).await.unwrap();
+    let shown = |revs: &[Rev]| revs.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let shown: Vec<_> =
+        known.iter().map(|known| (shown(&known.to_most), shown(&known.to_some))).collect();
+    let wanted = [("", "2-bb 1-aa"), ("", ""), ("", "1-aa"), ("2-bb 1-aa", "2-bb 1-aa")];
+    assert_eq!(shown, wanted.map(|(most, some)| (most.to_owned(), some.to_owned())));
 }

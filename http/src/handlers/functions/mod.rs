@@ -1,6 +1,7 @@
 //! Functions of design documents as requests meet them: which function is meant, what it sees of
 //! documents, and what becomes of its errors. Runs nothing itself: the coordinator does.
 
+mod base;
 pub mod list;
 pub mod request;
 pub mod response;

@@ -3,25 +3,29 @@
 //! ahead of the write, and what is decided there about conflicts holds all the same. Design
 //! documents and `_local/` documents are judged by nobody.
 
+use std::mem;
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 use settee_cluster::Db;
-use settee_cluster::docs::{BulkGet, EditMode, IdRevs, RevResult, Revs};
+use settee_cluster::docs::EditMode;
 use settee_cluster::functions::Kind;
 use settee_model::doc::{AttEdit, AttSource, Attachment, DocEdit, DocRecord, StoredDoc};
 use settee_model::json::{Raw, escape_into, value};
-use settee_model::rev::{Rev, RevPath};
 use settee_model::selector::Selector;
 use settee_query::js;
 
+use super::base::{Base, bases};
 use super::{Functions, document, security, text, user};
 use crate::context::Ctx;
 use crate::error::Error;
+use crate::handlers::edit::{Saved, Settled};
 
 /// Documents that are looked up at once.
-const LOOKED_UP: usize = 64;
+const LOOKED_UP: usize = 16;
+/// Bytes of documents that are judged together, and not much more than are held.
+const TOGETHER: usize = 1 << 20;
 
 /// An edit to be judged.
 struct Subject {
@@ -38,7 +42,14 @@ struct Circumstances {
     security: Bytes,
 }
 
-/// Judges edits that nothing speaks against yet; says of each that is refused why.
+impl Subject {
+    fn size(&self) -> usize {
+        self.new.len() + self.old.as_ref().map_or(0, Vec::len)
+    }
+}
+
+/// Judges edits that are not settled yet; those that are refused are settled, and those of which there is
+/// nothing to be written.
 ///
 /// # Errors
 /// What concerns all of them: nobody can say which functions there are, or what they edit.
@@ -47,14 +58,14 @@ pub async fn judge(
     db: &Db,
     edits: &[DocEdit],
     mode: EditMode,
-    verdicts: &mut [Option<Error>],
+    settled: &mut [Settled],
 ) -> Result<(), Error> {
     let validations = db.validations().await?;
     if validations.is_empty() {
         return Ok(());
     }
     // On the heap: most databases never come here.
-    Box::pin(judge_by(ctx, db, &validations, (edits, mode), verdicts)).await
+    Box::pin(judge_by(ctx, db, &validations, (edits, mode), settled)).await
 }
 
 async fn judge_by(
@@ -62,109 +73,57 @@ async fn judge_by(
     db: &Db,
     validations: &[Arc<StoredDoc>],
     (edits, mode): (&[DocEdit], EditMode),
-    verdicts: &mut [Option<Error>],
+    settled: &mut [Settled],
 ) -> Result<(), Error> {
     let judged = |(place, edit): &(usize, &DocEdit)| {
         let exempt = edit.id.is_design() || edit.id.is_local();
-        !exempt && verdicts.get(*place).is_some_and(Option::is_none)
+        !exempt && settled.get(*place).is_some_and(Option::is_none)
     };
-    let chosen: Vec<(usize, &DocEdit)> = edits.iter().enumerate().filter(judged).collect();
+    let (places, chosen): (Vec<usize>, Vec<&DocEdit>) =
+        edits.iter().enumerate().filter(judged).unzip();
+    let mut places = places.into_iter();
     let user = user(ctx, db).to_string().into_bytes();
     let told = Circumstances { user: user.into(), security: security(ctx, db) };
-    for chosen in chosen.chunks(LOOKED_UP) {
-        let mut subjects = Vec::with_capacity(chosen.len());
-        let bases = match mode {
-            EditMode::Interactive => edited(db, chosen).await?,
-            EditMode::Replicated => ancestors(db, chosen).await?,
-        };
-        for ((place, edit), base) in chosen.iter().zip(bases) {
+    let mut subjects = Vec::new();
+    for some in chosen.chunks(LOOKED_UP) {
+        let bases = bases(db, some, mode).await?;
+        for ((edit, base), place) in some.iter().zip(bases).zip(places.by_ref()) {
             match base {
-                Base::Known => {}
-                Base::Conflict => set(verdicts, *place, Error::Conflict),
+                Base::Known(rev) => settle(settled, place, Ok(Saved { rev, accepted: false })),
+                Base::Conflict => settle(settled, place, Err(Error::Conflict)),
                 Base::Edits(old) => {
                     check_stubs(edit, old.as_deref(), mode)?;
-                    subjects.push(subject(*place, edit, old.as_deref()));
+                    subjects.push(subject(place, edit, old.as_deref()));
                 }
             }
         }
-        for ddoc in validations {
-            subjects = pass(db, ddoc, subjects, &told, verdicts).await?;
+        if subjects.iter().map(Subject::size).sum::<usize>() >= TOGETHER {
+            pass_all(db, validations, mem::take(&mut subjects), &told, settled).await?;
         }
+    }
+    pass_all(db, validations, subjects, &told, settled).await
+}
+
+async fn pass_all(
+    db: &Db,
+    validations: &[Arc<StoredDoc>],
+    mut subjects: Vec<Subject>,
+    told: &Circumstances,
+    settled: &mut [Settled],
+) -> Result<(), Error> {
+    for ddoc in validations {
+        if subjects.is_empty() {
+            break;
+        }
+        subjects = pass(db, ddoc, subjects, told, settled).await?;
     }
     Ok(())
 }
 
-fn set(verdicts: &mut [Option<Error>], place: usize, error: Error) {
-    if let Some(verdict) = verdicts.get_mut(place) {
-        *verdict = Some(error);
+fn settle(settled: &mut [Settled], place: usize, answer: Result<Saved, Error>) {
+    if let Some(settled) = settled.get_mut(place) {
+        *settled = Some(answer);
     }
-}
-
-/// What an edit is made of.
-enum Base {
-    /// The revision that it edits, or nothing.
-    Edits(Option<Box<StoredDoc>>),
-    /// It edits what is no leaf.
-    Conflict,
-    /// There is nothing to be written: it is here already.
-    Known,
-}
-
-/// What interactive edits edit: a leaf, or nothing that lives.
-async fn edited(db: &Db, edits: &[(usize, &DocEdit)]) -> Result<Vec<Base>, Error> {
-    let lines = edits.iter().map(|(_, edit)| BulkGet { id: edit.id.clone(), revs: Revs::All });
-    let found = db.open_many(lines.collect(), false).await?;
-    let mut bases = Vec::with_capacity(edits.len());
-    for ((_, edit), leaves) in edits.iter().zip(found) {
-        let mut leaves = leaves?.into_iter().filter_map(stored);
-        bases.push(match edit.revs.tip() {
-            Some(rev) => match leaves.find(|leaf| leaf.rev().as_ref() == Some(&rev)) {
-                Some(leaf) => Base::Edits(Some(Box::new(leaf))),
-                None => Base::Conflict,
-            },
-            None if leaves.all(|leaf| leaf.deleted) => Base::Edits(None),
-            None => Base::Conflict,
-        });
-    }
-    Ok(bases)
-}
-
-/// What replicated edits come from: the nearest of their ancestors that is stored here.
-async fn ancestors(db: &Db, edits: &[(usize, &DocEdit)]) -> Result<Vec<Base>, Error> {
-    let own = |edit: &DocEdit| edit.revs.tip().into_iter().collect::<Vec<Rev>>();
-    let asked = edits.iter().map(|(_, edit)| IdRevs { id: edit.id.clone(), revs: own(edit) });
-    let unknown = db.revs_diff(asked.collect()).await?;
-    let line = |edit: &DocEdit| BulkGet {
-        id: edit.id.clone(),
-        revs: Revs::Some(revs_of(&edit.revs).skip(1).collect()),
-    };
-    let lines = edits.iter().map(|(_, edit)| line(edit)).collect();
-    let found = db.open_many(lines, false).await?;
-    let mut bases = Vec::with_capacity(edits.len());
-    for ((_, edit), (unknown, ancestors)) in edits.iter().zip(unknown.into_iter().zip(found)) {
-        if unknown.missing.is_empty() {
-            bases.push(Base::Known);
-            continue;
-        }
-        let ancestors: Vec<StoredDoc> = ancestors?.into_iter().filter_map(stored).collect();
-        let nearest = revs_of(&edit.revs).skip(1).find_map(|rev| {
-            ancestors.iter().find(|ancestor| ancestor.rev().as_ref() == Some(&rev)).cloned()
-        });
-        bases.push(Base::Edits(nearest.map(Box::new)));
-    }
-    Ok(bases)
-}
-
-fn stored(result: RevResult) -> Option<StoredDoc> {
-    match result {
-        RevResult::Found(doc) => Some(doc),
-        RevResult::Missing(_) => None,
-    }
-}
-
-fn revs_of(path: &RevPath) -> impl Iterator<Item = Rev> {
-    let pos = |back: usize| path.start.saturating_sub(back as u64);
-    path.ids.iter().enumerate().map(move |(back, id)| Rev { pos: pos(back), id: id.clone() })
 }
 
 /// Of what is not there nobody is asked.
@@ -235,16 +194,16 @@ async fn pass(
     ddoc: &Arc<StoredDoc>,
     subjects: Vec<Subject>,
     told: &Circumstances,
-    verdicts: &mut [Option<Error>],
+    settled: &mut [Settled],
 ) -> Result<Vec<Subject>, Error> {
     if let Some(rule) =
         Raw(&ddoc.record.body).get("validate_doc_update").filter(|rule| rule.is_object())
     {
-        return Ok(by_rule(rule, subjects, verdicts));
+        return Ok(by_rule(rule, subjects, settled));
     }
     let functions = Functions::of(db, ddoc.clone());
     if let Err(error) = functions.check_language() {
-        subjects.iter().for_each(|subject| set(verdicts, subject.place, error.clone()));
+        subjects.iter().for_each(|subject| settle(settled, subject.place, Err(error.clone())));
         return Ok(Vec::new());
     }
     let limit = db.function_time() / 2;
@@ -267,7 +226,7 @@ async fn pass(
         for (subject, result) in subjects.into_iter().zip(results) {
             match result {
                 Ok(()) => passed.push(subject),
-                Err(error) => set(verdicts, subject.place, Error::Script(error)),
+                Err(error) => settle(settled, subject.place, Err(Error::Script(error))),
             }
         }
     }
@@ -275,7 +234,7 @@ async fn pass(
 }
 
 /// A selector over both documents, in the place of a function.
-fn by_rule(rule: Raw<'_>, subjects: Vec<Subject>, verdicts: &mut [Option<Error>]) -> Vec<Subject> {
+fn by_rule(rule: Raw<'_>, subjects: Vec<Subject>, settled: &mut [Settled]) -> Vec<Subject> {
     let selector = value(rule.bytes()).map_err(Error::from);
     let selector = selector.and_then(|rule| Ok(Selector::parse(&rule)?));
     let mut passed = Vec::new();
@@ -287,7 +246,7 @@ fn by_rule(rule: Raw<'_>, subjects: Vec<Subject>, verdicts: &mut [Option<Error>]
         };
         match refused {
             None => passed.push(subject),
-            Some(error) => set(verdicts, subject.place, error),
+            Some(error) => settle(settled, subject.place, Err(error)),
         }
     }
     passed
