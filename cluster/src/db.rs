@@ -22,7 +22,7 @@ use crate::docs::{
     RevsDiff, RevsKnown, UpdateOptions,
 };
 use crate::find::{FindError, Finding};
-use crate::functions::{Key, Kind};
+use crate::functions::{Key, Kind, Validation};
 use crate::info::{DbInfo, PartitionInfo, ViewInfo};
 use crate::node::Node;
 use crate::rows::{AllDocsQuery, DocRow, Rows};
@@ -179,7 +179,7 @@ impl Db {
 
     /// The design documents whose `validate_doc_update` every edit of a document must pass that is
     /// neither a design document nor `_local/`, in the order of their ids.
-    pub async fn validations(&self) -> Result<Arc<[Arc<StoredDoc>]>, Error> {
+    pub async fn validations(&self) -> Result<Arc<[Validation]>, Error> {
         Ok(self.designs().await?.validating.clone())
     }
 

@@ -15,7 +15,8 @@ use tokio::sync::Mutex;
 
 use crate::coord::designs::design_docs;
 use crate::database::Database;
-use crate::functions::Marks;
+use crate::functions::{Marks, Validation};
+use crate::steps::blocking;
 use crate::{DesignDoc, Error};
 
 /// How long what other nodes have is believed to be as it was, and how long they may take to hear
@@ -25,7 +26,7 @@ pub(crate) const BELIEVED: Duration = Duration::from_secs(2);
 /// What was found, in the order of ids.
 pub(crate) struct Designs {
     /// Those with a function or rule that validates.
-    pub(crate) validating: Arc<[Arc<StoredDoc>]>,
+    pub(crate) validating: Arc<[Validation]>,
     /// Those that define indexes of Mango.
     pub(crate) indexing: Vec<Arc<DesignDoc>>,
     /// These indexes.
@@ -84,25 +85,28 @@ impl DesignDocs {
 impl Designs {
     async fn find(database: &Database) -> Result<Designs, Error> {
         let partitioned = database.meta().partitioned;
-        let found = design_docs(database, |doc| matters(&doc).then_some(doc)).await?;
+        let found = design_docs(database, |doc| matters(&doc).then(|| Arc::new(doc))).await?;
+        if found.is_empty() {
+            return Ok(Designs::new(&found, partitioned));
+        }
+        blocking(move || Ok(Designs::new(&found, partitioned))).await
+    }
+
+    fn new(found: &[Arc<StoredDoc>], partitioned: bool) -> Designs {
         let each = || found.iter().filter(|doc| indexes(doc));
-        let index = |doc: &StoredDoc| {
+        let index = |doc: &Arc<StoredDoc>| {
             Arc::new(DesignDoc::new(doc.id.as_str(), doc.record.body.clone(), partitioned))
         };
         let bodies = each().map(|doc| (doc.id.as_str(), &*doc.record.body));
         let catalog = Arc::new(Catalog::new(bodies, partitioned));
         let indexing = each().map(index).collect();
-        let validating = found.into_iter().filter(validates).map(Arc::new).collect();
-        Ok(Designs { validating, indexing, catalog })
+        let validating = found.iter().filter_map(Validation::of).collect();
+        Designs { validating, indexing, catalog }
     }
 }
 
 fn matters(doc: &StoredDoc) -> bool {
-    validates(doc) || indexes(doc)
-}
-
-fn validates(doc: &StoredDoc) -> bool {
-    Raw(&doc.record.body).get("validate_doc_update").is_some()
+    Raw(&doc.record.body).get("validate_doc_update").is_some() || indexes(doc)
 }
 
 fn indexes(doc: &StoredDoc) -> bool {

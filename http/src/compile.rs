@@ -8,6 +8,7 @@ use settee_query::js::{self, Limits, ViewFunction, check_views};
 
 use crate::error::Error;
 use crate::handlers::edit::Settled;
+use crate::off::off_thread;
 
 /// The body of a design document with views whose functions are to be compiled.
 fn wants_check(edit: &DocEdit) -> Option<Bytes> {
@@ -26,8 +27,7 @@ fn wants_check(edit: &DocEdit) -> Option<Bytes> {
 /// The server is shutting down.
 async fn check(bodies: Vec<Bytes>, limits: Limits) -> Result<Vec<Option<Error>>, Error> {
     let work = move || bodies.iter().map(|body| check_one(body, &limits).err()).collect();
-    let closing = |_| Error::Unavailable("The server is shutting down".into());
-    tokio::task::spawn_blocking(work).await.map_err(closing)
+    off_thread(work).await
 }
 
 fn check_one(body: &[u8], limits: &Limits) -> Result<(), Error> {

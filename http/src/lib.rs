@@ -14,6 +14,7 @@ pub mod handlers;
 pub mod layout;
 pub mod listing;
 pub mod multipart;
+pub mod off;
 pub mod outgoing;
 pub mod query;
 pub mod random;

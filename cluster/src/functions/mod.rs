@@ -1,12 +1,14 @@
-//! Functions of design documents on this node: whether these may have changed (`marks`), and the
-//! engines that run functions, off the async threads and within bounds (`pool`, `places`). Whoever
-//! asks says what to run; nothing here knows what a request is, or how a document is written down.
+//! Functions of design documents on this node: whether these may have changed (`marks`), which of them
+//! validate (`validation`), and the engines that run functions, off the async threads and within bounds
+//! (`pool`, `places`). Whoever asks says what to run; nothing here knows what a request is, or how a
+//! document is written down.
 
 mod marks;
 mod places;
 mod pool;
 #[cfg(test)]
 mod tests;
+mod validation;
 
 use std::time::Duration;
 
@@ -16,6 +18,7 @@ pub(crate) use marks::Marks;
 pub(crate) use pool::{Key, Pool, tidy};
 
 pub use pool::Kind;
+pub use validation::Validation;
 
 /// What an operator decides about functions of design documents.
 #[derive(Clone, Debug, PartialEq, Eq)]

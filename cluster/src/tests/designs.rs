@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use settee_model::rev::Rev;
-
 use super::nodes::{Node, three, until};
 use super::{edit, id, put, removal};
 use crate::Db;
 use crate::copy::ShardCopy;
 use crate::database::Database;
-use crate::docs::{IdRevs, UpdateOptions};
+use crate::docs::{EditMode, IdRevs, UpdateOptions};
 
 const VALIDATION: &str = r#"{"validate_doc_update":"function(){}"}"#;
 
@@ -25,9 +23,9 @@ fn without(coordinator: &Node, late: &Node) -> Db {
     Db::new(node, database)
 }
 
-async fn validating(node: &Node) -> Vec<Rev> {
+async fn validating(node: &Node) -> Vec<String> {
     let found = node.db("db").validations().await.unwrap();
-    found.iter().filter_map(|doc| doc.rev()).collect()
+    found.iter().filter_map(|found| Some(found.ddoc.rev()?.to_string())).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -36,20 +34,22 @@ async fn what_validates_holds_on_a_node_whose_copy_is_late() {
     nodes[0].create("db").await;
     until("the database", || nodes.iter().all(|node| node.databases() == ["db"])).await;
     let db = without(&nodes[0], &nodes[2]);
-    let nothing: [Rev; 0] = [];
+    let nothing: [String; 0] = [];
     for node in &nodes {
         assert_eq!(validating(node).await, nothing);
     }
     let first = put(&db, edit("_design/v", VALIDATION, None)).await.unwrap();
-    assert_eq!(validating(&nodes[2]).await, [first.clone()]);
+    assert_eq!(validating(&nodes[2]).await, [first.to_string()]);
     let second = put(&db, edit("_design/v", VALIDATION, Some(&first))).await.unwrap();
-    assert_eq!(validating(&nodes[2]).await, [second.clone()]);
+    assert_eq!(validating(&nodes[2]).await, [second.to_string()]);
     put(&db, removal("_design/v", &second)).await.unwrap();
     assert_eq!(validating(&nodes[2]).await, nothing);
-    let third = put(&db, edit("_design/w", VALIDATION, None)).await.unwrap();
-    assert_eq!(validating(&nodes[1]).await, [third.clone()]);
-    assert_eq!(validating(&nodes[2]).await, [third.clone()]);
-    let requests = vec![IdRevs { id: id("_design/w"), revs: vec![third] }];
-    db.purge(requests, UpdateOptions::default()).await.unwrap();
+    // On all copies, for what only some have purged may still be read.
+    let (db, all) = (nodes[0].db("db"), UpdateOptions { w: Some(3), ..UpdateOptions::default() });
+    let edits = vec![edit("_design/w", VALIDATION, None)];
+    let third = db.update(edits, EditMode::Interactive, all).await.unwrap().remove(0).result;
+    let third = third.unwrap();
+    assert_eq!(validating(&nodes[1]).await, [third.to_string()]);
+    db.purge(vec![IdRevs { id: id("_design/w"), revs: vec![third] }], all).await.unwrap();
     assert_eq!(validating(&nodes[1]).await, nothing);
 }

@@ -12,6 +12,7 @@ use settee_query::mango::{self, Find, Response};
 
 use crate::context::Ctx;
 use crate::error::Error;
+use crate::off::off_thread;
 use crate::reply::{Reply, Sink};
 use crate::route::Method;
 use crate::settings::Settings;
@@ -84,14 +85,6 @@ pub fn check_partition(ctx: &Ctx, db: &Db, path: Option<&str>) -> Result<(), Err
         }
         _ => Ok(()),
     }
-}
-
-/// Thinks on a thread that may be busy for a while.
-async fn off_thread<R: Send + 'static>(
-    think: impl FnOnce() -> R + Send + 'static,
-) -> Result<R, Error> {
-    let done = tokio::task::spawn_blocking(think).await;
-    done.map_err(|_| Error::Internal("internal_server_error", "work was lost".into()))
 }
 
 /// Writes documents as they come.

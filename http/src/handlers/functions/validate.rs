@@ -10,10 +10,10 @@ use std::time::Instant;
 use bytes::Bytes;
 use settee_cluster::Db;
 use settee_cluster::docs::EditMode;
-use settee_cluster::functions::Kind;
+use settee_cluster::functions::{Kind, Validation};
 use settee_model::doc::{AttEdit, AttSource, Attachment, DocEdit, DocRecord, StoredDoc};
-use settee_model::json::{Raw, escape_into, value};
-use settee_model::selector::Selector;
+use settee_model::json::escape_into;
+use settee_model::selector::{Selector, SelectorError};
 use settee_query::js;
 
 use super::base::{Base, bases};
@@ -21,6 +21,7 @@ use super::{Functions, document, security, text, user};
 use crate::context::Ctx;
 use crate::error::Error;
 use crate::handlers::edit::{Saved, Settled};
+use crate::off::off_thread;
 
 /// Documents that are looked up at once.
 const LOOKED_UP: usize = 16;
@@ -71,7 +72,7 @@ pub async fn judge(
 async fn judge_by(
     ctx: &Ctx,
     db: &Db,
-    validations: &[Arc<StoredDoc>],
+    validations: &[Validation],
     (edits, mode): (&[DocEdit], EditMode),
     settled: &mut [Settled],
 ) -> Result<(), Error> {
@@ -106,16 +107,19 @@ async fn judge_by(
 
 async fn pass_all(
     db: &Db,
-    validations: &[Arc<StoredDoc>],
+    validations: &[Validation],
     mut subjects: Vec<Subject>,
     told: &Circumstances,
     settled: &mut [Settled],
 ) -> Result<(), Error> {
-    for ddoc in validations {
+    for Validation { ddoc, selector } in validations {
         if subjects.is_empty() {
             break;
         }
-        subjects = pass(db, ddoc, subjects, told, settled).await?;
+        subjects = match selector {
+            Some(selector) => by_selector(selector, subjects, settled).await?,
+            None => by_function(db, ddoc, subjects, told, settled).await?,
+        };
     }
     Ok(())
 }
@@ -188,19 +192,14 @@ fn write_att(out: &mut Vec<u8>, from: usize, att: &AttEdit, stored: &[Attachment
     );
 }
 
-/// Has one design document judge; gives back the edits that pass.
-async fn pass(
+/// Has the function of one design document judge; gives back the edits that pass.
+async fn by_function(
     db: &Db,
     ddoc: &Arc<StoredDoc>,
     subjects: Vec<Subject>,
     told: &Circumstances,
     settled: &mut [Settled],
 ) -> Result<Vec<Subject>, Error> {
-    if let Some(rule) =
-        Raw(&ddoc.record.body).get("validate_doc_update").filter(|rule| rule.is_object())
-    {
-        return Ok(by_rule(rule, subjects, settled));
-    }
     let functions = Functions::of(db, ddoc.clone());
     if let Err(error) = functions.check_language() {
         subjects.iter().for_each(|subject| settle(settled, subject.place, Err(error.clone())));
@@ -233,23 +232,30 @@ async fn pass(
     Ok(passed)
 }
 
-/// A selector over both documents, in the place of a function.
-fn by_rule(rule: Raw<'_>, subjects: Vec<Subject>, settled: &mut [Settled]) -> Vec<Subject> {
-    let selector = value(rule.bytes()).map_err(Error::from);
-    let selector = selector.and_then(|rule| Ok(Selector::parse(&rule)?));
-    let mut passed = Vec::new();
-    for subject in subjects {
-        let refused = match &selector {
-            Ok(selector) if selector.matches(&both(&subject)) => None,
+/// The same with a selector over both documents, in the place of a function.
+async fn by_selector(
+    selector: &Result<Arc<Selector>, SelectorError>,
+    subjects: Vec<Subject>,
+    settled: &mut [Settled],
+) -> Result<Vec<Subject>, Error> {
+    let selector = selector.clone();
+    let judge = move || {
+        let refusal = |subject: &Subject| match &selector {
+            Ok(selector) if selector.matches(&both(subject)) => None,
             Ok(_) => Some(Error::Forbidden("document is not valid".into())),
-            Err(error) => Some(error.clone()),
+            Err(error) => Some(error.clone().into()),
         };
-        match refused {
+        let refusals: Vec<Option<Error>> = subjects.iter().map(refusal).collect();
+        subjects.into_iter().zip(refusals).collect::<Vec<_>>()
+    };
+    let mut passed = Vec::new();
+    for (subject, refusal) in off_thread(judge).await? {
+        match refusal {
             None => passed.push(subject),
             Some(error) => settle(settled, subject.place, Err(error)),
         }
     }
-    passed
+    Ok(passed)
 }
 
 fn both(subject: &Subject) -> Vec<u8> {
