@@ -131,7 +131,7 @@ impl Node {
         });
         let ear = node.scheduler.ear();
         let changed = Arc::new(Changed::default());
-        tokio::spawn(keep_building(Arc::downgrade(&node), changed.clone()));
+        keep_building(&Arc::downgrade(&node), &changed);
         node.host.engine.on_commit(Box::new(move |id, commit| {
             ear.committed(id);
             changed.note(id);
