@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use settee_cluster::{Cluster, Error};
 use settee_http::ConfigFiles;
-use settee_http::auth::AuthSettings;
+use settee_http::auth::NewPasswords;
 use settee_http::auth::password::Verifier;
 use settee_http::random;
 use settee_model::config::Config;
@@ -90,8 +90,7 @@ fn hash_all(config: &mut Config, files: &dyn ConfigFiles) {
 }
 
 fn hashed(config: &Config, password: &str) -> String {
-    let AuthSettings { prf, iterations, .. } = AuthSettings::from_config(config);
-    Verifier::derive(password, &random::hex_32(), prf, iterations).to_admin()
+    NewPasswords::from_config(config).derive(password, &random::hex_32()).to_admin()
 }
 
 fn keep(config: &mut Config, files: &dyn ConfigFiles, section: &str, key: &str, value: &str) {

@@ -91,7 +91,7 @@ impl App {
             "admins" if !value.is_empty() => self.hashed(value).await?,
             _ => value.to_owned(),
         };
-        let old = self.config.now().get(section, key).unwrap_or_default().to_owned();
+        let old = self.config.now().raw(section, key).unwrap_or_default().to_owned();
         if persist && is_common(section, key) {
             self.cluster.share_setting(section, key, &value).await?;
         } else if persist {
@@ -167,11 +167,8 @@ impl App {
             return Ok(password.to_owned());
         }
         let settings = self.settings();
-        let (prf, iterations) = (settings.auth.prf, settings.auth.iterations);
-        let (password, salt) = (password.to_owned(), crate::random::hex_32());
-        let derive = move || Verifier::derive(&password, &salt, prf, iterations).to_admin();
-        let derived = tokio::task::spawn_blocking(derive).await;
-        derived.map_err(|_| Error::Internal("error", "interrupted".into()))
+        let (kept, salt) = (&settings.auth.new_passwords, crate::random::hex_32());
+        Ok(self.accounts.derive(kept, password, salt).await?.to_admin())
     }
 }
 

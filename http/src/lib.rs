@@ -24,6 +24,7 @@ mod respond;
 pub mod route;
 mod server;
 pub mod settings;
+pub mod users;
 pub mod uuids;
 pub mod view_query;
 

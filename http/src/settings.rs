@@ -62,6 +62,8 @@ pub struct Settings {
     pub functions: FunctionSettings,
     /// How new databases are laid out: `[cluster] q`, `n` and `placement`.
     pub layout: LayoutDefaults,
+    /// `[couchdb] users_db_suffix`: databases whose names end so hold users, too.
+    pub users_db_suffix: String,
     /// `[couchdb] users_db_security_editable`.
     pub users_db_security_editable: bool,
     /// `[vendor] name`
@@ -148,6 +150,8 @@ impl Settings {
             default_security: default_security(config),
             functions: functions(config),
             layout: layout(config),
+            users_db_suffix: text("couchdb", "users_db_suffix")
+                .unwrap_or_else(|| "_users".to_owned()),
             users_db_security_editable: config.boolean(
                 "couchdb",
                 "users_db_security_editable",

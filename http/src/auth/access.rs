@@ -49,8 +49,7 @@ fn of_server(endpoint: &ServerEndpoint, method: Method, lists_open: bool) -> Acc
 fn of_db(name: &str, endpoint: &DbEndpoint, method: Method) -> Access {
     use DbEndpoint as D;
     let system = matches!(name, "_users" | "_replicator");
-    // Users cannot read and write their own documents yet, so nobody but administrators may.
-    if name.starts_with('_') && name != "_replicator" {
+    if name.starts_with('_') && !system {
         return Access::ServerAdmin;
     }
     match endpoint {
@@ -119,7 +118,8 @@ mod tests {
             (M::Put, "/_users", A::ServerAdmin),
             (M::Get, "/_users/_all_docs", A::ServerAdmin),
             (M::Get, "/_replicator/_changes", A::ServerAdmin),
-            (M::Get, "/_users/org.couchdb.user:ann", A::ServerAdmin),
+            (M::Get, "/_users/org.couchdb.user:ann", A::DbMember),
+            (M::Post, "/_users", A::DbMember),
             (M::Get, "/_global_changes/x", A::ServerAdmin),
         ];
         for (method, path, wanted) in table {

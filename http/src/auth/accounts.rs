@@ -13,8 +13,11 @@ use settee_cluster::{Cluster, Db};
 use settee_model::docid::{DbName, DocId};
 
 use crate::auth::User;
+use crate::auth::derivations::Derivations;
 use crate::auth::lockout::Lockout;
+use crate::auth::new_passwords::NewPasswords;
 use crate::auth::password::Verifier;
+use crate::auth::upgrades::Upgrades;
 use crate::auth::verified::{Verdict, Verified};
 use crate::context::{App, Peer};
 use crate::error::Error;
@@ -24,7 +27,8 @@ use crate::settings::Settings;
 const CAPACITY: usize = 10_000;
 /// Longer names are looked for each time: strangers choose them, and there is room for many.
 const LONGEST_NAME: usize = 1024;
-const ID_PREFIX: &str = "org.couchdb.user:";
+/// What the ids of users' documents begin with; the name follows.
+pub const ID_PREFIX: &str = "org.couchdb.user:";
 
 /// Somebody who can log in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +64,9 @@ pub struct Accounts {
     users: Cache<String, Option<Arc<Account>>>,
     /// How many changes of users were seen.
     changes: AtomicU64,
+    derivations: Derivations,
     verified: Verified,
+    upgrades: Upgrades,
     lockout: Lockout,
     nobody: Arc<User>,
 }
@@ -69,11 +75,14 @@ impl Accounts {
     /// Looks for users through `cluster`. `key` is secret and random.
     #[must_use]
     pub fn new(cluster: Cluster, key: [u8; 32]) -> Self {
+        let derivations = Derivations::new();
         Accounts {
-            cluster,
             users: Cache::new(CAPACITY),
             changes: AtomicU64::new(0),
-            verified: Verified::new(key),
+            verified: Verified::new(key, derivations.clone()),
+            upgrades: Upgrades::new(cluster.clone(), derivations.clone()),
+            cluster,
+            derivations,
             lockout: Lockout::new(),
             nobody: Arc::new(User::default()),
         }
@@ -164,7 +173,10 @@ impl Accounts {
         }
         let attempt = self.lockout.attempt(peer.ip(), name, settings.auth.lockout_threshold);
         match self.verified.check(password, &account.verifier, attempt).await? {
-            Verdict::Right => Ok(Some(account)),
+            Verdict::Right => {
+                self.upgrades.consider(&settings.auth, name, password, &account.verifier);
+                Ok(Some(account))
+            }
             Verdict::Wrong => Ok(None),
             Verdict::Refused => {
                 tracing::warn!(name, %peer, "login refused after many failures");
@@ -179,13 +191,26 @@ impl Accounts {
         Ok(self.user(settings, name).await? != before)
     }
 
+    /// Derives what a new password will be checked against.
+    ///
+    /// # Errors
+    /// 503 if too many are being derived.
+    pub async fn derive(
+        &self,
+        kept: &NewPasswords,
+        password: &str,
+        salt: String,
+    ) -> Result<Verifier, Error> {
+        self.derivations.derive(kept, password, salt).await
+    }
+
     fn forget_all(&self) {
         self.changes.fetch_add(1, Ordering::AcqRel);
         self.users.clear();
     }
 
     /// Forgets what is known of a user.
-    fn forget(&self, id: &DocId) {
+    pub fn forget(&self, id: &DocId) {
         if let Some(name) = id.as_str().strip_prefix(ID_PREFIX) {
             self.changes.fetch_add(1, Ordering::AcqRel);
             self.users.remove(name);
@@ -210,7 +235,9 @@ async fn load(db: &Db, settings: &Settings, name: &str) -> Result<Option<Arc<Acc
     let refused = doc.get("totp").is_some();
     let verifier = Verifier::from_document(&doc).filter(|_| !refused);
     let roles = doc.get("roles").and_then(Value::as_array).into_iter().flatten();
-    let roles = roles.filter_map(Value::as_str).filter(|role| !role.starts_with('_'));
+    let roles = roles
+        .filter_map(Value::as_str)
+        .filter(|role| !role.starts_with('_') || *role == "_metrics");
     let roles = roles.map(str::to_owned).collect();
     Ok(verifier.map(|verifier| Arc::new(Account::new(name, roles, verifier))))
 }
@@ -232,6 +259,7 @@ pub async fn watch(app: Arc<App>) {
 }
 
 async fn follow(accounts: &Accounts, db: &Db) -> Result<(), settee_cluster::Error> {
+    crate::users::ensure(db).await?;
     let query = ChangesQuery { since: Since::Now, ..ChangesQuery::default() };
     let mut changes = db.changes(query).await?;
     // Anything may have changed while nobody looked; from here on somebody does.

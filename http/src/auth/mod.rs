@@ -4,10 +4,14 @@
 pub mod access;
 mod accounts;
 pub mod cookie;
+mod derivations;
 mod lockout;
+mod new_passwords;
 pub mod password;
+mod requirements;
 pub mod security;
 mod settings;
+mod upgrades;
 mod user;
 mod verified;
 
@@ -19,7 +23,8 @@ use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, COOKIE};
 
-pub use accounts::{Account, Accounts, watch};
+pub use accounts::{Account, Accounts, ID_PREFIX, watch};
+pub use new_passwords::NewPasswords;
 pub use settings::AuthSettings;
 pub use user::User;
 

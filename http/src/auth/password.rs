@@ -95,6 +95,12 @@ impl Verifier {
         Verifier { scheme, salt: salt.to_owned(), key }
     }
 
+    /// The verifier of a password in the old scheme.
+    #[must_use]
+    pub fn simple(password: &str, salt: &str) -> Self {
+        Self::new(Scheme::Simple, salt, &simple(password, salt))
+    }
+
     /// Reads a value of `[admins]`; `None` if it is a password in clear.
     #[must_use]
     pub fn from_admin(value: &str) -> Option<Self> {
@@ -147,13 +153,31 @@ impl Verifier {
         }
     }
 
+    /// How it is written into a document of `_users`: names of members and their values.
+    #[must_use]
+    pub fn members(&self) -> Vec<(&'static str, Value)> {
+        let Verifier { scheme, salt, key } = self;
+        match scheme {
+            Scheme::Simple => vec![
+                ("password_scheme", "simple".into()),
+                ("salt", salt.as_str().into()),
+                ("password_sha", key.as_str().into()),
+            ],
+            Scheme::Pbkdf2 { prf, iterations } => vec![
+                ("password_scheme", "pbkdf2".into()),
+                ("pbkdf2_prf", prf.name().into()),
+                ("salt", salt.as_str().into()),
+                ("iterations", (*iterations).into()),
+                ("derived_key", key.as_str().into()),
+            ],
+        }
+    }
+
     /// Whether this is the password. Takes as long as deriving it.
     #[must_use]
     pub fn matches(&self, password: &str) -> bool {
         let derived = match self.scheme {
-            Scheme::Simple => {
-                hex(&Sha1::new().chain_update(password).chain_update(&self.salt).finalize())
-            }
+            Scheme::Simple => simple(password, &self.salt),
             Scheme::Pbkdf2 { prf, iterations } => {
                 prf.derive(password.as_bytes(), self.salt.as_bytes(), iterations)
             }
@@ -173,6 +197,15 @@ impl Verifier {
         &self.key
     }
 
+    /// PBKDF2's hash; none for the old scheme.
+    #[must_use]
+    pub fn prf(&self) -> Option<Prf> {
+        match self.scheme {
+            Scheme::Simple => None,
+            Scheme::Pbkdf2 { prf, .. } => Some(prf),
+        }
+    }
+
     /// PBKDF2's rounds; 1 for the old scheme.
     #[must_use]
     pub fn iterations(&self) -> u32 {
@@ -181,6 +214,10 @@ impl Verifier {
             Scheme::Pbkdf2 { iterations, .. } => iterations,
         }
     }
+}
+
+fn simple(password: &str, salt: &str) -> String {
+    hex(&Sha1::new().chain_update(password).chain_update(salt).finalize())
 }
 
 fn hex(bytes: &[u8]) -> String {

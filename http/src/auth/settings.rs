@@ -7,6 +7,7 @@ use settee_model::config::Config;
 
 use crate::auth::accounts::Account;
 use crate::auth::cookie::Dress;
+use crate::auth::new_passwords::NewPasswords;
 use crate::auth::password::{Prf, Verifier};
 
 /// Settings of authentication.
@@ -31,12 +32,15 @@ pub struct AuthSettings {
     pub require_valid_user_except_for_up: bool,
     /// `[chttpd_auth] allow_conflicted_user_docs`
     pub allow_conflicted_user_docs: bool,
-    /// `[chttpd_auth] iterations` of new passwords.
-    pub iterations: u32,
+    /// How new passwords are kept.
+    pub new_passwords: NewPasswords,
+    /// `[chttpd_auth] upgrade_hash_on_auth`: whether those that are kept otherwise are kept so, too,
+    /// once they were used.
+    pub upgrade: bool,
+    /// `[chttpd_auth] public_fields`: what everybody sees of users' documents.
+    pub public_fields: Vec<String>,
     /// `[chttpd_auth] min_iterations` and `max_iterations` of passwords that are checked.
     pub iterations_allowed: (u32, u32),
-    /// `[chttpd_auth] pbkdf2_prf` of new passwords.
-    pub prf: Prf,
     /// `[chttpd_auth_lockout]`: failures after which a peer may not try an account any more;
     /// `None` if it is off.
     pub lockout_threshold: Option<u32>,
@@ -76,12 +80,13 @@ impl AuthSettings {
                 "allow_conflicted_user_docs",
                 false,
             ),
-            iterations: config.parsed("chttpd_auth", "iterations", 600_000).max(1),
+            new_passwords: NewPasswords::from_config(config),
+            upgrade: config.boolean("chttpd_auth", "upgrade_hash_on_auth", true),
+            public_fields: config.list("chttpd_auth", "public_fields", ""),
             iterations_allowed: (
                 config.parsed("chttpd_auth", "min_iterations", 1),
                 config.parsed("chttpd_auth", "max_iterations", 1_000_000_000),
             ),
-            prf: text("pbkdf2_prf").and_then(|name| Prf::parse(&name)).unwrap_or(Prf::Sha256),
             lockout_threshold: enforced.then(|| config.parsed(lockout, "threshold", 5)),
         }
     }

@@ -1,27 +1,22 @@
 //! [`Verified`]: passwords that were checked of late, so that a request costs no key derivation.
 //! Keeps keyed hashes only, under a key that lives as long as the process.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use quick_cache::sync::Cache;
-use tokio::sync::Semaphore;
 
+use crate::auth::derivations::Derivations;
 use crate::auth::lockout::Attempt;
 use crate::auth::password::Verifier;
 use crate::error::Error;
 
 /// How many passwords are remembered.
 const CAPACITY: usize = 10_000;
-/// How long a login waits for its turn to derive.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Checked passwords.
 #[derive(Debug)]
 pub struct Verified {
     key: [u8; 32],
     known: Cache<[u8; 32], ()>,
-    turns: Arc<Semaphore>,
+    derivations: Derivations,
 }
 
 /// What comes of a password.
@@ -38,10 +33,8 @@ pub enum Verdict {
 impl Verified {
     /// Nothing is known yet. `key` is secret and random.
     #[must_use]
-    pub fn new(key: [u8; 32]) -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let turns = Arc::new(Semaphore::new((cores / 2).max(1)));
-        Verified { key, known: Cache::new(CAPACITY), turns }
+    pub fn new(key: [u8; 32], derivations: Derivations) -> Self {
+        Verified { key, known: Cache::new(CAPACITY), derivations }
     }
 
     /// Whether `password` is what `verifier` checks. Derived once for each pair, whoever else asks
@@ -60,15 +53,13 @@ impl Verified {
         }
         let key = self.key_of(password, verifier, attempt.account());
         let derive = async {
-            let turn = tokio::time::timeout(PATIENCE, self.turns.clone().acquire_owned()).await;
-            let Ok(Ok(_turn)) = turn else { return Err(Err(busy())) };
+            let turn = self.derivations.turn().await.map_err(Err)?;
             // Others may have failed while this one waited.
             if attempt.refused() {
                 return Err(Ok(Verdict::Refused));
             }
             let (verifier, password) = (verifier.clone(), password.to_owned());
-            let derived = tokio::task::spawn_blocking(move || verifier.matches(&password)).await;
-            if derived.unwrap_or(false) {
+            if turn.run(move || verifier.matches(&password)).await.map_err(Err)? {
                 return Ok(());
             }
             attempt.failed();
@@ -90,10 +81,6 @@ impl Verified {
     }
 }
 
-fn busy() -> Error {
-    Error::Unavailable("Too many logins at a time.".into())
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Instant;
@@ -104,7 +91,7 @@ mod tests {
 
     #[tokio::test]
     async fn derives_once_for_a_right_password() {
-        let (verified, lockout) = (Verified::new([7; 32]), Lockout::new());
+        let (verified, lockout) = (Verified::new([7; 32], Derivations::new()), Lockout::new());
         let attempt = lockout.attempt([127, 0, 0, 1].into(), "ann", None);
         let verifier = Verifier::derive("secret", "salt", Prf::Sha256, 20_000);
         assert_eq!(verified.check("wrong", &verifier, attempt).await, Ok(Verdict::Wrong));
@@ -120,7 +107,7 @@ mod tests {
 
     #[tokio::test]
     async fn guesses_at_the_same_time_count_one_by_one() {
-        let (verified, lockout) = (Verified::new([7; 32]), Lockout::new());
+        let (verified, lockout) = (Verified::new([7; 32], Derivations::new()), Lockout::new());
         let attempt = lockout.attempt([127, 0, 0, 1].into(), "ann", Some(2));
         let verifier = Verifier::derive("secret", "salt", Prf::Sha256, 1000);
         let guess = |text| verified.check(text, &verifier, attempt);

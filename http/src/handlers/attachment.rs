@@ -21,6 +21,7 @@ use crate::random::hex_32;
 use crate::render::range::{self, Ranges};
 use crate::render::{Form, Script, etag, multipart};
 use crate::reply::Reply;
+use crate::users;
 
 /// `GET /{db}/{docid}/{attname}`
 pub async fn get(ctx: &mut Ctx, db: Db, id: DocId, name: String) -> Result<Reply, Error> {
@@ -33,7 +34,7 @@ pub async fn get(ctx: &mut Ctx, db: Db, id: DocId, name: String) -> Result<Reply
         r: query.r,
         ..OpenOptions::default()
     };
-    let opened = db.open_doc(&id, options).await?;
+    let opened = users::open_doc(ctx, &db, &id, options).await?;
     let att = find(opened.doc.record.atts, &name)?;
     let tag = etag::of_attachment(&att.content);
     if ctx.etag_matches(&tag) {

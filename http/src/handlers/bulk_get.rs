@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::query::Query;
 use crate::render::Script;
 use crate::reply::Reply;
+use crate::users::Sight;
 
 mod answer;
 mod line;
@@ -46,7 +47,8 @@ pub async fn post(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
         Answer::json(query.view)
     };
     let most = ctx.settings.bulk_get_batch.max(1);
-    let read = Reading { db, lines: lines.into_iter(), most, latest: query.latest, answer };
+    let (sight, lines) = (Sight::of(ctx, &db), lines.into_iter());
+    let read = Reading { db, sight, lines, most, latest: query.latest, answer };
     Ok(read.reply().await)
 }
 
@@ -65,6 +67,7 @@ fn check_parameters(query: &Query) -> Result<(), Error> {
 /// An answer under way.
 struct Reading {
     db: Db,
+    sight: Sight,
     lines: std::vec::IntoIter<Line>,
     /// Lines that are read at once.
     most: usize,
@@ -123,7 +126,8 @@ impl Reading {
                 Want::Revs { .. } => results.next().unwrap_or_else(|| Err(failure.clone())),
                 Want::Nothing { .. } => Ok(Vec::new()),
             };
-            self.answer.line(script, &line, result.map_err(Error::from));
+            let result = result.map_err(Error::from).and_then(|found| self.sight.revs(found));
+            self.answer.line(script, &line, result);
         }
     }
 }

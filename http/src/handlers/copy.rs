@@ -14,6 +14,7 @@ use crate::context::Ctx;
 use crate::error::Error;
 use crate::reply::Reply;
 use crate::route::{Plus, decode};
+use crate::users;
 
 /// `COPY /{db}/{docid}`
 pub async fn copy(ctx: &mut Ctx, db: Db, id: DocId) -> Result<Reply, Error> {
@@ -27,7 +28,8 @@ pub async fn copy(ctx: &mut Ctx, db: Db, id: DocId) -> Result<Reply, Error> {
     if id.is_local() && rev.is_some() {
         return Err(Error::missing());
     }
-    let opened = db.open_doc(&id, OpenOptions { rev, ..OpenOptions::default() }).await?;
+    let options = OpenOptions { rev, ..OpenOptions::default() };
+    let opened = users::open_doc(ctx, &db, &id, options).await?;
     let edit = DocEdit {
         id: target.clone(),
         revs: target_rev.map(RevPath::single).unwrap_or_default(),

@@ -18,6 +18,7 @@ use crate::render::doc::{self, Atts};
 use crate::render::multipart::{self, Boundaries};
 use crate::render::{Script, etag};
 use crate::reply::Reply;
+use crate::users::{self, Sight};
 
 /// `GET /{db}/{docid}`
 pub async fn get(ctx: &mut Ctx, db: Db, id: DocId) -> Result<Reply, Error> {
@@ -30,7 +31,7 @@ pub async fn get(ctx: &mut Ctx, db: Db, id: DocId) -> Result<Reply, Error> {
             if id.is_local() && options.rev.is_some() {
                 return Err(Error::missing());
             }
-            let opened = db.open_doc(&id, options).await?;
+            let opened = users::open_doc(ctx, &db, &id, options).await?;
             Ok(one(ctx, &db, &opened, &query))
         }
     }
@@ -73,6 +74,7 @@ async fn open_revs(
 ) -> Result<Reply, Error> {
     let all = revs == Revs::All;
     let results = db.open_revs(id, revs, query.latest).await?;
+    let results = Sight::of(ctx, db).revs(results)?;
     if all && results.is_empty() {
         return Err(Error::missing());
     }

@@ -15,6 +15,7 @@ use crate::context::Ctx;
 use crate::error::Error;
 use crate::render::etag;
 use crate::reply::Reply;
+use crate::users;
 
 /// `PUT /{db}/{docid}`
 pub async fn put(ctx: &mut Ctx, db: Db, id: DocId) -> Result<Reply, Error> {
@@ -48,7 +49,7 @@ async fn save(ctx: &Ctx, db: &Db, edit: DocEdit, mode: EditMode) -> Result<Reply
 /// `DELETE /{db}/{docid}`. What is not there, or is gone already, is missed before anything else.
 pub async fn delete(ctx: &mut Ctx, db: Db, id: DocId) -> Result<Reply, Error> {
     edit::check_place(&db, &id)?;
-    db.open_doc(&id, OpenOptions::default()).await?;
+    users::open_doc(ctx, &db, &id, OpenOptions::default()).await?;
     let rev = ctx.query.get("rev").map(str::parse::<Rev>).transpose()?;
     let rev = edit::named_rev(rev.as_ref(), ctx.header(&IF_MATCH))?;
     let edit = DocEdit {

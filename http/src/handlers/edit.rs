@@ -9,7 +9,7 @@ use settee_cluster::{Db, Error as ClusterError};
 use settee_model::ddoc;
 use settee_model::doc::{AttEdit, AttSource, DocEdit, Encoding, Uploaded};
 use settee_model::docid::{self, DocId};
-use settee_model::json::{AttData, ParsedAtt, ParsedDoc, Raw, escape_into};
+use settee_model::json::{AttData, ParsedAtt, ParsedDoc, escape_into};
 use settee_model::partition::{self, PartitionError};
 use settee_model::rev::{Rev, RevPath};
 
@@ -21,6 +21,7 @@ use crate::error::Error;
 use crate::render::doc::write_rev;
 use crate::reply::Reply;
 use crate::settings::Settings;
+use crate::users;
 
 #[cfg(test)]
 mod tests;
@@ -235,7 +236,10 @@ pub async fn submit(
     let settled = sift(ctx, db, &mut edits, mode).await?;
     let mut results = Vec::new().into_iter();
     if !edits.is_empty() {
-        results = db.update(edits, mode, options).await?.into_iter();
+        let users = users::whose(ctx, db, &edits);
+        let updated = db.update(edits, mode, options).await;
+        users::written(ctx, &users);
+        results = updated?.into_iter();
     }
     let mut saved = Vec::with_capacity(settled.len());
     for settled in settled {
@@ -257,6 +261,7 @@ async fn sift(
     edits: &mut Vec<DocEdit>,
     mode: EditMode,
 ) -> Result<Vec<Settled>, Error> {
+    users::prepare(ctx, db, edits).await?;
     let mut settled: Vec<Settled> =
         edits.iter().map(|edit| refusal(ctx, db, edit).map(Err)).collect();
     compile::judge(edits, &mut settled, &ctx.settings.functions.limits).await?;
@@ -293,13 +298,10 @@ fn outcome(result: Option<EditResult>) -> Result<Result<Saved, Error>, Error> {
     }
 }
 
-/// Why an edit is not even tried: design documents are for administrators, and have a shape; and no
-/// password is stored in clear.
+/// Why an edit is not even tried: design documents are for administrators, and have a shape.
 fn refusal(ctx: &Ctx, db: &Db, edit: &DocEdit) -> Option<Error> {
     if !edit.id.is_design() {
-        let users = *db.name().as_str() == *ctx.settings.auth.users_db;
-        let password = users.then(|| Raw(&edit.body).get("password")).flatten();
-        return password.map(|_| Error::NotImplemented);
+        return None;
     }
     let checked = ctx.require_db_admin(db).and_then(|()| {
         let checked = ddoc::check(&edit.body, db.meta().partitioned);

@@ -18,6 +18,7 @@ use crate::context::Ctx;
 use crate::error::Error;
 use crate::reply::Reply;
 use crate::route::{DbEndpoint, Endpoint, Method, Namespace, ServerEndpoint};
+use crate::users;
 
 pub mod all_docs;
 pub mod attachment;
@@ -73,6 +74,7 @@ pub async fn dispatch(ctx: &mut Ctx, endpoint: Endpoint) -> Result<Reply, Error>
         Endpoint::Db { name, of } => {
             let db = ctx.app.cluster.db(&name)?;
             ctx.check_access(&db, access)?;
+            users::check(ctx, &db, &of)?;
             on_db(ctx, db, of, allow).await
         }
     }
@@ -170,11 +172,13 @@ async fn on_design_action(
 ) -> Result<Reply, Error> {
     const ACTIONS: [&str; 6] =
         ["_info", "_search", "_search_info", "_search_disk_size", "_nouveau", "_nouveau_info"];
+    if action == "_view" {
+        let opened = users::open_doc(ctx, &db, &ddoc, OpenOptions::default()).await?;
+        return view::any(ctx, db, opened, rest, None).await;
+    }
     let opened = db.open_doc(&ddoc, OpenOptions::default()).await?;
-    match action {
-        "_view" => return view::any(ctx, db, opened, rest, None).await,
-        "_info" => return view::info(ctx, db, opened, rest).await,
-        _ => {}
+    if action == "_info" {
+        return view::info(ctx, db, opened, rest).await;
     }
     let functions = Functions::of(&db, Arc::new(opened.doc));
     match action {

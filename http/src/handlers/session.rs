@@ -26,6 +26,10 @@ pub async fn get(ctx: &mut Ctx) -> Result<Reply, Error> {
         out.extend_from_slice(b",\"authenticated\":");
         push_string(&mut out, handler);
     }
+    if let Some(db) = ctx.app.config.now().get("chttpd_auth", "authentication_db") {
+        out.extend_from_slice(b",\"authentication_db\":");
+        push_string(&mut out, db);
+    }
     out.extend_from_slice(b"}}");
     Ok(Reply::json(StatusCode::OK, out))
 }

@@ -13,6 +13,7 @@ mod term;
 mod tests;
 
 pub use field::FieldPath;
+pub use pattern::Pattern;
 pub use term::Term;
 
 use serde_json::Value;

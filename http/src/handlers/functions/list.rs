@@ -24,6 +24,7 @@ use crate::listing::{self, Listing};
 use crate::render::Script;
 use crate::reply::{Reply, ReplyBody, error_members};
 use crate::route::{Method, Namespace};
+use crate::users;
 use crate::view_query;
 
 /// Bytes of a body that are sent at once, if the function does not wait for rows meanwhile.
@@ -56,7 +57,7 @@ pub async fn answer(
     };
     let (content, listing) = asked(ctx, view == "_all_docs").await?;
     functions.require(&["lists", name])?;
-    let opened = db.open_doc(&of, OpenOptions::default()).await?;
+    let opened = users::open_doc(ctx, db, &of, OpenOptions::default()).await?;
     let shape = all_docs::shape(&listing);
     let rows = if view == "_all_docs" {
         let query = all_docs::query(ctx, db, Namespace::All, None, listing)?;

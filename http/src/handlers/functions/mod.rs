@@ -27,6 +27,7 @@ use crate::context::Ctx;
 use crate::error::Error;
 use crate::render::Script;
 use crate::render::doc::{self, Shown, View};
+use crate::users::Sight;
 
 /// Ancestors that functions see of a document: `[query_server_config] revs_limit`.
 const HISTORY: usize = 20;
@@ -122,6 +123,7 @@ pub struct Called {
 /// # Errors
 /// 404 if there is no such function in `member`, and shards that cannot be read.
 pub async fn called(
+    ctx: &Ctx,
     db: &Db,
     functions: &Functions,
     member: &str,
@@ -130,7 +132,7 @@ pub async fn called(
     let [name, id @ ..] = rest else { return Ok(None) };
     let id = (!id.is_empty()).then(|| DocId::trusted(&id.join("/")));
     let found = match &id {
-        Some(id) => subject(db, id).await?,
+        Some(id) => subject(ctx, db, id).await?,
         None => None,
     };
     functions.require(&[member, name])?;
@@ -138,12 +140,13 @@ pub async fn called(
 }
 
 /// A document as it is now, if it is there.
-async fn subject(db: &Db, id: &DocId) -> Result<Option<(Vec<u8>, StoredDoc)>, Error> {
+async fn subject(ctx: &Ctx, db: &Db, id: &DocId) -> Result<Option<(Vec<u8>, StoredDoc)>, Error> {
     let options = OpenOptions { history: true, facts: true, ..OpenOptions::default() };
     match db.open_doc(id, options).await {
         Ok(opened) => {
             let facts = opened.facts.unwrap_or_default();
-            Ok(Some((document(&opened.doc, &facts.conflicts), opened.doc)))
+            let seen = Sight::of(ctx, db).seen(opened.doc).ok();
+            Ok(seen.map(|doc| (document(&doc, &facts.conflicts), doc)))
         }
         Err(settee_cluster::Error::NotFound { .. }) => Ok(None),
         Err(error) => Err(error.into()),

@@ -23,7 +23,7 @@ pub async fn answer(
     functions: Functions,
     rest: &[String],
 ) -> Result<Reply, Error> {
-    let Called { name, id, found } = called(db, &functions, "shows", rest)
+    let Called { name, id, found } = called(ctx, db, &functions, "shows", rest)
         .await?
         .ok_or(Error::NotFoundNamed("show_error", "Invalid path."))?;
     let tag = tag(ctx, &functions, found.as_ref().map(|(_, doc)| etag::of_doc(doc)).as_deref());

@@ -25,7 +25,7 @@ pub async fn answer(
     functions: Functions,
     rest: &[String],
 ) -> Result<Reply, Error> {
-    let Called { name, id, found } = called(db, &functions, "updates", rest)
+    let Called { name, id, found } = called(ctx, db, &functions, "updates", rest)
         .await?
         .ok_or(Error::NotFoundNamed("update_error", "Invalid path."))?;
     let content = request::content(ctx).await?;

@@ -1,0 +1,122 @@
+//! [`Upgrades`]: documents of users whose passwords are kept in an older way are written anew once the
+//! password was seen. Sessions go on, for the salt stays. Never makes a login wait or fail.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use settee_cluster::docs::{EditMode, OpenOptions, UpdateOptions};
+use settee_cluster::{Cluster, Error as ClusterError};
+use settee_model::doc::DocEdit;
+use settee_model::docid::{DbName, DocId};
+use settee_model::json;
+use settee_model::rev::RevPath;
+
+use crate::auth::ID_PREFIX;
+use crate::auth::derivations::Derivations;
+use crate::auth::new_passwords::NewPasswords;
+use crate::auth::password::Verifier;
+use crate::auth::settings::AuthSettings;
+use crate::handlers::attachment_write::stubs;
+use crate::users::with_verifier;
+
+/// Most upgrades at a time; who comes when there are as many is upgraded with a later login.
+const AT_ONCE: usize = 16;
+
+/// What is under way.
+pub(super) struct Upgrades {
+    cluster: Cluster,
+    derivations: Derivations,
+    names: Arc<Mutex<HashSet<String>>>,
+}
+
+impl Upgrades {
+    pub(super) fn new(cluster: Cluster, derivations: Derivations) -> Self {
+        Upgrades { cluster, derivations, names: Arc::default() }
+    }
+
+    /// Begins to write a user's document anew, if its password, which is this one, is kept otherwise
+    /// than new ones are.
+    pub(super) fn consider(
+        &self,
+        auth: &AuthSettings,
+        name: &str,
+        password: &str,
+        verifier: &Verifier,
+    ) {
+        if !auth.upgrade || auth.admins.contains_key(name) || auth.new_passwords.made(verifier) {
+            return;
+        }
+        {
+            let mut names = self.names.lock();
+            if names.len() >= AT_ONCE || !names.insert(name.to_owned()) {
+                return;
+            }
+        }
+        let under_way = UnderWay { names: self.names.clone(), name: name.to_owned() };
+        let job = Job {
+            cluster: self.cluster.clone(),
+            derivations: self.derivations.clone(),
+            db: DbName::trusted(&auth.users_db),
+            kept: auth.new_passwords.clone(),
+            before: verifier.clone(),
+            password: password.to_owned(),
+        };
+        tokio::spawn(async move {
+            if let Err(error) = job.run(&under_way.name).await {
+                tracing::warn!(name = under_way.name, %error, "a password is still kept in the old way");
+            }
+        });
+    }
+}
+
+/// Leaves the list when it is over, however it ends.
+struct UnderWay {
+    names: Arc<Mutex<HashSet<String>>>,
+    name: String,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.names.lock().remove(&self.name);
+    }
+}
+
+struct Job {
+    cluster: Cluster,
+    derivations: Derivations,
+    db: DbName,
+    kept: NewPasswords,
+    before: Verifier,
+    password: String,
+}
+
+impl Job {
+    async fn run(self, name: &str) -> Result<(), ClusterError> {
+        let salt = self.before.salt().to_owned();
+        let Ok(verifier) = self.derivations.derive(&self.kept, &self.password, salt).await else {
+            return Ok(());
+        };
+        let db = self.cluster.db(&self.db)?;
+        let id = DocId::trusted(&format!("{ID_PREFIX}{name}"));
+        let doc = db.open_doc(&id, OpenOptions::default()).await?.doc;
+        let said = json::value(&doc.record.body).ok().and_then(|doc| Verifier::from_document(&doc));
+        // It may have been changed meanwhile.
+        if said.as_ref() != Some(&self.before) {
+            return Ok(());
+        }
+        let revs = doc.rev().map(RevPath::single).unwrap_or_default();
+        let body = with_verifier(&doc.record.body, &verifier);
+        let edit = DocEdit { id, revs, deleted: false, body, atts: stubs(doc.record.atts) };
+        let results =
+            db.update(vec![edit], EditMode::Interactive, UpdateOptions::default()).await?;
+        for result in results {
+            match result.result {
+                // Somebody was quicker.
+                Ok(_) | Err(ClusterError::Conflict) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,55 @@
+//! What is different about databases of users: passwords are derived before a document is stored
+//! (`keep`), people see their own documents and what is public of others (`sight`), and a design
+//! document holds the rules of what users' documents look like (`rules`). Whose password is right is
+//! `auth`'s business.
+
+mod keep;
+mod rules;
+mod sight;
+
+pub use keep::{prepare, whose, with_verifier, written};
+pub use rules::ensure;
+pub use sight::{Sight, open_doc};
+
+use settee_cluster::Db;
+
+use crate::context::Ctx;
+use crate::error::Error;
+use crate::route::DbEndpoint;
+use crate::settings::Settings;
+
+/// Whether a database holds users: the one that logins are looked up in, and all whose names end as
+/// theirs do.
+#[must_use]
+pub fn is_users_db(settings: &Settings, db: &Db) -> bool {
+    let name = db.name().as_str();
+    let last = name.rsplit('/').next().unwrap_or(name);
+    last == "_users" || last == settings.users_db_suffix || name == settings.auth.users_db
+}
+
+/// Refuses those who do not administer a users' database what shows them more than documents that
+/// they name.
+///
+/// # Errors
+/// 403.
+pub fn check(ctx: &Ctx, db: &Db, endpoint: &DbEndpoint) -> Result<(), Error> {
+    use DbEndpoint as D;
+    let named = matches!(
+        endpoint,
+        D::Root
+            | D::Doc(_)
+            | D::Attachment(..)
+            | D::BulkDocs
+            | D::BulkGet
+            | D::RevsDiff
+            | D::MissingRevs
+            | D::EnsureFullCommit
+            | D::Security
+            | D::DesignRedirect
+            | D::DesignAction { .. }
+    );
+    if named || !is_users_db(&ctx.settings, db) || ctx.require_db_admin(db).is_ok() {
+        return Ok(());
+    }
+    Err(Error::Forbidden("Only admins can access this of the users database.".into()))
+}
