@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::context::Ctx;
 use crate::error::Error;
-use crate::handlers::{elsewhere, node_docs, welcome};
+use crate::handlers::{elsewhere, node_docs, view, welcome};
 use crate::reply::{Reply, push_string};
 use crate::route::Method;
 
@@ -58,10 +58,20 @@ pub async fn here(ctx: &mut Ctx, path: &[&str]) -> Result<Reply, Error> {
             Method::Delete => delete(ctx, section, key).await,
             _ => Err(Error::MethodNotAllowed("GET,PUT,DELETE")),
         },
+        ["_versions"] => only("GET", ctx.method == Method::Get).map(|()| versions()),
         ["_nodes", path @ ..] => node_docs::nodes(ctx, path).await,
         ["_dbs", path @ ..] => node_docs::dbs(ctx, path).await,
         _ => Err(Error::missing()),
     }
+}
+
+/// What functions run on and what orders keys, as far as clients look at it.
+fn versions() -> Reply {
+    let versions = serde_json::json!({
+        "javascript_engine": { "name": "quickjs" },
+        "collation_driver": { "name": "icu4x", "collator_version": view::COLLATOR },
+    });
+    Reply::json(StatusCode::OK, versions.to_string().into_bytes())
 }
 
 /// No node has this name.

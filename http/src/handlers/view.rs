@@ -226,7 +226,7 @@ pub fn write_row(script: &mut Script, row: &ViewLine, view: &View) {
 }
 
 /// Which rules keys are ordered by; CouchDB names the version of its library.
-const COLLATOR: &str = "153.120";
+pub const COLLATOR: &str = "153.120";
 
 /// `GET _design/{ddoc}/_info`
 ///
