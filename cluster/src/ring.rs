@@ -49,8 +49,9 @@ impl Ring {
 
     /// Splits work by shard; parts are in order of shards, items in their own.
     pub(crate) fn split<T>(&self, items: Vec<T>, id: impl Fn(&T) -> &DocId) -> Vec<Part<T>> {
+        let Some(first) = items.first() else { return Vec::new() };
         if self.ranges.len() == 1 || items.len() == 1 {
-            let shard = items.first().map_or(0, |item| self.shard_of(id(item)));
+            let shard = self.shard_of(id(first));
             return vec![Part { shard, places: (0..items.len()).collect(), items }];
         }
         let part = |shard| Part { shard, places: Vec::new(), items: Vec::new() };
