@@ -53,3 +53,29 @@ async fn what_validates_holds_on_a_node_whose_copy_is_late() {
     db.purge(vec![IdRevs { id: id("_design/w"), revs: vec![third] }], all).await.unwrap();
     assert_eq!(validating(&nodes[1]).await, nothing);
 }
+
+/// Begins something, and leaves.
+async fn begin<R>(work: impl Future<Output = R>) {
+    tokio::select! {
+        biased;
+        _ = work => {}
+        () = std::future::ready(()) => {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_written_for_a_client_that_has_left_counts_too() {
+    let node = super::Node::new().await;
+    let db = node.db("db", 1).await;
+    let mark = || db.node.marks().now(db.name());
+    let (before, options) = (mark(), UpdateOptions::default());
+    let edits = vec![edit("_design/v", VALIDATION, None)];
+    begin(db.update(edits, EditMode::Interactive, options)).await;
+    // The commit says so, and then the write.
+    until("the write", || mark() >= before + 2).await;
+    let rev = db.validations().await.unwrap()[0].ddoc.rev().unwrap();
+    let before = mark();
+    begin(db.purge(vec![IdRevs { id: id("_design/v"), revs: vec![rev] }], options)).await;
+    until("the purge", || mark() >= before + 2).await;
+    assert!(db.validations().await.unwrap().is_empty());
+}
