@@ -148,6 +148,15 @@ impl Ctx {
         crate::body::require_content_type(&self.headers, "application/json")
     }
 
+    /// The body, which must be a JSON object and say that it is JSON.
+    ///
+    /// # Errors
+    /// 415, 413, 400.
+    pub async fn json_object(&mut self) -> Result<serde_json::Value, Error> {
+        self.require_json()?;
+        crate::listing::object(&self.body.json().await?)
+    }
+
     /// Whether the client has this version already; `tag` has its quotes.
     #[must_use]
     pub fn etag_matches(&self, tag: &str) -> bool {

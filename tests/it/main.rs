@@ -20,6 +20,7 @@ mod hostile;
 mod house;
 mod program;
 mod race;
+mod rewrites;
 
 use std::path::{Path, PathBuf};
 

@@ -39,8 +39,7 @@ pub async fn post(
     of: Namespace,
     partition: Option<String>,
 ) -> Result<Reply, Error> {
-    ctx.require_json()?;
-    let body = listing::object(&ctx.body.json().await?)?;
+    let body = ctx.json_object().await?;
     let listing = Listing::from_body_and_query(&body, &ctx.query)?;
     answer(ctx, db, of, partition, listing).await
 }
@@ -52,8 +51,7 @@ pub async fn queries(
     of: Namespace,
     partition: Option<String>,
 ) -> Result<Reply, Error> {
-    ctx.require_json()?;
-    let body = listing::object(&ctx.body.json().await?)?;
+    let body = ctx.json_object().await?;
     let common = Listing::from_query(&Query::default())?;
     let mut asked = Vec::new();
     for body in listing::body_queries(&body)? {

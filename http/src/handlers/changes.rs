@@ -15,6 +15,7 @@ use crate::context::Ctx;
 use crate::error::Error;
 use crate::feed::Feed;
 use crate::handlers::follow::{Follower, Rows};
+use crate::handlers::functions::request;
 use crate::listing;
 use crate::render::doc::{self, Shown, View};
 use crate::render::{Script, etag};
@@ -29,6 +30,11 @@ pub async fn get(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
 /// `POST`
 pub async fn post(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
     ctx.require_json()?;
+    let names_function =
+        |(name, value): (&str, &str)| name.eq_ignore_ascii_case("filter") && value.contains('/');
+    if ctx.query.iter().any(names_function) {
+        request::bound(ctx);
+    }
     let body = match ctx.body.length() {
         Length::None | Length::Known(0) => serde_json::Value::Null,
         _ => listing::object(&ctx.body.json().await?)?,

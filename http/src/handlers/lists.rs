@@ -12,7 +12,7 @@ use settee_model::docid::DbName;
 use crate::context::Ctx;
 use crate::error::Error;
 use crate::handlers::database;
-use crate::listing::{self, Listing};
+use crate::listing::Listing;
 use crate::render::etag;
 use crate::reply::{Reply, push_string};
 
@@ -47,8 +47,7 @@ pub async fn dbs_info(ctx: &mut Ctx) -> Result<Reply, Error> {
 
 /// `POST /_dbs_info`
 pub async fn dbs_info_of(ctx: &mut Ctx) -> Result<Reply, Error> {
-    ctx.require_json()?;
-    let body = listing::object(&ctx.body.json().await?)?;
+    let body = ctx.json_object().await?;
     let keys = match body.get("keys") {
         Some(Value::Array(keys)) => keys.clone(),
         Some(_) => return Err(Error::bad_request("`keys` member must be an array.")),

@@ -182,7 +182,7 @@ async fn on_design_action(
     }
     let functions = Functions::of(&db, Arc::new(opened.doc));
     match action {
-        "_show" => return show::answer(ctx, &db, functions, rest).await,
+        "_show" => return show::answer(ctx, functions, rest).await,
         "_list" => return list::answer(ctx, &db, &ddoc, functions, rest).await,
         "_rewrite" => return rewrite::answer(ctx, &db, &ddoc, functions, rest).await,
         "_update" => return update::answer(ctx, &db, functions, rest).await,

@@ -9,13 +9,11 @@ use settee_model::partition;
 use crate::context::Ctx;
 use crate::error::Error;
 use crate::handlers::revs::{id_revs, texts};
-use crate::listing;
 use crate::reply::Reply;
 
 /// `POST /{db}/_purge`
 pub async fn post(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
-    ctx.require_json()?;
-    let requests = id_revs(&listing::object(&ctx.body.json().await?)?)?;
+    let requests = id_revs(&ctx.json_object().await?)?;
     if requests.len() > ctx.settings.max_purge_ids {
         return Err(Error::bad_request("Exceeded maximum number of documents."));
     }

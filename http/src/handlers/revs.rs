@@ -9,7 +9,6 @@ use settee_model::rev::Rev;
 
 use crate::context::Ctx;
 use crate::error::Error;
-use crate::listing;
 use crate::reply::Reply;
 
 /// `POST /{db}/_revs_diff`
@@ -44,8 +43,7 @@ pub async fn missing_revs(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
 }
 
 async fn asked(ctx: &mut Ctx) -> Result<Vec<IdRevs>, Error> {
-    ctx.require_json()?;
-    id_revs(&listing::object(&ctx.body.json().await?)?)
+    id_revs(&ctx.json_object().await?)
 }
 
 /// `{"id": ["1-abc", …], …}`, as `_revs_diff` and `_purge` take it.

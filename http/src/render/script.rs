@@ -57,6 +57,12 @@ impl Script {
         &mut self.tail
     }
 
+    /// Whether nothing was appended yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.tail.is_empty() && self.done.is_empty()
+    }
+
     /// Appends text.
     pub fn push(&mut self, text: impl AsRef<[u8]>) {
         self.tail.extend_from_slice(text.as_ref());

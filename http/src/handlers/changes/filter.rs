@@ -17,7 +17,7 @@ use super::function;
 use crate::context::Ctx;
 use crate::error::Error;
 use crate::handlers::functions::Functions;
-use crate::handlers::functions::request::{self, Content};
+use crate::handlers::functions::request::{Content, Request};
 use crate::render::Script;
 use crate::render::doc::{self, View};
 use crate::route::Method;
@@ -63,7 +63,7 @@ pub async fn choose(ctx: &Ctx, db: &Db, name: &str, body: &Value) -> Result<Chos
                 Value::Null => Content::None,
                 body => Content::Json(body.clone()),
             };
-            let req = request::object(ctx, db, None, content).await?;
+            let req = Request::new(ctx, db, None, content).await?.json()?;
             Filter::Judged(function::by_filter(functions, name, req))
         }
     };

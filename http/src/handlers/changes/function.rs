@@ -3,12 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use settee_cluster::Error as ClusterError;
 use settee_cluster::changes::{Candidate, Judge, Judging};
 use settee_cluster::functions::Kind;
 use settee_query::js::{self, Design};
 
-use crate::error::Error;
 use crate::handlers::functions::{Functions, document};
 
 /// A function that says of documents whether they pass.
@@ -45,7 +43,7 @@ impl Judge for ByFunction {
             let mut verdicts = Vec::with_capacity(docs.len());
             while !docs.is_empty() {
                 let passes = passes.clone();
-                let judged = functions.run(Kind::Batch, move |design| {
+                let judged = functions.call(Kind::Batch, move |design| {
                     let began = Instant::now();
                     // Each may take the whole time, so it is soon time to tell how far this is.
                     let mut begun =
@@ -56,18 +54,11 @@ impl Judge for ByFunction {
                     let rest = docs.split_off(verdicts.len().min(docs.len()));
                     Ok((rest, verdicts))
                 });
-                let (rest, judged) = judged.await.map_err(of_cluster)?;
+                let (rest, judged) = judged.await?;
                 verdicts.extend(judged);
                 docs = rest;
             }
             Ok(verdicts)
         })
-    }
-}
-
-fn of_cluster(error: Error) -> ClusterError {
-    match error {
-        Error::Script(error) => ClusterError::Script(error),
-        error => ClusterError::Storage(error.info().2.into_owned()),
     }
 }

@@ -13,14 +13,14 @@ use settee_model::docid::DocId;
 use settee_query::js::{self, Gone, ListPeer, Piece};
 use tokio::sync::mpsc;
 
-use super::request::Content;
+use super::Functions;
+use super::request::{self, Content, Request};
 use super::response::Response;
-use super::{Functions, request};
 use crate::context::Ctx;
 use crate::error::Error;
 use crate::handlers::all_docs::{self, Shape};
 use crate::handlers::view;
-use crate::listing::{self, Listing};
+use crate::listing::Listing;
 use crate::render::Script;
 use crate::reply::{Reply, ReplyBody, error_members};
 use crate::route::{Method, Namespace};
@@ -67,7 +67,7 @@ pub async fn answer(
         let query = view_query::of(&ddoc, &ddoc.definition()?, view, listing, &ctx.settings)?;
         Source::View(db.view(query).await?)
     };
-    let req = request::object(ctx, db, None, content).await?;
+    let req = Request::new(ctx, db, None, content).await?;
     run(ctx, functions, name.clone(), req, (rows, shape)).await
 }
 
@@ -80,8 +80,8 @@ async fn asked(ctx: &mut Ctx, all_docs: bool) -> Result<(Content, Listing), Erro
         };
         return Ok((Content::None, listing));
     }
-    ctx.require_json()?;
-    let body = listing::object(&ctx.body.json().await?)?;
+    request::bound(ctx);
+    let body = ctx.json_object().await?;
     let listing = match all_docs {
         true => Listing::from_body_and_query(&body, &ctx.query)?,
         false => Listing::of_view_body(&body, &ctx.query)?,
@@ -93,7 +93,7 @@ async fn run(
     ctx: &Ctx,
     functions: Functions,
     name: String,
-    req: Vec<u8>,
+    req: Request,
     (rows, shape): (Source, Shape),
 ) -> Result<Reply, Error> {
     let (give, given) = mpsc::channel(WAITING);
@@ -103,10 +103,10 @@ async fn run(
         Peer { rows: given, batch: Vec::new().into_iter(), out: send, next: Sent::default() };
     let feeding = tokio::spawn(feed(rows, shape, give));
     let listing = tokio::spawn(async move {
-        let list = move |design: &mut js::Design| {
-            design.list(&name, head.as_bytes(), &req, Box::new(peer))
+        let list = move |design: &mut js::Design, req: &[u8]| {
+            design.list(&name, head.as_bytes(), req, Box::new(peer))
         };
-        functions.run(Kind::List, list).await
+        functions.run_over(Kind::List, req, list).await
     });
     let ended = async move {
         let listed = listing.await.unwrap_or(Err(Error::Timeout));

@@ -28,6 +28,7 @@ use crate::error::Error;
 use crate::render::Script;
 use crate::render::doc::{self, Shown, View};
 use crate::users::Sight;
+use request::Request;
 
 /// Ancestors that functions see of a document: `[query_server_config] revs_limit`.
 const HISTORY: usize = 20;
@@ -80,6 +81,26 @@ impl Functions {
         Ok(())
     }
 
+    /// Calls functions over a request.
+    ///
+    /// # Errors
+    /// Those of the functions, and a request that cannot be written down.
+    pub async fn run_over<R: Send + 'static>(
+        &self,
+        kind: Kind,
+        req: Request,
+        work: impl FnOnce(&mut Design, &[u8]) -> Result<R, js::Error> + Send + 'static,
+    ) -> Result<R, Error> {
+        let work = move |design: &mut Design| match req.json() {
+            Ok(json) => {
+                drop(req);
+                work(design, &json).map(Ok)
+            }
+            Err(error) => Ok(Err(error)),
+        };
+        self.run(kind, work).await?
+    }
+
     /// Calls functions.
     ///
     /// # Errors
@@ -90,7 +111,19 @@ impl Functions {
         work: impl FnOnce(&mut Design) -> Result<R, js::Error> + Send + 'static,
     ) -> Result<R, Error> {
         self.check_language()?;
-        Ok(self.db.run(&self.ddoc, kind, design_document, work).await?)
+        Ok(self.call(kind, work).await?)
+    }
+
+    /// Calls functions, in whatever language they say they are.
+    ///
+    /// # Errors
+    /// Those of the functions, and of the database.
+    pub async fn call<R: Send + 'static>(
+        &self,
+        kind: Kind,
+        work: impl FnOnce(&mut Design) -> Result<R, js::Error> + Send + 'static,
+    ) -> Result<R, settee_cluster::Error> {
+        self.db.run(&self.ddoc, kind, design_document, work).await
     }
 
     /// # Errors
@@ -110,33 +143,65 @@ impl Functions {
 
 /// A function that a path names, and perhaps a document.
 pub struct Called {
-    /// The function's name.
-    pub name: String,
-    /// The document's id.
-    pub id: Option<DocId>,
+    name: String,
+    id: Option<DocId>,
     /// The document as functions see it, and as it is, if it is there.
-    pub found: Option<(Vec<u8>, StoredDoc)>,
+    found: Option<(Vec<u8>, StoredDoc)>,
 }
 
-/// What follows `_show` or `_update` in a path; `None` if nothing does.
-///
-/// # Errors
-/// 404 if there is no such function in `member`, and shards that cannot be read.
-pub async fn called(
-    ctx: &Ctx,
-    db: &Db,
-    functions: &Functions,
-    member: &str,
-    rest: &[String],
-) -> Result<Option<Called>, Error> {
-    let [name, id @ ..] = rest else { return Ok(None) };
-    let id = (!id.is_empty()).then(|| DocId::trusted(&id.join("/")));
-    let found = match &id {
-        Some(id) => subject(ctx, db, id).await?,
-        None => None,
-    };
-    functions.require(&[member, name])?;
-    Ok(Some(Called { name: name.clone(), id, found }))
+/// A kind of functions: of a request over a document, or none.
+pub type Function<R> = fn(&mut Design, &str, Option<&[u8]>, &[u8]) -> Result<R, js::Error>;
+
+impl Called {
+    /// What follows `_show` or `_update` in a path. Functions are in `member`; `wrong` is the error
+    /// where nothing follows.
+    ///
+    /// # Errors
+    /// 404 if there is no such function, and shards that cannot be read.
+    pub async fn find(
+        ctx: &Ctx,
+        functions: &Functions,
+        member: &str,
+        wrong: &'static str,
+        rest: &[String],
+    ) -> Result<Self, Error> {
+        let [name, id @ ..] = rest else {
+            return Err(Error::NotFoundNamed(wrong, "Invalid path."));
+        };
+        let id = (!id.is_empty()).then(|| DocId::trusted(&id.join("/")));
+        let found = match &id {
+            Some(id) => subject(ctx, &functions.db, id).await?,
+            None => None,
+        };
+        functions.require(&[member, name])?;
+        Ok(Called { name: name.clone(), id, found })
+    }
+
+    /// The document, if it is there.
+    #[must_use]
+    pub fn doc(&self) -> Option<&StoredDoc> {
+        self.found.as_ref().map(|(_, doc)| doc)
+    }
+
+    /// Calls the function.
+    ///
+    /// # Errors
+    /// Bodies that are too long, and those of the function.
+    pub async fn run<R: Send + 'static>(
+        self,
+        ctx: &mut Ctx,
+        functions: &Functions,
+        function: Function<R>,
+    ) -> Result<R, Error> {
+        let Called { name, id, found } = self;
+        let content = request::content(ctx).await?;
+        let id = id.as_ref().map(DocId::as_str);
+        let req = Request::new(ctx, &functions.db, id, content).await?;
+        let doc = found.map(|(json, _)| json);
+        let work =
+            move |design: &mut Design, req: &[u8]| function(design, &name, doc.as_deref(), req);
+        functions.run_over(Kind::Call, req, work).await
+    }
 }
 
 /// A document as it is now, if it is there.

@@ -52,7 +52,7 @@ impl Response {
             ("code", value) => {
                 let code = value.as_u64().and_then(|code| u16::try_from(code).ok());
                 self.code = Some(
-                    code.filter(|code| (100..1000).contains(code))
+                    code.filter(|code| (200..1000).contains(code))
                         .ok_or_else(|| wrong("badarg"))?,
                 );
             }
@@ -116,9 +116,7 @@ impl Response {
         let code = self.code.unwrap_or(200);
         let status = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut headers = self.headers;
-        // How long it is, and how it is sent, is for the connection to say.
-        headers.remove(http::header::CONTENT_LENGTH);
-        headers.remove(http::header::TRANSFER_ENCODING);
+        leave_to_connection(&mut headers);
         headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(self.media));
         if let Some(mut json) = self.json {
             json.push(b'\n');
@@ -128,6 +126,20 @@ impl Response {
         restrict(ctx, &mut headers);
         Reply { status, headers, body: ReplyBody::Full(self.body.into()) }
     }
+}
+
+/// How long an answer is, and how it is sent, is for the connection to say.
+pub fn leave_to_connection(headers: &mut HeaderMap) {
+    const ITS_OWN: [&str; 7] = [
+        "connection",
+        "content-length",
+        "keep-alive",
+        "proxy-connection",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ];
+    ITS_OWN.iter().for_each(|name| drop(headers.remove(*name)));
 }
 
 /// What a browser shows of a function's making shall do nothing in the name of its reader. Policies of
@@ -182,6 +194,7 @@ mod tests {
         assert_eq!((error.info().1, &*error.info().2), ("external_response_error", reason));
         assert!(Response::read(r#"{"body":5}"#).is_err());
         assert!(Response::read(r#"{"code":"x"}"#).is_err());
+        assert!(Response::read(r#"{"code":101}"#).is_err());
         assert!(Response::read(r#"{"base64":"%"}"#).is_err());
         assert_eq!(erlang(&serde_json::json!({"a": [1, "b"]})), "{[{<<\"a\">>,[1,<<\"b\">>]}]}");
     }

@@ -1,15 +1,16 @@
 //! `/{db}/_design/{ddoc}/_rewrite/…`: rules or a function of the design document say which other
 //! request this one is, and that one is answered, with everything that is checked of any request.
 
-use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderName, HeaderValue, StatusCode, Uri};
 use serde_json::{Map, Value};
 use settee_cluster::Db;
 use settee_cluster::functions::Kind;
 use settee_model::docid::DocId;
 
-use super::request::Content;
-use super::{Functions, request, rules};
+use super::request::{self, Content, Request};
+use super::{Functions, response, rules};
 use crate::body::RequestBody;
 use crate::context::{Ctx, push_encoded};
 use crate::error::Error;
@@ -55,7 +56,8 @@ fn by_rules(
     let parts: Vec<String> = target.parts.iter().map(|part| quoted(part)).collect();
     let mut path = parts.join("/");
     push_query(&mut path, target.query.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-    go(ctx, &from_design_document(db, ddoc, &path))
+    let target = from_design_document(ctx, db, ddoc, &path)?;
+    go(ctx, &target)
 }
 
 async fn by_function(
@@ -66,23 +68,23 @@ async fn by_function(
 ) -> Result<Reply, Error> {
     let content = request::content(ctx).await?;
     let sent = match &content {
-        Content::Text(text) => Some(text.clone()),
-        _ => None,
+        Content::Bytes(bytes) => Some(bytes.clone()),
+        Content::None | Content::Json(_) => None,
     };
-    let req = request::object_of_rewrite(ctx, db, content)?;
-    let rewrite = functions.run(Kind::Call, move |design| design.rewrite(&req)).await?;
+    let req = Request::of_rewrite(ctx, db, content)?;
+    let rewrite = functions.run_over(Kind::Call, req, |design, req| design.rewrite(req)).await?;
     let rewrite = rewrite.ok_or(Error::NotFoundNamed("rewrite_error", "Invalid path."))?;
     let rewrite: Map<String, Value> = serde_json::from_str(&rewrite).unwrap_or_default();
     let text = |name: &str| rewrite.get(name).and_then(Value::as_str).map(str::to_owned);
-    let body = text("body").or(sent);
+    let body = text("body").map(Bytes::from);
     if let Some(code) = rewrite.get("code").and_then(Value::as_u64) {
-        return Ok(directly(&rewrite, code, body));
+        return Ok(directly(ctx, &rewrite, code, body.or(sent)));
     }
     let path = text("path").ok_or(Error::Internal(
         "rewrite_error",
         "Rewrite result must produce a new path.".into(),
     ))?;
-    let mut path = from_design_document(db, ddoc, &path);
+    let mut path = from_design_document(ctx, db, ddoc, &path)?;
     match rewrite.get("query").and_then(Value::as_object) {
         Some(query) => {
             let pairs = query
@@ -93,36 +95,47 @@ async fn by_function(
         None => push_query(&mut path, ctx.query.iter()),
     }
     if let Some(method) = text("method") {
-        (ctx.method, ctx.head) = (Method::parse(&method), method == "HEAD");
+        // Whether the client waits for a body is not for the function to say.
+        ctx.method = Method::parse(&method);
     }
-    set_headers(&mut ctx.headers, &rewrite);
-    ctx.headers.remove(CONTENT_LENGTH);
-    let body = body.unwrap_or_default();
-    ctx.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
-    let limit = ctx.settings.max_http_request_size;
-    ctx.body = RequestBody::from_bytes(&ctx.headers, body.into(), limit);
+    // Who asks stays who asked.
+    let given = given_headers(&rewrite).filter(|(name, _)| !request::is_secret(name));
+    given.for_each(|(name, value)| drop(ctx.headers.insert(name, value)));
+    replace_body(ctx, body, sent);
     go(ctx, &path)
 }
 
+/// The body of the other request: the function's, or what was sent, as it was sent.
+fn replace_body(ctx: &mut Ctx, given: Option<Bytes>, sent: Option<Bytes>) {
+    if given.is_some() {
+        // It is text, however the client's was packed.
+        ctx.headers.remove(CONTENT_ENCODING);
+    }
+    let Some(body) = given.or(sent) else { return };
+    ctx.headers.remove(TRANSFER_ENCODING);
+    ctx.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+    let limit = ctx.settings.max_http_request_size;
+    ctx.body = RequestBody::from_bytes(&ctx.headers, body, limit);
+}
+
 /// The function answers itself.
-fn directly(rewrite: &Map<String, Value>, code: u64, body: Option<String>) -> Reply {
+fn directly(ctx: &Ctx, rewrite: &Map<String, Value>, code: u64, body: Option<Bytes>) -> Reply {
     let status = u16::try_from(code).ok().and_then(|code| StatusCode::from_u16(code).ok());
     let mut reply =
         Reply::bytes(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), body.unwrap_or_default());
-    set_headers(&mut reply.headers, rewrite);
-    reply.headers.remove(CONTENT_LENGTH);
+    reply.headers.extend(given_headers(rewrite));
+    response::leave_to_connection(&mut reply.headers);
+    response::restrict(ctx, &mut reply.headers);
     reply
 }
 
-fn set_headers(headers: &mut HeaderMap, rewrite: &Map<String, Value>) {
-    let given = rewrite.get("headers").and_then(Value::as_object);
-    for (name, value) in given.into_iter().flatten() {
-        let name = HeaderName::from_bytes(name.as_bytes());
-        let value = value.as_str().and_then(|value| HeaderValue::from_bytes(value.as_bytes()).ok());
-        if let (Ok(name), Some(value)) = (name, value) {
-            headers.insert(name, value);
-        }
-    }
+/// Headers that the function gave; one that none can be is left out.
+fn given_headers(rewrite: &Map<String, Value>) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+    let given = rewrite.get("headers").and_then(Value::as_object).into_iter().flatten();
+    given.filter_map(|(name, value)| {
+        let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+        Some((name, HeaderValue::from_bytes(value.as_str()?.as_bytes()).ok()?))
+    })
 }
 
 /// Makes another request of this one. Nobody sees the reply: who called looks at the request.
@@ -137,14 +150,24 @@ fn go(ctx: &mut Ctx, target: &str) -> Result<Reply, Error> {
 }
 
 /// A path that is relative to a design document, as one from the top, with its `..` gone.
-fn from_design_document(db: &Db, ddoc: &DocId, path: &str) -> String {
-    let mut whole = String::from("/");
-    push_encoded(&mut whole, db.name().as_str());
-    whole.push_str("/_design/");
+fn from_design_document(ctx: &Ctx, db: &Db, ddoc: &DocId, path: &str) -> Result<String, Error> {
+    let mut database = String::from("/");
+    push_encoded(&mut database, db.name().as_str());
+    let mut whole = format!("{database}/_design/");
     push_encoded(&mut whole, ddoc.as_str().trim_start_matches("_design/"));
     whole.push('/');
     whole.push_str(path);
-    straight(&whole)
+    let straight = straight(&whole);
+    if ctx.settings.secure_rewrites && !is_within(&database, &straight) {
+        return Err(rules::insecure());
+    }
+    Ok(straight)
+}
+
+/// Whether a path leads to a database, or to something in it.
+fn is_within(database: &str, path: &str) -> bool {
+    let rest = path.strip_prefix(database);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
 }
 
 fn straight(path: &str) -> String {
@@ -210,6 +233,16 @@ mod tests {
             ("/db/../../../y", "/../../y"),
         ] {
             assert_eq!(straight(path), expected);
+        }
+        for (path, within) in [
+            ("/db", true),
+            ("/db?x=1", true),
+            ("/db/_all_docs", true),
+            ("/db2/_all_docs", false),
+            ("/_all_dbs", false),
+            ("/../../y", false),
+        ] {
+            assert_eq!(is_within("/db", path), within, "{path}");
         }
         let mut path = "a".to_owned();
         push_query(&mut path, [("k", "[\"a b\"]"), ("", "ü/")].into_iter());

@@ -166,9 +166,14 @@ fn plain(value: &Value) -> String {
 fn parts(path: &str, secure: bool) -> Result<Vec<&str>, Error> {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     if secure && parts.iter().filter(|part| **part == "..").count() > 2 {
-        return Err(Error::Internal("insecure_rewrite_rule", "too many ../.. segments".into()));
+        return Err(insecure());
     }
     Ok(parts)
+}
+
+/// What is said of a rule, or a function, that leads out of its database.
+pub fn insecure() -> Error {
+    Error::Internal("insecure_rewrite_rule", "too many ../.. segments".into())
 }
 
 /// What the parts of a pattern are bound to, the last one first, and what is left for its star.

@@ -2,12 +2,10 @@
 //! of a document or of nothing.
 
 use http::header::ACCEPT;
-use settee_cluster::Db;
-use settee_cluster::functions::Kind;
-use settee_model::docid::DocId;
+use settee_query::js::Design;
 
 use super::response::Response;
-use super::{Called, Functions, called, request};
+use super::{Called, Functions};
 use crate::context::Ctx;
 use crate::error::Error;
 use crate::render::etag;
@@ -17,25 +15,13 @@ use crate::reply::Reply;
 ///
 /// # Errors
 /// 404 for what is not there, and those of the function.
-pub async fn answer(
-    ctx: &mut Ctx,
-    db: &Db,
-    functions: Functions,
-    rest: &[String],
-) -> Result<Reply, Error> {
-    let Called { name, id, found } = called(ctx, db, &functions, "shows", rest)
-        .await?
-        .ok_or(Error::NotFoundNamed("show_error", "Invalid path."))?;
-    let tag = tag(ctx, &functions, found.as_ref().map(|(_, doc)| etag::of_doc(doc)).as_deref());
+pub async fn answer(ctx: &mut Ctx, functions: Functions, rest: &[String]) -> Result<Reply, Error> {
+    let called = Called::find(ctx, &functions, "shows", "show_error", rest).await?;
+    let tag = tag(ctx, &functions, called.doc().map(etag::of_doc).as_deref());
     if ctx.etag_matches(&tag) {
         return Ok(Reply::not_modified(&tag));
     }
-    let content = request::content(ctx).await?;
-    let req = request::object(ctx, db, id.as_ref().map(DocId::as_str), content).await?;
-    let doc = found.map(|(json, _)| json);
-    let show =
-        move |design: &mut settee_query::js::Design| design.show(&name, doc.as_deref(), &req);
-    let mut response = Response::read(&functions.run(Kind::Call, show).await?)?;
+    let mut response = Response::read(&called.run(ctx, &functions, Design::show).await?)?;
     response.set_header("etag", &tag);
     response.set_header("vary", "Accept");
     Ok(response.reply(ctx))

@@ -4,12 +4,12 @@
 use http::StatusCode;
 use settee_cluster::Db;
 use settee_cluster::docs::EditMode;
-use settee_cluster::functions::Kind;
 use settee_model::docid::DocId;
 use settee_model::json::parse_doc;
+use settee_query::js::Design;
 
 use super::response::Response;
-use super::{Called, Functions, called, request};
+use super::{Called, Functions};
 use crate::context::{Ctx, push_encoded};
 use crate::error::Error;
 use crate::handlers::edit::{self, Saved};
@@ -25,15 +25,8 @@ pub async fn answer(
     functions: Functions,
     rest: &[String],
 ) -> Result<Reply, Error> {
-    let Called { name, id, found } = called(ctx, db, &functions, "updates", rest)
-        .await?
-        .ok_or(Error::NotFoundNamed("update_error", "Invalid path."))?;
-    let content = request::content(ctx).await?;
-    let req = request::object(ctx, db, id.as_ref().map(DocId::as_str), content).await?;
-    let doc = found.map(|(json, _)| json);
-    let update =
-        move |design: &mut settee_query::js::Design| design.update(&name, doc.as_deref(), &req);
-    let updated = functions.run(Kind::Call, update).await?;
+    let called = Called::find(ctx, &functions, "updates", "update_error", rest).await?;
+    let updated = called.run(ctx, &functions, Design::update).await?;
     let Some(doc) = updated.doc else {
         return Ok(Response::read(&updated.response)?.reply(ctx));
     };
