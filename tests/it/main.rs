@@ -13,6 +13,7 @@ mod cluster_setup;
 mod cluster_views;
 mod conformance;
 mod crash;
+mod feeds;
 mod forming;
 mod functions;
 mod healing;

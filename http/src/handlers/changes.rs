@@ -4,11 +4,14 @@ mod filter;
 mod function;
 mod question;
 
+use std::time::Duration;
+
 use settee_cluster::Db;
 use settee_cluster::changes::{Change, Filter};
 use settee_cluster::docs::Facts;
 use settee_model::json as stored;
 use settee_model::selector::FieldPath;
+use tokio::time::timeout;
 
 use crate::body::Length;
 use crate::context::Ctx;
@@ -21,6 +24,9 @@ use crate::render::doc::{self, Shown, View};
 use crate::render::{Script, etag};
 use crate::reply::Reply;
 use question::Question;
+
+/// How long is waited for what a function lets pass before the answer begins.
+const AHEAD: Duration = Duration::from_secs(1);
 
 /// `GET`
 pub async fn get(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
@@ -55,8 +61,13 @@ async fn answer(ctx: &Ctx, db: Db, body: &serde_json::Value) -> Result<Reply, Er
     }
     let judged = matches!(query.filter, Filter::Judged(_));
     let mut changes = db.changes(query).await?;
-    // A function that fails at once is an answer of its own.
-    let first = if judged { Some(changes.next_batch().await?) } else { None };
+    // A function that fails at once is an answer of its own; a client is not kept waiting for it.
+    let first = match judged {
+        true => {
+            timeout(waiting.silence().min(AHEAD), changes.next_batch()).await.ok().transpose()?
+        }
+        false => None,
+    };
     let follower =
         Follower { db, changes, feed, waiting, rows, limit: None, tells_pending: true, first };
     Ok(match tag {

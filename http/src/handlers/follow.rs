@@ -8,7 +8,7 @@ use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use settee_cluster::Db;
 use settee_cluster::changes::{Change, Changes, ChangesBatch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::error::Error;
 use crate::feed::Feed;
@@ -23,6 +23,20 @@ pub enum Waiting {
     Heartbeat(Duration),
     /// Ends after this time.
     Timeout(Duration),
+}
+
+/// How long a feed is silent while changes are looked through, if nobody says: as in CouchDB.
+const SILENCE: Duration = Duration::from_secs(5);
+
+impl Waiting {
+    /// How long a feed is silent while changes are looked through.
+    #[must_use]
+    pub fn silence(self) -> Duration {
+        match self {
+            Waiting::Heartbeat(pause) => pause,
+            Waiting::Timeout(_) => SILENCE,
+        }
+    }
 }
 
 /// Writes changes as rows of a feed.
@@ -60,7 +74,8 @@ impl<R: Rows> Follower<R> {
     pub fn reply(self) -> Reply {
         let feed = self.feed;
         let reply = Reply::json_stream(StatusCode::OK, |sink| {
-            let walk = Walk { of: self, sink, script: Script::default(), shown: 0 };
+            let (script, spoke) = (Script::default(), Instant::now());
+            let walk = Walk { of: self, sink, script, shown: 0, spoke };
             walk.run()
         });
         match feed {
@@ -79,6 +94,8 @@ struct Walk<R> {
     script: Script,
     /// Rows written so far.
     shown: u64,
+    /// When the client was last given anything.
+    spoke: Instant,
 }
 
 impl<R: Rows> Walk<R> {
@@ -107,7 +124,7 @@ impl<R: Rows> Walk<R> {
         loop {
             let batch = match self.of.first.take() {
                 Some(first) => first,
-                None => self.of.changes.next_batch().await?,
+                None => self.next_batch().await?,
             };
             for change in &batch.changes {
                 if self.full_of_rows() {
@@ -120,6 +137,25 @@ impl<R: Rows> Walk<R> {
             }
             self.flush().await?;
         }
+    }
+
+    /// What there is next; shows meanwhile that the feed lives, for a filter may let little pass and
+    /// take its time.
+    async fn next_batch(&mut self) -> Result<ChangesBatch, Error> {
+        loop {
+            let due = self.spoke + self.of.waiting.silence();
+            if Instant::now() < due
+                && let Ok(batch) = timeout_at(due, self.of.changes.next_batch()).await
+            {
+                return Ok(batch?);
+            }
+            self.beat().await?;
+        }
+    }
+
+    async fn beat(&mut self) -> Result<(), Error> {
+        self.script.push(self.of.feed.heartbeat());
+        self.flush().await
     }
 
     /// The follower's own limit: the coordinator knows only its own.
@@ -140,26 +176,23 @@ impl<R: Rows> Walk<R> {
     /// Waits for more, with heartbeats or up to the timeout; false when that has passed.
     async fn wait(&mut self) -> Result<bool, Error> {
         self.flush().await?;
-        match self.of.waiting {
-            Waiting::Heartbeat(pause) => loop {
-                if self.changed_before(pause).await? {
-                    return Ok(true);
-                }
-                self.script.push(self.of.feed.heartbeat());
-                self.flush().await?;
-            },
-            Waiting::Timeout(limit) => self.changed_before(limit).await,
-        }
-    }
-
-    async fn changed_before(&mut self, pause: Duration) -> Result<bool, Error> {
-        match timeout(pause, self.of.changes.wait()).await {
-            Ok(changed) => changed.map(|()| true).map_err(Error::from),
-            Err(_) => Ok(false),
+        let (Waiting::Heartbeat(pause) | Waiting::Timeout(pause)) = self.of.waiting;
+        loop {
+            if let Ok(changed) = timeout_at(self.spoke + pause, self.of.changes.wait()).await {
+                return changed.map(|()| true).map_err(Error::from);
+            }
+            if matches!(self.of.waiting, Waiting::Timeout(_)) {
+                return Ok(false);
+            }
+            self.beat().await?;
         }
     }
 
     async fn flush(&mut self) -> Result<(), Error> {
-        play(&self.of.db, std::mem::take(&mut self.script), &mut self.sink).await
+        if !self.script.is_empty() {
+            play(&self.of.db, std::mem::take(&mut self.script), &mut self.sink).await?;
+            self.spoke = Instant::now();
+        }
+        Ok(())
     }
 }

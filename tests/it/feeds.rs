@@ -1,0 +1,76 @@
+//! Feeds of changes that have nothing to give for long: their clients hear that they live.
+
+use std::io::BufRead;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use settee_tests::client::{Client, Request, read_chunk};
+use settee_tests::cluster::Cluster;
+use settee_tests::server::Server;
+
+use crate::program;
+
+fn put(client: &mut Client, path: &str, body: &str) {
+    let made = client.send(&Request::new("PUT", path).json(body)).expect("an answer");
+    assert_eq!(made.status, 201, "{path}: {}", made.text());
+}
+
+/// All that comes until the end of a body in pieces.
+fn rest(stream: &mut impl BufRead) -> String {
+    let mut all = Vec::new();
+    loop {
+        let piece = read_chunk(stream).expect("a piece");
+        if piece.is_empty() {
+            return String::from_utf8_lossy(&all).into_owned();
+        }
+        all.extend_from_slice(&piece);
+    }
+}
+
+#[test]
+fn a_filter_that_takes_its_time_keeps_no_client_in_the_dark() {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let server = Server::start(&program(), data.path()).expect("a server");
+    let mut client = server.client();
+    let slow = "function() { for (var end = Date.now() + 400; Date.now() < end;); return false }";
+    put(&mut client, "/db?q=1", "");
+    put(&mut client, "/db/_design/f", &json!({"filters": {"slow": slow}}).to_string());
+    for n in 0..14 {
+        put(&mut client, &format!("/db/{n}"), "{}");
+    }
+    for feed in ["continuous", "normal"] {
+        let path = format!("/db/_changes?filter=f/slow&heartbeat=500&feed={feed}");
+        let began = Instant::now();
+        let (head, mut stream) = client.open_feed(&Request::new("GET", &path)).expect("a head");
+        let first = read_chunk(&mut stream).expect("a piece");
+        assert_eq!((head.status, first.last()), (200, Some(&b'\n')));
+        let heard = began.elapsed();
+        assert!(heard < Duration::from_secs(4), "{feed}: {heard:?}");
+        if feed == "normal" {
+            let body = [first, rest(&mut stream).into_bytes()].concat();
+            let body: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+            assert_eq!((&body["results"], &body["pending"]), (&json!([]), &json!(0)));
+            assert!(began.elapsed() > heard + Duration::from_secs(1), "{:?}", began.elapsed());
+        }
+    }
+}
+
+/// Of commits on other nodes nobody tells: they are asked again and again.
+#[test]
+fn feeds_over_other_nodes_keep_time() {
+    let cluster = Cluster::start(&program(), 3).expect("a cluster");
+    for client in &mut cluster.clients() {
+        if client.send(&Request::new("GET", "/db")).expect("an answer").status == 404 {
+            put(client, "/db?q=2&n=1", "");
+        }
+        let began = Instant::now();
+        let ends = Request::new("GET", "/db/_changes?feed=continuous&timeout=1500");
+        let ended = client.send(&ends).expect("an answer");
+        let took = began.elapsed();
+        assert!(ended.text().starts_with("{\"last_seq\""), "{}", ended.text());
+        assert!((Duration::from_secs(1)..Duration::from_secs(10)).contains(&took), "{took:?}");
+        let beats = Request::new("GET", "/db/_changes?feed=continuous&heartbeat=1200");
+        let (_, mut stream) = client.open_feed(&beats).expect("a head");
+        assert_eq!(read_chunk(&mut stream).expect("a piece"), b"\n");
+    }
+}
