@@ -16,6 +16,7 @@ pub mod listing;
 pub mod multipart;
 pub mod off;
 pub mod outgoing;
+mod patient;
 pub mod query;
 pub mod random;
 pub mod render;

@@ -17,12 +17,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::context::{App, Peer};
+use crate::patient::Patient;
 use crate::reply::ReplyBody;
 use crate::respond::respond;
 use crate::wire::Lenient;
 
 /// How long a connection may be idle, or take to send the head of a request.
 const HEAD_PATIENCE: Duration = Duration::from_secs(300);
+/// How long a client may take nothing of what it is sent.
+const READ_PATIENCE: Duration = Duration::from_secs(300);
 /// Bytes of a request's head in HTTP/2; a target alone may have half of it.
 const LONGEST_HEAD: u32 = 128 << 10;
 /// How long answers under way may take when the server stops; feeds would go on for ever.
@@ -104,7 +107,8 @@ async fn connection(
         .timer(TokioTimer::new())
         .max_concurrent_streams(1000)
         .max_header_list_size(LONGEST_HEAD);
-    let connection = builder.serve_connection(TokioIo::new(Lenient::new(stream)), service);
+    let stream = Lenient::new(Patient::new(stream, READ_PATIENCE));
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let told = async move { drop(closing.wait_for(|closing| *closing).await) };
     let ended = tokio::select! {

@@ -2,6 +2,8 @@
 //! view's: rows of a view on their way through a function. Rows go to it by the batch, and what it
 //! sends leaves as it comes; the client's pace is the function's.
 
+use std::time::Duration;
+
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 use settee_cluster::Db;
@@ -31,6 +33,9 @@ use crate::view_query;
 const PIECE: usize = 16 << 10;
 /// Batches of rows, and pieces of the body, that wait.
 const WAITING: usize = 2;
+
+/// How long a client may take for the next piece: few functions can wait for clients at a time.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What the methods of a list are.
 const ALLOWED: &str = "GET,POST,HEAD";
@@ -97,11 +102,13 @@ async fn run(
     (rows, shape): (Source, Shape),
 ) -> Result<Reply, Error> {
     let (give, given) = mpsc::channel(WAITING);
+    let (make, made) = mpsc::channel(1);
     let (send, mut sent) = mpsc::channel(WAITING);
     let head = rows.head().to_string();
     let peer =
-        Peer { rows: given, batch: Vec::new().into_iter(), out: send, next: Sent::default() };
+        Peer { rows: given, batch: Vec::new().into_iter(), out: make, next: Sent::default() };
     let feeding = tokio::spawn(feed(rows, shape, give));
+    tokio::spawn(hand_over(made, send, PATIENCE));
     let listing = tokio::spawn(async move {
         let list = move |design: &mut js::Design, req: &[u8]| {
             design.list(&name, head.as_bytes(), req, Box::new(peer))
@@ -144,8 +151,11 @@ fn stream(
         while let Some(piece) = sent.recv().await {
             sink.send(piece.body).await;
         }
-        if let Err(error) = ended.await {
-            sink.send(trailer(&error)).await;
+        match ended.await {
+            Ok(()) => {}
+            // Something was made that nobody took: it is not the end.
+            Err(error @ Error::Script(js::Error::Gone)) => return Err(error),
+            Err(error) => sink.send(trailer(&error)).await,
         }
         Ok(())
     });
@@ -227,6 +237,21 @@ async fn feed(
     Ok(())
 }
 
+/// Passes on what the function makes as long as somebody takes each piece in time; after that, the
+/// function finds that nobody does.
+async fn hand_over(mut made: mpsc::Receiver<Sent>, send: mpsc::Sender<Sent>, patience: Duration) {
+    loop {
+        let piece = tokio::select! {
+            () = send.closed() => return,
+            piece = made.recv() => piece,
+        };
+        let Some(piece) = piece else { return };
+        if send.send_timeout(piece, patience).await.is_err() {
+            return;
+        }
+    }
+}
+
 /// What the function sent.
 #[derive(Debug, Default)]
 struct Sent {
@@ -278,5 +303,33 @@ impl Drop for Peer {
     /// What was sent last, however the function ended.
     fn drop(&mut self) {
         let _ = self.flush();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_function_whose_pieces_nobody_takes_is_stopped() {
+        let (make, made) = mpsc::channel(1);
+        let (send, mut sent) = mpsc::channel(WAITING);
+        let (_give, rows) = mpsc::channel(1);
+        let passing = tokio::spawn(hand_over(made, send, Duration::from_millis(50)));
+        let pieces = tokio::task::spawn_blocking(move || {
+            let (batch, next) = (Vec::new().into_iter(), Sent::default());
+            let mut peer = Peer { rows, batch, out: make, next };
+            let chunks = vec!["x".repeat(PIECE)];
+            let mut piece = || peer.send(Piece { chunks: chunks.clone(), response: None });
+            std::iter::from_fn(|| piece().ok()).count()
+        });
+        // What waits, what is on its way, and what is being made.
+        assert_eq!(pieces.await.unwrap(), WAITING + 2);
+        passing.await.unwrap();
+        let mut taken = 0;
+        while sent.recv().await.is_some() {
+            taken += 1;
+        }
+        assert_eq!(taken, WAITING);
     }
 }
