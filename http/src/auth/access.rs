@@ -55,12 +55,33 @@ fn of_db(name: &str, endpoint: &DbEndpoint, method: Method) -> Access {
     match endpoint {
         D::Root if matches!(method, Method::Put | Method::Delete) => Access::ServerAdmin,
         D::AllDocs(_) | D::AllDocsQueries(_) | D::Changes if system => Access::ServerAdmin,
+        _ if name == "_replicator" && !names_documents(endpoint) => Access::ServerAdmin,
         // CouchDB lets strangers change these where everybody is a member; here they may not.
         D::Security | D::RevsLimit if method == Method::Put => Access::DbAdmin,
-        D::Compact | D::CompactViews(_) | D::ViewCleanup if !system => Access::DbAdmin,
-        D::SyncShards | D::Purge | D::PurgedInfosLimit if !system => Access::ServerAdmin,
+        D::Compact | D::CompactViews(_) | D::ViewCleanup => Access::DbAdmin,
+        D::SyncShards | D::Purge | D::PurgedInfosLimit => Access::ServerAdmin,
         _ => Access::DbMember,
     }
+}
+
+/// Whether what is asked shows no documents but those that it names, and is no upkeep: where not all
+/// documents are everybody's to see, members may ask no more.
+#[must_use]
+pub fn names_documents(endpoint: &DbEndpoint) -> bool {
+    use DbEndpoint as D;
+    matches!(
+        endpoint,
+        D::Root
+            | D::Doc(_)
+            | D::Attachment(..)
+            | D::DesignRedirect
+            | D::BulkDocs
+            | D::BulkGet
+            | D::MissingRevs
+            | D::RevsDiff
+            | D::EnsureFullCommit
+            | D::Security
+    )
 }
 
 /// Whether `user` is enough for what is asked of them outside of databases.
@@ -117,7 +138,33 @@ mod tests {
             (M::Post, "/db/_sync_shards", A::ServerAdmin),
             (M::Put, "/_users", A::ServerAdmin),
             (M::Get, "/_users/_all_docs", A::ServerAdmin),
+            (M::Put, "/_replicator", A::ServerAdmin),
+            (M::Get, "/_replicator", A::DbMember),
+            (M::Get, "/_replicator/job", A::DbMember),
+            (M::Put, "/_replicator/job", A::DbMember),
+            (M::Post, "/_replicator", A::DbMember),
+            (M::Get, "/_replicator/_security", A::DbMember),
+            (M::Put, "/_replicator/_security", A::DbAdmin),
             (M::Get, "/_replicator/_changes", A::ServerAdmin),
+            (M::Get, "/_replicator/_design_docs", A::ServerAdmin),
+            (M::Post, "/_replicator/_all_docs/queries", A::ServerAdmin),
+            (M::Post, "/_replicator/_find", A::ServerAdmin),
+            (M::Post, "/_replicator/_explain", A::ServerAdmin),
+            (M::Get, "/_replicator/_index", A::ServerAdmin),
+            (M::Post, "/_replicator/_partition/a/_find", A::ServerAdmin),
+            (M::Get, "/_replicator/_partition/a/_design/d/_view/v", A::ServerAdmin),
+            (M::Get, "/_replicator/_design/d", A::DbMember),
+            (M::Get, "/_replicator/_design/d/_view/v", A::ServerAdmin),
+            (M::Get, "/_replicator/_design/d/_list/l/v", A::ServerAdmin),
+            (M::Get, "/_replicator/_design/d/_show/s/job", A::ServerAdmin),
+            (M::Get, "/_replicator/_design/d/_rewrite/x", A::ServerAdmin),
+            (M::Post, "/_replicator/_compact", A::ServerAdmin),
+            (M::Post, "/_replicator/_compact/d", A::ServerAdmin),
+            (M::Post, "/_replicator/_view_cleanup", A::ServerAdmin),
+            (M::Post, "/_replicator/_purge", A::ServerAdmin),
+            (M::Get, "/_replicator/_purged_infos", A::ServerAdmin),
+            (M::Put, "/_replicator/_purged_infos_limit", A::ServerAdmin),
+            (M::Post, "/_replicator/_sync_shards", A::ServerAdmin),
             (M::Get, "/_users/org.couchdb.user:ann", A::DbMember),
             (M::Post, "/_users", A::DbMember),
             (M::Get, "/_global_changes/x", A::ServerAdmin),

@@ -13,6 +13,7 @@ pub use sight::{Sight, open_doc};
 
 use settee_cluster::Db;
 
+use crate::auth::access;
 use crate::context::Ctx;
 use crate::error::Error;
 use crate::route::DbEndpoint;
@@ -33,21 +34,8 @@ pub fn is_users_db(settings: &Settings, db: &Db) -> bool {
 /// # Errors
 /// 403.
 pub fn check(ctx: &Ctx, db: &Db, endpoint: &DbEndpoint) -> Result<(), Error> {
-    use DbEndpoint as D;
-    let named = matches!(
-        endpoint,
-        D::Root
-            | D::Doc(_)
-            | D::Attachment(..)
-            | D::BulkDocs
-            | D::BulkGet
-            | D::RevsDiff
-            | D::MissingRevs
-            | D::EnsureFullCommit
-            | D::Security
-            | D::DesignRedirect
-            | D::DesignAction { .. }
-    );
+    let named =
+        access::names_documents(endpoint) || matches!(endpoint, DbEndpoint::DesignAction { .. });
     if named || !is_users_db(&ctx.settings, db) || ctx.require_db_admin(db).is_ok() {
         return Ok(());
     }
