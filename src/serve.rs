@@ -14,7 +14,7 @@ use settee_http::{App, ConfigFiles, FrontDesk, random};
 use settee_model::config::Config;
 use settee_model::docid::DbName;
 use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
+use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -43,7 +43,10 @@ pub fn run(options: Serve) -> Outcome<ExitCode> {
         eprintln!("settee: {}", admins::NO_ADMIN);
         return Ok(ExitCode::FAILURE);
     }
-    let runtime = Runtime::new()?;
+    let functions = settee_http::Settings::from_config(&config).functions;
+    // Functions run on its threads, also those that call themselves without end.
+    let stack = functions.limits.thread_stack();
+    let runtime = Builder::new_multi_thread().enable_all().thread_stack_size(stack).build()?;
     runtime.block_on(serve(options, data, config, chain))?;
     runtime.shutdown_background();
     Ok(ExitCode::SUCCESS)

@@ -110,6 +110,40 @@ fn harm_ends_in_an_error_for_its_own_request() {
     ends_in_an_error(&mut place, "view", &view);
 }
 
+/// Each runs on a thread of the server's, whose stack must last longer than the engine's patience.
+#[test]
+fn whatever_calls_itself_the_server_stands() {
+    let mut place = place();
+    for (n, body) in [
+        "function f() { return [1].map(f) } f();",
+        "JSON.parse(new Array(1e5).join('['));",
+        "eval(new Array(1e5).join('('));",
+        "new RegExp(new Array(1e5).join('('));",
+        "var f = function() {}; for (var i = 0; i < 1e5; i++) f = f.bind(); f();",
+        "var o = {toJSON: function() { return JSON.stringify(o) }}; JSON.stringify(o);",
+        "var o = {toString: function() { return '' + o }}; throw o;",
+        "function f() { return [2, 1].sort(f) } f();",
+        "function f() { return 'a'.replace(/a/, f) } f();",
+        "class A { constructor() { return new A } } new A;",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let map = format!("function(doc) {{ {body} }}");
+        let reduce = format!("function(keys, values) {{ {body} }}");
+        let mut ddoc = harmful(body);
+        ddoc["views"] =
+            json!({"m": {"map": map}, "r": {"map": "function() { emit(1) }", "reduce": reduce}});
+        let path = format!("/bad/_design/deep{n}");
+        ask(&mut place.client, "PUT", &path, Some(&ddoc.to_string()), 201);
+        for end in ["_show/f/d", "_list/f/m", "_rewrite/x", "_view/m", "_view/r"] {
+            let request = Request::new("GET", &format!("{path}/{end}"));
+            place.client.send(&request).expect("an answer");
+            ask(&mut place.client, "GET", "/good/_design/g/_show/s", None, 200);
+        }
+    }
+}
+
 #[test]
 fn a_validation_that_does_harm_refuses_writes_and_no_more() {
     let mut place = place();

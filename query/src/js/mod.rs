@@ -6,7 +6,7 @@
 //! is first needed, thrown away when a call reached a limit, and made anew by the next call. Both
 //! may move between threads and are used by one at a time; for more cores make more of them.
 //!
-//! A thread that calls them needs [`Limits::stack`] and a quarter of a megabyte of stack left.
+//! A thread that calls them needs [`Limits::thread_stack`].
 //!
 //! As in CouchDB 3.5, each function is compiled in a realm of its own, so globals that one sets
 //! are unknown to others, and documents come from yet another realm (`doc instanceof Object` is
@@ -53,6 +53,15 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Limits { memory: 64 << 20, time: Duration::from_secs(5), stack: 1 << 20 }
+    }
+}
+
+impl Limits {
+    /// Bytes of stack that a thread needs which calls functions: theirs, what is under them, and what
+    /// native code takes before it looks how much is left.
+    #[must_use]
+    pub const fn thread_stack(&self) -> usize {
+        self.stack + (1 << 20)
     }
 }
 

@@ -82,7 +82,7 @@ impl Program {
 
     /// Bytes of stack that a thread needs which runs it.
     pub(super) fn stack(&self) -> usize {
-        self.setup.limits.stack + (1 << 20)
+        self.setup.limits.thread_stack()
     }
 
     /// Number of maps.
