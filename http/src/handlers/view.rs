@@ -8,6 +8,7 @@ use settee_cluster::docs::{Facts, OpenedDoc};
 use settee_cluster::views::{LineDoc, LineValue, ViewHead, ViewLine, ViewQuery, ViewRows};
 use settee_cluster::{Db, DesignDoc};
 use settee_model::json::{self as stored, Raw};
+use settee_query::view::Definition;
 
 use crate::context::Ctx;
 use crate::error::Error;
@@ -35,16 +36,17 @@ pub async fn any(
     rest: &[String],
     partition: Option<String>,
 ) -> Result<Reply, Error> {
-    let ddoc = ddoc(&db, opened);
+    let named = |view| Named { ddoc: ddoc(&db, opened), db, view, partition };
     match (rest, ctx.method) {
         ([view], Method::Get) => {
-            let listing = in_partition(Listing::of_view(&ctx.query)?, partition);
-            answer(ctx, db, &ddoc, view, listing).await
+            let listing = Listing::of_view(&ctx.query)?;
+            named(view).answer(ctx, listing).await
         }
-        ([view], Method::Post) => post(ctx, db, &ddoc, view, partition).await,
-        ([view, last], Method::Post) if last == "queries" => {
-            queries(ctx, db, &ddoc, view, partition).await
+        ([view], Method::Post) => {
+            let listing = posted(ctx).await?;
+            named(view).answer(ctx, listing).await
         }
+        ([view, last], Method::Post) if last == "queries" => named(view).queries(ctx).await,
         ([_, last], _) if last == "queries" => Err(Error::MethodNotAllowed("POST")),
         _ => Err(Error::MethodNotAllowed(ALLOWED)),
     }
@@ -57,15 +59,9 @@ pub fn ddoc(db: &Db, opened: OpenedDoc) -> Arc<DesignDoc> {
     Arc::new(DesignDoc::new(doc.id.as_str(), doc.record.body, partitioned))
 }
 
-async fn post(
-    ctx: &mut Ctx,
-    db: Db,
-    ddoc: &Arc<DesignDoc>,
-    view: &str,
-    partition: Option<String>,
-) -> Result<Reply, Error> {
-    ctx.require_json()?;
-    let body = listing::object(&ctx.body.json().await?)?;
+/// What a `POST` asks, in its body and in its query.
+async fn posted(ctx: &mut Ctx) -> Result<Listing, Error> {
+    let body = ctx.json_object().await?;
     if body.get("queries").is_some() {
         listing::body_queries(&body)?;
         let reason = "The `queries` parameter is no longer supported at this endpoint";
@@ -74,67 +70,71 @@ async fn post(
     if body.get("keys").is_some_and(|keys| !keys.is_array()) {
         return Err(Error::bad_request("`keys` member must be an array."));
     }
-    let listing = in_partition(Listing::of_view_body(&body, &ctx.query)?, partition);
-    answer(ctx, db, ddoc, view, listing).await
+    Listing::of_view_body(&body, &ctx.query)
 }
 
-/// The partition in the path, in place of one that a body may name.
-fn in_partition(listing: Listing, partition: Option<String>) -> Listing {
-    match partition {
-        None => listing,
-        partition => Listing { partition, ..listing },
-    }
-}
-
-async fn answer(
-    ctx: &Ctx,
+/// A view as a path names it.
+struct Named<'a> {
     db: Db,
-    ddoc: &Arc<DesignDoc>,
-    view: &str,
-    listing: Listing,
-) -> Result<Reply, Error> {
-    let shape = shape(&listing);
-    let query = view_query::of(ddoc, &ddoc.definition()?, view, listing, &ctx.settings)?;
-    let rows = db.view(query).await?;
-    Ok(Reply::json_stream(StatusCode::OK, |mut sink| async move {
-        let mut script = write_rows(&db, rows, &shape, Script::default(), &mut sink).await?;
-        script.push("\n");
-        play(&db, script, &mut sink).await
-    }))
-}
-
-async fn queries(
-    ctx: &mut Ctx,
-    db: Db,
-    ddoc: &Arc<DesignDoc>,
-    view: &str,
+    ddoc: Arc<DesignDoc>,
+    view: &'a str,
     partition: Option<String>,
-) -> Result<Reply, Error> {
-    ctx.require_json()?;
-    let body = listing::object(&ctx.body.json().await?)?;
-    let bodies = listing::body_queries(&body)?;
-    let common = in_partition(Listing::of_view(&ctx.query)?, partition);
-    let definition = ddoc.definition()?;
-    let mut asked = Vec::with_capacity(bodies.len());
-    for body in bodies {
-        let listing = common.with_view_body(body)?;
+}
+
+impl Named<'_> {
+    async fn answer(self, ctx: &Ctx, listing: Listing) -> Result<Reply, Error> {
+        let listing = self.in_partition(listing);
+        let (shape, query) = self.query(ctx, &self.ddoc.definition()?, listing)?;
+        let db = self.db;
+        let rows = db.view(query).await?;
+        Ok(Reply::json_stream(StatusCode::OK, |mut sink| async move {
+            let mut script = write_rows(&db, rows, &shape, Script::default(), &mut sink).await?;
+            script.push("\n");
+            play(&db, script, &mut sink).await
+        }))
+    }
+
+    async fn queries(self, ctx: &mut Ctx) -> Result<Reply, Error> {
+        let body = ctx.json_object().await?;
+        let bodies = listing::body_queries(&body)?;
+        let common = self.in_partition(Listing::of_view(&ctx.query)?);
+        let definition = self.ddoc.definition()?;
+        let mut asked = Vec::with_capacity(bodies.len());
+        for body in bodies {
+            asked.push(self.query(ctx, &definition, common.with_view_body(body)?)?);
+        }
+        if definition.view(self.view).is_none() {
+            return Err(Error::NotFound("missing_named_view".into()));
+        }
+        let (db, mut asked) = (self.db, asked.into_iter());
+        // What goes wrong with the first is told by a status.
+        let first = match asked.next() {
+            Some((shape, query)) => Some((shape, db.view(query).await?)),
+            None => None,
+        };
+        Ok(Reply::json_stream(StatusCode::OK, |mut sink| async move {
+            let script = write_all(&db, first, asked, &mut sink).await?;
+            play(&db, script, &mut sink).await
+        }))
+    }
+
+    /// The partition in the path comes in the place of one that a body names; one of `queries` may
+    /// name another, as in CouchDB.
+    fn in_partition(&self, listing: Listing) -> Listing {
+        Listing { partition: self.partition.clone().or(listing.partition), ..listing }
+    }
+
+    /// What is asked, and how its rows are shown.
+    fn query(
+        &self,
+        ctx: &Ctx,
+        definition: &Definition,
+        listing: Listing,
+    ) -> Result<(Shape, ViewQuery), Error> {
         let shape = shape(&listing);
-        let query = view_query::of(ddoc, &definition, view, listing, &ctx.settings)?;
-        asked.push((shape, query));
+        let query = view_query::of(&self.ddoc, definition, self.view, listing, &ctx.settings)?;
+        Ok((shape, query))
     }
-    if definition.view(view).is_none() {
-        return Err(Error::NotFound("missing_named_view".into()));
-    }
-    let mut asked = asked.into_iter();
-    // What goes wrong with the first is told by a status.
-    let first = match asked.next() {
-        Some((shape, query)) => Some((shape, db.view(query).await?)),
-        None => None,
-    };
-    Ok(Reply::json_stream(StatusCode::OK, |mut sink| async move {
-        let script = write_all(&db, first, asked, &mut sink).await?;
-        play(&db, script, &mut sink).await
-    }))
 }
 
 async fn write_all(
