@@ -1,5 +1,7 @@
 //! What the coordinator tells about databases and itself, as values.
 
+use std::ops::AddAssign;
+
 use settee_engine::Task;
 
 /// Bytes of a database or partition.
@@ -11,6 +13,14 @@ pub struct Sizes {
     pub active: u64,
     /// Of documents and attachments as JSON and bytes, uncompressed.
     pub external: u64,
+}
+
+impl AddAssign for Sizes {
+    fn add_assign(&mut self, other: Sizes) {
+        self.file += other.file;
+        self.active += other.active;
+        self.external += other.external;
+    }
 }
 
 /// `GET /{db}`. Name, q, n and start time are in [`crate::DbMeta`].

@@ -7,7 +7,7 @@ use super::reads;
 use crate::Error;
 use crate::copy::ShardCopy;
 use crate::database::Database;
-use crate::info::{DbInfo, PartitionInfo, Sizes};
+use crate::info::{DbInfo, PartitionInfo};
 use crate::quorum::acks::majority;
 use crate::raft::NodeId;
 use crate::shard::state::ShardState;
@@ -33,10 +33,7 @@ pub(crate) async fn info(database: &Database) -> Result<DbInfo, Error> {
         info.doc_count += state.doc_count;
         info.doc_del_count += state.del_count;
         info.compact_running |= state.compacting;
-        let Sizes { file, active, external } = state.sizes;
-        info.sizes.file += file;
-        info.sizes.active += active;
-        info.sizes.external += external;
+        info.sizes += state.sizes;
     }
     Ok(info)
 }

@@ -42,9 +42,7 @@ pub(crate) async fn info(database: &Database, ddoc: &Arc<DesignDoc>) -> Result<V
 fn add(info: &mut ViewInfo, state: &IndexState) {
     info.update_seq += state.update_seq;
     info.purge_seq += state.purge_seq;
-    info.sizes.file += state.sizes.file;
-    info.sizes.active += state.sizes.active;
-    info.sizes.external += state.sizes.external;
+    info.sizes += state.sizes;
     info.waiting_clients += state.waiting;
     info.updater_running |= state.building;
     info.compact_running |= state.compacting;

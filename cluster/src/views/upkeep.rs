@@ -98,9 +98,8 @@ fn state(shard: &Shard, indexes: &[Arc<Index>]) -> Result<IndexState, Error> {
         state.update_seq = state.update_seq.min(if known { at.update_seq } else { 0 });
         state.purge_seq = state.purge_seq.min(if known { at.purge_seq } else { 0 });
         let sizes = index.sizes()?;
-        state.sizes.file += sizes.file;
-        state.sizes.active += sizes.active;
-        state.sizes.external += Groups::external(&view)?;
+        let (file, active) = (sizes.file, sizes.active);
+        state.sizes += Sizes { file, active, external: Groups::external(&view)? };
         state.compacting |= index.compacting();
     }
     state.pending = end.0 - state.update_seq;
