@@ -28,6 +28,7 @@ mod local;
 mod membership;
 pub mod mesh;
 mod node;
+mod portion;
 mod quorum;
 pub mod raft;
 mod ring;

@@ -10,6 +10,7 @@ use crate::Error;
 use crate::changes::{Candidate, DocFilter, Filter, Style};
 use crate::copy::ShardCopy;
 use crate::docs::{BulkGet, RevResult, Revs};
+use crate::portion::Portion;
 use crate::shard::changes::{ChangeScan, ShardChange, ShardStep};
 use crate::steps::blocking;
 
@@ -17,18 +18,34 @@ use crate::steps::blocking;
 /// to it.
 pub(crate) const AT_LEAST: usize = 16;
 
-/// What of a step passes; the copy is the one that made it.
+/// What of a step passes; the copy is the one that made it. Its documents are looked at some at a time.
 pub(crate) async fn sift(
     copy: &ShardCopy,
     scan: &ChangeScan,
     step: ShardStep,
 ) -> Result<ShardStep, Error> {
-    if step.rows.is_empty() {
+    if !matches!(scan.filter, Filter::Docs(_) | Filter::Judged(_)) {
         return Ok(step);
     }
-    let leaves = leaves(copy, scan, &step).await?;
+    let mut portion = Portion::default();
+    let mut passed = Vec::with_capacity(step.rows.len());
+    while let Some(rows) = step.rows.get(passed.len()..).filter(|rows| !rows.is_empty()) {
+        let rows = rows.get(..portion.documents()).unwrap_or(rows);
+        let leaves = leaves(copy, scan, rows).await?;
+        portion.had(rows.len(), leaves.iter().map(|leaf| leaf.doc.record.body.len()).sum());
+        passed.extend(judge(scan, rows, leaves).await?);
+    }
+    Ok(kept(step, &passed))
+}
+
+/// Which of the leaves of each row pass.
+async fn judge(
+    scan: &ChangeScan,
+    rows: &[ShardChange],
+    leaves: Vec<Candidate>,
+) -> Result<Vec<Vec<Rev>>, Error> {
     let revs: Vec<Option<Rev>> = leaves.iter().map(|leaf| leaf.doc.rev()).collect();
-    let counts = counts(&step, &leaves);
+    let counts = counts(rows, &leaves);
     let verdicts = match &scan.filter {
         Filter::Docs(filter) => {
             let filter: Arc<dyn DocFilter> = filter.clone();
@@ -36,31 +53,30 @@ pub(crate) async fn sift(
             blocking(move || leaves.iter().map(passes).collect::<Result<Vec<_>, _>>()).await?
         }
         Filter::Judged(judge) => judge.judge(leaves).await?,
-        Filter::All | Filter::DocIds(_) | Filter::Design => return Ok(step),
+        Filter::All | Filter::DocIds(_) | Filter::Design => vec![true; leaves.len()],
     };
     let mut judged = revs.into_iter().zip(verdicts);
     let own = |count| {
         let own = judged.by_ref().take(count).filter(|(_, passes)| *passes);
         own.filter_map(|(rev, _)| rev).collect()
     };
-    let passed: Vec<Vec<Rev>> = counts.into_iter().map(own).collect();
-    Ok(kept(step, &passed))
+    Ok(counts.into_iter().map(own).collect())
 }
 
-/// The leaves that the rows of a step name, in their order; one that was purged meanwhile is not
+/// The leaves that rows name, in their order; one that was purged meanwhile is not
 /// among them.
 async fn leaves(
     copy: &ShardCopy,
     scan: &ChangeScan,
-    step: &ShardStep,
+    rows: &[ShardChange],
 ) -> Result<Vec<Candidate>, Error> {
     let line = |row: &ShardChange| BulkGet {
         id: row.change.id.clone(),
         revs: Revs::Some(row.change.revs.clone()),
     };
-    let found = copy.revisions_of_many(step.rows.iter().map(line).collect(), false).await?;
-    let mut leaves = Vec::with_capacity(step.rows.len());
-    for (row, results) in step.rows.iter().zip(found) {
+    let found = copy.revisions_of_many(rows.iter().map(line).collect(), false).await?;
+    let mut leaves = Vec::with_capacity(rows.len());
+    for (row, results) in rows.iter().zip(found) {
         let mut docs: Vec<StoredDoc> = results.into_iter().filter_map(tip).collect();
         let place = |doc: &StoredDoc| {
             row.change.revs.iter().position(|rev| Some(rev) == doc.rev().as_ref())
@@ -83,7 +99,7 @@ fn tip(result: RevResult) -> Option<StoredDoc> {
 }
 
 /// How many of the leaves belong to each row.
-fn counts(step: &ShardStep, leaves: &[Candidate]) -> Vec<usize> {
+fn counts(rows: &[ShardChange], leaves: &[Candidate]) -> Vec<usize> {
     let mut left = leaves.iter().peekable();
     let count = |row: &ShardChange| {
         let mut count = 0;
@@ -92,7 +108,7 @@ fn counts(step: &ShardStep, leaves: &[Candidate]) -> Vec<usize> {
         }
         count
     };
-    step.rows.iter().map(count).collect()
+    rows.iter().map(count).collect()
 }
 
 /// The rows with the revisions that passed, best first as they were named.

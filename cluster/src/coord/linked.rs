@@ -1,5 +1,7 @@
-//! Documents that values of rows name: `{"_id": …}`, maybe with a `_rev`. They are looked up all at once,
-//! each where it is.
+//! Documents that values of rows name: `{"_id": …}`, maybe with a `_rev`. They are looked up some at a
+//! time, each where it is, and most copies must agree on them.
+
+use std::collections::VecDeque;
 
 use settee_model::doc::StoredDoc;
 use settee_model::docid::DocId;
@@ -7,16 +9,14 @@ use settee_model::json::Raw;
 use settee_model::rev::Rev;
 
 use super::docs;
-use super::rows::look_up;
 use crate::Error;
 use crate::database::Database;
 use crate::docs::{BulkGet, RevResult, Revs};
+use crate::portion::Portion;
 use crate::views::{LineDoc, LineValue, ViewLine};
 
 /// What a value names.
 enum Named {
-    /// Nothing: the row's own document is shown.
-    Own,
     /// What can be no document.
     Nobody,
     /// A document as it is.
@@ -27,69 +27,120 @@ enum Named {
     OwnRev(Rev),
 }
 
-/// Fills in the documents that the values of these rows name.
-pub(super) async fn fill(database: &Database, lines: &mut [ViewLine]) -> Result<(), Error> {
-    let (mut winners, mut places, mut revs) = (Vec::new(), Vec::new(), Vec::new());
-    for (place, line) in lines.iter_mut().enumerate() {
-        let LineValue::Value(value) = &line.value else { continue };
-        match named(value)? {
-            Named::Own => continue,
-            Named::Nobody => {}
-            Named::Winner(id) => winners.push((place, id)),
-            Named::Rev(id, rev) => {
-                places.push((place, false));
-                revs.push(BulkGet { id, revs: Revs::Some(vec![rev]) });
-            }
-            Named::OwnRev(rev) => {
-                let id = DocId::trusted(line.id.as_deref().unwrap_or_default());
-                places.push((place, true));
-                revs.push(BulkGet { id, revs: Revs::Some(vec![rev]) });
-            }
-        }
-        line.doc = Some(LineDoc::Missing);
-    }
-    let mut show = |place: usize, own: bool, doc: Option<StoredDoc>| {
-        if let (Some(line), Some(doc)) = (lines.get_mut(place), doc.map(Box::new)) {
-            line.doc = Some(match own {
-                true => LineDoc::Own { doc, conflicts: Vec::new() },
-                false => LineDoc::Linked(doc),
-            });
-        }
-    };
-    if !winners.is_empty() {
-        for (place, row) in look_up(database, winners, true, false).await? {
-            show(place, false, row.and_then(|row| row.doc));
-        }
-    }
-    if !revs.is_empty() {
-        let found = docs::open_many(database, revs, false).await?;
-        for ((place, own), found) in places.into_iter().zip(found) {
-            show(
-                place,
-                own,
-                found?.into_iter().find_map(|result| match result {
-                    RevResult::Found(doc) => Some(doc),
-                    RevResult::Missing(_) => None,
-                }),
-            );
-        }
-    }
-    Ok(())
+/// Rows whose values may name documents, and how many of these are read at once.
+#[derive(Default)]
+pub(super) struct Lines {
+    waiting: VecDeque<ViewLine>,
+    portion: Portion,
 }
 
-fn named(value: &[u8]) -> Result<Named, Error> {
+/// A document that a row shows.
+struct Shown {
+    /// Of the row.
+    place: usize,
+    /// Whether it is the row's own.
+    own: bool,
+    ask: BulkGet,
+}
+
+impl Lines {
+    /// More rows, when there are no others.
+    pub(super) fn add(&mut self, lines: impl Iterator<Item = ViewLine>) {
+        self.waiting.extend(lines);
+    }
+
+    /// The next rows with the documents that their values name, as far as these are read at once; none if
+    /// there are no more. Cancel safe.
+    pub(super) async fn next(&mut self, database: &Database) -> Result<Vec<ViewLine>, Error> {
+        let (mut shown, mut places) = (Vec::new(), Vec::new());
+        let mut count = 0;
+        for (place, line) in self.waiting.iter().enumerate() {
+            if shown.len() >= self.portion.documents() {
+                break;
+            }
+            count += 1;
+            if let Some(named) = named_by(line)? {
+                places.push(place);
+                shown.extend(named.shown(place, line));
+            }
+        }
+        let asks = shown.iter().map(|shown| shown.ask.clone()).collect();
+        let found = docs::open_many(database, asks, false).await?.into_iter();
+        let found = found.collect::<Result<Vec<_>, _>>()?;
+        let mut lines: Vec<ViewLine> = self.waiting.drain(..count).collect();
+        for place in places {
+            if let Some(line) = lines.get_mut(place) {
+                line.doc = Some(LineDoc::Missing);
+            }
+        }
+        let (read, mut bytes) = (shown.len(), 0);
+        for (Shown { place, own, ask }, found) in shown.into_iter().zip(found) {
+            let Some(doc) = chosen(&ask.revs, found) else { continue };
+            bytes += doc.record.body.len();
+            let doc = Box::new(doc);
+            let doc = match own {
+                true => LineDoc::Own { doc, conflicts: Vec::new() },
+                false => LineDoc::Linked(doc),
+            };
+            if let Some(line) = lines.get_mut(place) {
+                line.doc = Some(doc);
+            }
+        }
+        self.portion.had(read, bytes);
+        Ok(lines)
+    }
+}
+
+impl Named {
+    fn shown(self, place: usize, line: &ViewLine) -> Option<Shown> {
+        let shown = |own, id, revs| Some(Shown { place, own, ask: BulkGet { id, revs } });
+        match self {
+            Named::Nobody => None,
+            Named::Winner(id) => shown(false, id, Revs::All),
+            Named::Rev(id, rev) => shown(false, id, Revs::Some(vec![rev])),
+            Named::OwnRev(rev) => {
+                let id = DocId::trusted(line.id.as_deref().unwrap_or_default());
+                shown(true, id, Revs::Some(vec![rev]))
+            }
+        }
+    }
+}
+
+/// The revision that was asked for; of all leaves the winner, unless it is a tombstone.
+fn chosen(asked: &Revs, found: Vec<RevResult>) -> Option<StoredDoc> {
+    let mut found = found.into_iter().filter_map(|result| match result {
+        RevResult::Found(doc) => Some(doc),
+        RevResult::Missing(_) => None,
+    });
+    match asked {
+        Revs::Some(_) => found.next(),
+        Revs::All => {
+            found.max_by_key(|doc| (!doc.deleted, doc.rev())).filter(|winner| !winner.deleted)
+        }
+    }
+}
+
+/// What the value of a row names; none if the row's own document is shown.
+fn named_by(line: &ViewLine) -> Result<Option<Named>, Error> {
+    match &line.value {
+        LineValue::Value(value) => named(value),
+        LineValue::Error { .. } => Ok(None),
+    }
+}
+
+fn named(value: &[u8]) -> Result<Option<Named>, Error> {
     if !value.starts_with(b"{") {
-        return Ok(Named::Own);
+        return Ok(None);
     }
     let [id, rev] = Raw(value).pick(["_id", "_rev"]);
     let rev = rev.and_then(Raw::as_str).map(|rev| rev.parse()).transpose();
     let rev = rev.map_err(|_| Error::BadRequest("Invalid rev format".into()))?;
     let id = id.map(|id| id.as_str().map(|id| DocId::trusted(&id)));
     Ok(match (id, rev) {
-        (None, None) => Named::Own,
-        (None, Some(rev)) => Named::OwnRev(rev),
-        (Some(None), _) => Named::Nobody,
-        (Some(Some(id)), None) => Named::Winner(id),
-        (Some(Some(id)), Some(rev)) => Named::Rev(id, rev),
+        (None, None) => None,
+        (None, Some(rev)) => Some(Named::OwnRev(rev)),
+        (Some(None), _) => Some(Named::Nobody),
+        (Some(Some(id)), None) => Some(Named::Winner(id)),
+        (Some(Some(id)), Some(rev)) => Some(Named::Rev(id, rev)),
     })
 }

@@ -23,6 +23,8 @@ pub struct ViewRows {
     head: ViewHead,
     source: Source,
     include_docs: bool,
+    /// With `include_docs`: rows that wait for documents.
+    lines: linked::Lines,
     /// What was fetched to see whether it can be.
     ahead: Option<Option<Vec<ViewLine>>>,
 }
@@ -67,7 +69,8 @@ impl ViewRows {
             let head = head_of(&query, &merged);
             (head, Source::Groups(Combined::new(merged, reducing, skip, limit)))
         };
-        let mut rows = ViewRows { database, head, source, include_docs, ahead: None };
+        let lines = linked::Lines::default();
+        let mut rows = ViewRows { database, head, source, include_docs, lines, ahead: None };
         rows.ahead = Some(rows.fetch().await?);
         Ok(rows)
     }
@@ -87,17 +90,22 @@ impl ViewRows {
     }
 
     async fn fetch(&mut self) -> Result<Option<Vec<ViewLine>>, Error> {
-        let entries = match &mut self.source {
-            Source::Groups(groups) => return groups.next_batch().await,
-            Source::Rows(merged) => merged.next_batch().await?,
-        };
-        let Some(entries) = entries else { return Ok(None) };
-        let mut lines: Vec<ViewLine> =
-            entries.into_iter().map(|entry| line(entry, self.include_docs)).collect();
-        if self.include_docs {
-            linked::fill(&self.database, &mut lines).await?;
+        loop {
+            let lines = self.lines.next(&self.database).await?;
+            if !lines.is_empty() {
+                return Ok(Some(lines));
+            }
+            let entries = match &mut self.source {
+                Source::Groups(groups) => return groups.next_batch().await,
+                Source::Rows(merged) => merged.next_batch().await?,
+            };
+            let Some(entries) = entries else { return Ok(None) };
+            let lines = entries.into_iter().map(|entry| line(entry, self.include_docs));
+            if !self.include_docs {
+                return Ok(Some(lines.collect()));
+            }
+            self.lines.add(lines);
         }
-        Ok(Some(lines))
     }
 }
 
