@@ -86,7 +86,7 @@ impl From<settee_engine::Error> for Error {
         match error {
             Engine::ShardMissing { .. } => Error::DatabaseMissing,
             Engine::ShardExists { .. } => Error::DatabaseExists,
-            Engine::Overloaded => Error::Overloaded,
+            Engine::Overloaded | Engine::IndexDropped { .. } => Error::Overloaded,
             Engine::Closed => Error::Closing,
             Engine::DiskFull { .. } => Error::Full,
             Engine::Reduce { what } => Error::Script(reduce_error(&what)),

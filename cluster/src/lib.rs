@@ -19,6 +19,7 @@ pub mod docs;
 mod durable;
 mod error;
 pub mod find;
+mod flight;
 pub mod functions;
 mod heal;
 mod host;

@@ -34,7 +34,7 @@ use crate::station::Station;
 use crate::steps::blocking;
 use crate::sync::scheduler::{Scheduler, Timing};
 use crate::updates::{self, Event, Updates};
-use crate::views::{Changed, keep_building};
+use crate::views::{self, Changed, keep_building};
 use crate::{DbMeta, Desk, Error, Home, Host, LayoutDefaults, Settings, ShardPlace};
 
 /// Databases that are kept ready for the next request although nobody uses them.
@@ -109,6 +109,7 @@ impl Node {
         let (hints, telling) = Hints::new();
         tokio::spawn(telling);
         tokio::spawn(functions::tidy(Arc::downgrade(&functions)));
+        tokio::spawn(views::tidy(Arc::downgrade(&host.views)));
         let node = Arc::new_cyclic(|node| Node {
             scheduler: Scheduler::start(heal::places(node), Timing::default()),
             hints,

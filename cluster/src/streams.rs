@@ -73,6 +73,9 @@ impl<R: Send + 'static> RowStream<R> {
 pub(crate) trait Resume: Clone + Send + 'static {
     type Row: Send + 'static;
 
+    /// The first copy answers; what that one says of itself may be demanded of the next one.
+    fn begun(&mut self, _: &ShardHead) {}
+
     /// Leaves only what comes after a row.
     fn go_behind(&mut self, row: &Self::Row);
 }

@@ -53,6 +53,12 @@ pub enum Error {
         /// The name.
         shard: Arc<str>,
     },
+    /// An index was dropped while somebody had it; it may be there again.
+    #[error("an index of {shard} was dropped")]
+    IndexDropped {
+        /// Its shard.
+        shard: Arc<str>,
+    },
     /// There is a shard of that name already.
     #[error("there is a shard {shard} already")]
     ShardExists {

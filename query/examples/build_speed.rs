@@ -15,7 +15,7 @@ use settee_model::doc::DocEdit;
 use settee_model::docid::DocId;
 use settee_model::rev::RevPath;
 use settee_query::view::{
-    Build, Definition, Grouping, Groups, Programs, Progress, RowRange, Rows, Setup, Target,
+    Build, Definition, Grouping, Groups, Programs, Progress, RowRange, Rows, Setup, Target, carry,
     open_index,
 };
 
@@ -67,7 +67,8 @@ fn main() -> Result<(), Failure> {
         let mut targets = Vec::new();
         for (map, def) in definition.maps.iter().enumerate() {
             engine.drop_index(&id, def.signature)?;
-            let index = open_index(&engine, &shard, def.signature, &def.reduces, &setup)?;
+            let index = open_index(&engine, &shard, def.signature, &setup)?;
+            carry(&index, &def.reduces, &setup)?;
             targets.push(Target { map, index });
         }
         let progress = Progress::default();

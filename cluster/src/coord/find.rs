@@ -218,7 +218,8 @@ fn scan(
             let ddoc = ddocs.find(|ddoc| ddoc.id == index.ddoc()).cloned();
             let ddoc = ddoc.ok_or(Error::NotFound { deleted: false })?;
             let (view, ranges) = (index.name().into(), row_ranges(&spans, partition).into());
-            let source = IndexSource { ddoc, view, update: plan.update, ranges };
+            let (update, at_least) = (plan.update, None);
+            let source = IndexSource { ddoc, view, update, at_least, ranges };
             (FindSource::Index(source), after.map(|row| row_key(row, partition)))
         }
     };

@@ -49,10 +49,11 @@ impl<W: Walk> Scan<W> {
     pub(super) async fn begin(
         database: Arc<Database>,
         shard: usize,
-        scan: W,
+        mut scan: W,
         most: usize,
     ) -> Result<Scan<W>, Error> {
         let (copy, stream) = open(&database, shard, &scan, most, &[]).await?;
+        scan.begun(&stream.head);
         let (head, node) = (stream.head, database.node_of(&copy));
         let failed = Vec::new();
         Ok(Scan { database, shard, scan, copy, stream, failed, head, node })

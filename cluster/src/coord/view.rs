@@ -31,7 +31,7 @@ pub struct ViewRows {
 
 enum Source {
     Rows(Merged<ViewScan>),
-    Groups(Combined),
+    Groups(Box<Combined>),
 }
 
 impl Walk for ViewScan {
@@ -67,7 +67,7 @@ impl ViewRows {
             let merged =
                 Merged::open(&database, &shards, &scan, query.range.descending, first).await?;
             let head = head_of(&query, &merged);
-            (head, Source::Groups(Combined::new(merged, reducing, skip, limit)))
+            (head, Source::Groups(Box::new(Combined::new(merged, reducing, skip, limit))))
         };
         let lines = linked::Lines::default();
         let mut rows = ViewRows { database, head, source, include_docs, lines, ahead: None };
@@ -119,7 +119,19 @@ fn scan_of(query: &ViewQuery) -> ViewScan {
         }
         AskedKeys::new(keys)
     });
-    ViewScan { ddoc, view, reduce, range, keys, keys_done: 0, include_docs, conflicts, update }
+    ViewScan {
+        ddoc,
+        view,
+        reduce,
+        range,
+        keys,
+        keys_done: 0,
+        include_docs,
+        conflicts,
+        update,
+        at_least: None,
+        index: None,
+    }
 }
 
 fn shards_of(database: &Database, query: &ViewQuery) -> Vec<usize> {

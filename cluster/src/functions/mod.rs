@@ -15,6 +15,7 @@ use std::time::Duration;
 use settee_query::js::Limits;
 
 pub(crate) use marks::Marks;
+pub(crate) use places::{Place, Places};
 pub(crate) use pool::{Key, Pool, tidy};
 
 pub use pool::Kind;
@@ -27,7 +28,8 @@ pub struct FunctionSettings {
     pub limits: Limits,
     /// `[query_server_config] reduce_limit`
     pub reduce_limit: bool,
-    /// Bytes that all engines together may hold that do not build views.
+    /// Bytes that all engines together may hold that do not build views; spare ones that build as many
+    /// again.
     pub memory: usize,
     /// `[query_server_config] os_process_limit`: engines that there may be.
     pub engines: usize,
@@ -37,7 +39,7 @@ pub struct FunctionSettings {
 
 impl FunctionSettings {
     /// How many engines there may be.
-    fn most(&self) -> usize {
+    pub(crate) fn most(&self) -> usize {
         (self.memory / self.limits.memory.max(1)).clamp(1, self.engines.max(1))
     }
 }

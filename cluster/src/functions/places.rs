@@ -2,6 +2,7 @@
 //! whose functions never end keeps nobody waiting but its own users.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
@@ -16,6 +17,16 @@ pub(crate) struct Places {
     all: Arc<Semaphore>,
     each: usize,
     shares: Mutex<HashMap<DbName, Weak<Semaphore>>>,
+    waiting: AtomicUsize,
+}
+
+/// Counts as waiting as long as it lives.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Leave to run something, as long as it lives.
@@ -28,12 +39,19 @@ impl Places {
     /// So many places, of which one database may have so many.
     pub(crate) fn new(all: usize, each: usize) -> Places {
         let all = Arc::new(Semaphore::new(all));
-        Places { all, each, shares: Mutex::default() }
+        Places { all, each, shares: Mutex::default(), waiting: AtomicUsize::new(0) }
+    }
+
+    /// Whether somebody waits for a place.
+    pub(crate) fn are_wanted(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
     }
 
     /// Waits for a place. The database's own queue comes first, so that those who wait there stand in
     /// nobody's way.
     pub(crate) async fn take(&self, database: &DbName) -> Place {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let _waiting = Waiting(&self.waiting);
         let share = self.share(database);
         // Semaphores that are never closed.
         let own = share.acquire_owned().await.ok();

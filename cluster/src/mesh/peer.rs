@@ -7,6 +7,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use settee_engine::ShardId;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tonic::codegen::InterceptedService;
@@ -25,6 +26,8 @@ use super::wire::raft_client::RaftClient;
 use super::wire::shards_client::ShardsClient;
 use super::wire::{self, failure_of};
 use crate::Error;
+use crate::flight::Flights;
+use crate::views::Hash;
 
 /// Bytes that may be under way unread: of one stream, and of all.
 pub(crate) const STREAM_WINDOW: u32 = 1 << 20;
@@ -32,6 +35,9 @@ pub(crate) const CONNECTION_WINDOW: u32 = 16 << 20;
 /// How much longer than the caller the other node goes on, so that it is the caller's own clock that
 /// ends a call.
 const GRACE: Duration = Duration::from_millis(500);
+
+/// Indexes that somebody waits for.
+pub(crate) type Builds = Flights<(ShardId, Hash), Result<(), Error>>;
 
 /// A node that can be called. Clones are the same peer. As long as one lives, the peer is pinged.
 #[derive(Clone)]
@@ -47,6 +53,8 @@ struct Inner {
     dialing: tokio::sync::Mutex<()>,
     calls: Arc<Semaphore>,
     streams: Arc<Semaphore>,
+    /// Indexes that are built there and waited for here: of which shard, of which design document.
+    builds: Builds,
     /// Tells those who wait for an answer that there will be none.
     fell: Notify,
     /// The number of the newest connection.
@@ -140,6 +148,7 @@ impl Peer {
             dialing: tokio::sync::Mutex::new(()),
             calls: Arc::new(Semaphore::new(settings.calls_max)),
             streams: Arc::new(Semaphore::new(settings.calls_max)),
+            builds: Builds::default(),
             fell: Notify::new(),
             met: watch::Sender::new(0),
             settings,
@@ -152,6 +161,11 @@ impl Peer {
     /// The same for somebody who does not keep it.
     pub(crate) fn downgrade(&self) -> WeakPeer {
         WeakPeer(Arc::downgrade(&self.0))
+    }
+
+    /// Indexes that are built there and waited for here.
+    pub(crate) fn builds(&self) -> &Builds {
+        &self.0.builds
     }
 
     /// Where it is called.
@@ -197,6 +211,33 @@ impl Peer {
         F: Future<Output = Result<Response<R>, Status>>,
     {
         let permit = self.0.streams.clone().try_acquire_owned().map_err(|_| Error::Overloaded)?;
+        self.stream_with(permit, ask).await
+    }
+
+    /// The same for one of many who were told to begin at the same time: waits until there are not too
+    /// many streams, as long as a call may take.
+    pub(crate) async fn stream_in_turn<R, F>(
+        &self,
+        ask: impl FnOnce(Line) -> F,
+    ) -> Result<(R, Thread), Error>
+    where
+        F: Future<Output = Result<Response<R>, Status>>,
+    {
+        let permit = self.0.streams.clone().acquire_owned();
+        match timeout(self.0.settings.timing.call, permit).await {
+            Ok(Ok(permit)) => self.stream_with(permit, ask).await,
+            _ => Err(Error::Overloaded),
+        }
+    }
+
+    async fn stream_with<R, F>(
+        &self,
+        permit: OwnedSemaphorePermit,
+        ask: impl FnOnce(Line) -> F,
+    ) -> Result<(R, Thread), Error>
+    where
+        F: Future<Output = Result<Response<R>, Status>>,
+    {
         let (number, response) = self.0.ask(ask).await?;
         Ok((response.into_inner(), Thread { peer: self.clone(), number, _permit: permit }))
     }

@@ -172,7 +172,8 @@ impl RemoteCopy {
     pub(crate) async fn rows(&self, scan: RowScan, first: usize) -> Result<RowStream, Error> {
         let scan = Some(wire::RowScan::new(self.shard(), &scan));
         let ask = wire::RowsAsk { scan, first: first as u64 };
-        RemoteRows::begin(self, ask, async |line: Line, asks| line.shards().rows(asks).await).await
+        let call = async |line: Line, asks| line.shards().rows(asks).await;
+        RemoteRows::begin(self, false, ask, call).await?.map_err(|_| malformed("an index of rows"))
     }
 
     pub(crate) async fn view(
@@ -180,7 +181,7 @@ impl RemoteCopy {
         scan: ViewScan,
         first: usize,
     ) -> Result<RowStream<ViewEntry>, Error> {
-        remote_views::begin(self, &scan, first).await
+        remote_views::view(self, scan, first).await
     }
 
     pub(crate) async fn find(
@@ -188,9 +189,7 @@ impl RemoteCopy {
         scan: FindScan,
         first: usize,
     ) -> Result<RowStream<FoundRow>, Error> {
-        let scan = Some(wire::FindScan::new(self.shard(), &scan));
-        let ask = wire::FindAsk { scan, first: first as u64 };
-        RemoteRows::begin(self, ask, async |line: Line, asks| line.shards().find(asks).await).await
+        remote_views::find(self, scan, first).await
     }
 
     pub(crate) async fn indexes(&self, ask: IndexAsk) -> Result<IndexState, Error> {

@@ -8,7 +8,7 @@ use tonic::{Response, Status, Streaming};
 
 use super::peer::{Line, Thread};
 use super::remote::RemoteCopy;
-use super::wire::{self, RowsStep};
+use super::wire::{self, NotYet, RowsStep};
 use crate::Error;
 use crate::changes::Filter;
 use crate::copy::ShardCopy;
@@ -54,28 +54,32 @@ where
     A: Default + Send + 'static,
     M: RowsStep + Send + 'static,
 {
-    /// Head and first rows.
+    /// Head and first rows, or why there are none yet. `in_turn`: many may begin at this moment.
     pub(super) async fn begin<F>(
         copy: &RemoteCopy,
+        in_turn: bool,
         first: A,
         call: impl FnOnce(Line, ReceiverStream<A>) -> F,
-    ) -> Result<RowStream<M::Row>, Error>
+    ) -> Result<Result<RowStream<M::Row>, NotYet>, Error>
     where
         F: Future<Output = Result<Response<Streaming<M>>, Status>>,
     {
         let (credits, asks) = credits(first);
-        let (answers, thread) = copy.peer.stream(|line: Line| call(line, asks)).await?;
+        let call = |line: Line| call(line, asks);
+        let (answers, thread) = match in_turn {
+            true => copy.peer.stream_in_turn(call).await?,
+            false => copy.peer.stream(call).await?,
+        };
         let mut scan = Scan { credits, answers, thread };
         let mut answer = scan.answer().await?;
+        while answer.is_beat() {
+            answer = scan.answer().await?;
+        }
+        if let Some(why) = answer.not_yet() {
+            return Ok(Err(why));
+        }
         let head = answer.take_head()?;
-        Ok(RowStream::new(head, answer.batch()?, RemoteRows(scan)))
-    }
-}
-
-impl<A, M> RemoteRows<A, M> {
-    /// What comes after the first answer.
-    pub(super) fn after(scan: Scan<A, M>) -> RemoteRows<A, M> {
-        RemoteRows(scan)
+        Ok(Ok(RowStream::new(head, answer.batch()?, RemoteRows(scan))))
     }
 }
 

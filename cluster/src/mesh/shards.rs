@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::codegen::BoxFuture;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::serve_view::send_view;
+use super::serve_view::{send_built, send_found, send_view};
 use super::wire::decide_step::Step;
 use super::wire::shards_server::Shards;
 use super::wire::{self, RowsStep, each, malformed, need, status_of, upload_part::Part};
@@ -27,6 +28,7 @@ use crate::durable::Durable;
 use crate::local::LocalCopy;
 use crate::shard::rows::{RowBatch, ShardHead};
 use crate::streams::{ChangeStream, RowStream};
+use crate::views::DesignDoc;
 use crate::{Error, Host};
 
 /// The shards of this node.
@@ -84,6 +86,7 @@ fn count(number: u64) -> usize {
 #[tonic::async_trait]
 impl Shards for ShardService {
     type RowsStream = Answers<wire::RowsAnswer>;
+    type BuildStream = Answers<wire::BuildStep>;
     type ViewStream = Answers<wire::ViewAnswer>;
     type FindStream = Answers<wire::FindAnswer>;
     type ChangesStream = Answers<wire::ChangesStep>;
@@ -191,7 +194,7 @@ impl Shards for ShardService {
         let scan = scan.scan().map_err(status_of)?;
         let rows = copy.rows(scan, count(ask.first)).await.map_err(status_of)?;
         let (answers, stream) = mpsc::channel(1);
-        tokio::spawn(send_rows(rows, asks, answers));
+        tokio::spawn(send_rows(rows, self.patience / 4, asks, answers));
         Ok(Response::new(ReceiverStream::new(stream)))
     }
 
@@ -202,6 +205,16 @@ impl Shards for ShardService {
         answer(copy.indexes(ask).await.map(wire::IndexState::from))
     }
 
+    async fn build(&self, request: Request<wire::BuildAsk>) -> Answer<Self::BuildStream> {
+        let wire::BuildAsk { shard, ddoc } = request.into_inner();
+        let copy = self.copy(&shard)?;
+        let ddoc = need(ddoc, "a design document").map_err(status_of)?;
+        let (answers, stream) = mpsc::channel(1);
+        let ddoc = Arc::new(DesignDoc::from(ddoc));
+        tokio::spawn(send_built(copy, ddoc, answers, self.patience / 4));
+        Ok(Response::new(ReceiverStream::new(stream)))
+    }
+
     async fn view(&self, request: Request<Streaming<wire::ViewAsk>>) -> Answer<Self::ViewStream> {
         let mut asks = request.into_inner();
         let ask = self.first(&mut asks).await?;
@@ -209,7 +222,7 @@ impl Shards for ShardService {
         let copy = self.copy(&scan.shard)?;
         let (answers, stream) = mpsc::channel(1);
         let first = count(ask.first);
-        tokio::spawn(send_view(copy, scan, first, asks, answers, self.patience / 3));
+        tokio::spawn(send_view(copy, scan, first, asks, answers, self.patience / 4));
         Ok(Response::new(ReceiverStream::new(stream)))
     }
 
@@ -220,8 +233,8 @@ impl Shards for ShardService {
         let copy = self.copy(&scan.shard)?;
         let scan = scan.scan().map_err(status_of)?;
         let (answers, stream) = mpsc::channel(1);
-        let find = async move { copy.find(scan, count(ask.first)).await };
-        tokio::spawn(send_slowly(find, self.patience / 4, asks, answers));
+        let first = count(ask.first);
+        tokio::spawn(send_found(copy, scan, first, asks, answers, self.patience / 4));
         Ok(Response::new(ReceiverStream::new(stream)))
     }
 
@@ -305,15 +318,18 @@ impl Stream for Decided {
     }
 }
 
-/// Gives a batch for each credit, until the rows end or the caller does.
+/// Gives a batch for each credit, until the rows end or the caller does. One that takes longer than a
+/// beat is preceded by empty ones, so that nobody takes this node for dead.
 pub(super) async fn send_rows<A, M: RowsStep>(
     mut rows: RowStream<M::Row>,
+    beat: Duration,
     mut asks: Streaming<A>,
     answers: Sink<M>,
 ) {
     let mut head = Some(rows.head);
     loop {
-        let batch = rows.next().await;
+        let nothing = RowBatch { rows: Vec::new(), ended: false };
+        let batch = timeout(beat, rows.next()).await.unwrap_or(Ok(nothing));
         let last = batch.as_ref().map_or(true, |batch| batch.ended);
         let answer = batch.map(|batch| M::new(head.take(), batch));
         if answers.send(answer.map_err(status_of)).await.is_err() || last {
@@ -325,7 +341,7 @@ pub(super) async fn send_rows<A, M: RowsStep>(
 
 /// The same of rows that may take long to begin: until then there is an answer without rows from
 /// time to time.
-async fn send_slowly<A, M: RowsStep>(
+pub(super) async fn send_slowly<A, M: RowsStep>(
     begin: impl Future<Output = Result<RowStream<M::Row>, Error>>,
     beat: Duration,
     mut asks: Streaming<A>,
@@ -334,7 +350,7 @@ async fn send_slowly<A, M: RowsStep>(
     let mut begin = pin!(begin);
     loop {
         match timeout(beat, &mut begin).await {
-            Ok(Ok(rows)) => return send_rows(rows, asks, answers).await,
+            Ok(Ok(rows)) => return send_rows(rows, beat, asks, answers).await,
             // If the caller does not hear why, it has gone.
             Ok(Err(error)) => return drop(answers.send(Err(status_of(error))).await),
             Err(_) => {}

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use settee_engine::index::Position;
 use settee_engine::shard::{DocCursor, DocHead, IdRange, Which};
 use settee_engine::tree::{Cursor, Direction, KeyRange};
 use settee_engine::{IndexSnapshot, Snapshot};
@@ -14,9 +15,9 @@ use settee_query::Document;
 use settee_query::mango::{Doc, Pass, Row, Sieve, Sifted, Stats, Task, id_key};
 use settee_query::view::ViewRow;
 
-use super::Fault;
 use super::ranges::behind;
 use super::rows::RowBatch;
+use super::{Fault, Watch};
 use crate::quorum::merge::Keyed;
 use crate::streams::{Resume, Scanner};
 use crate::{DesignDoc, Error};
@@ -28,6 +29,9 @@ const BATCH_ROWS: usize = 256;
 /// Rows that are looked at for a batch at most, and bytes that are read.
 const LOOKS: usize = 4096;
 const READS: usize = 8 << 20;
+
+/// Rows between two looks at the clock.
+const LOOK: usize = 16;
 
 /// What to look at, and what to look for.
 #[derive(Clone, Debug)]
@@ -58,6 +62,8 @@ pub(crate) struct IndexSource {
     pub(crate) view: Arc<str>,
     /// Whether it is brought up to date first.
     pub(crate) update: bool,
+    /// Where it must be then; none: at the end of the shard.
+    pub(crate) at_least: Option<Position>,
     pub(crate) ranges: Arc<[KeyRange]>,
 }
 
@@ -200,8 +206,11 @@ impl Scanner<FoundRow> for FindScanner {
         let mut pass = sieve.pass();
         let most = most.clamp(1, BATCH_ROWS);
         let (mut rows, mut bytes, mut looks, mut read) = (Vec::new(), 0, 0, 0);
-        let (mut last, mut ended) = (None, false);
+        let (mut last, mut ended, watch) = (None, false, Watch::start());
         while rows.len() < most && bytes < BATCH_BYTES && looks < *all && read < READS {
+            if looks % LOOK == LOOK - 1 && watch.is_time() {
+                break;
+            }
             let Some(place) = walk.next(snapshot, *conflicts)? else {
                 ended = true;
                 break;

@@ -12,7 +12,26 @@ pub(crate) mod rows;
 pub(crate) mod state;
 pub(crate) mod view;
 
+use std::time::{Duration, Instant};
+
 use crate::Error;
+
+/// How long a step of a scan may take that has something to give.
+const STEP: Duration = Duration::from_secs(1);
+
+/// Looks at the clock while a step lasts.
+struct Watch(Instant);
+
+impl Watch {
+    fn start() -> Watch {
+        Watch(Instant::now())
+    }
+
+    /// Whether what was found is to be given, though it is not much.
+    fn is_time(&self) -> bool {
+        self.0.elapsed() > STEP
+    }
+}
 
 /// Why a shard has no answer, or a bad one.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 use std::ops::Bound;
 
 use settee_engine::Snapshot;
+use settee_engine::index::Signature;
 use settee_engine::shard::{DocCursor, DocHead, IdRange, LocalCursor, Which};
 use settee_engine::tree::Direction;
 use settee_model::doc::StoredDoc;
@@ -47,6 +48,8 @@ pub(crate) struct ShardHead {
     pub(crate) offset: u64,
     /// Where the copy stands.
     pub(crate) end: Point,
+    /// Of a view: which index gives the rows.
+    pub(crate) index: Option<Signature>,
 }
 
 /// Some rows of a scan.
@@ -166,7 +169,7 @@ fn head(snapshot: &Snapshot, scan: &RowScan) -> Result<ShardHead, Fault> {
         Some(range) => snapshot.counts_of(&range)?.doc_count,
         None => 0,
     };
-    Ok(ShardHead { total, offset, end: Point::end_of(snapshot) })
+    Ok(ShardHead { total, offset, end: Point::end_of(snapshot), index: None })
 }
 
 /// Where that ends which lies on the other side of a bound; nothing lies beyond an open one.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use settee_engine::index::{Position, Signature};
 use settee_engine::{IndexSnapshot, Snapshot};
 use settee_model::docid::DocId;
 use settee_model::json::Raw;
@@ -15,7 +16,7 @@ use settee_query::view::{
 
 use super::point::Point;
 use super::rows::{RowBatch, ShardHead};
-use super::{Fault, rows};
+use super::{Fault, Watch, rows};
 use crate::Error;
 use crate::quorum::merge::Keyed;
 use crate::rows::DocRow;
@@ -26,6 +27,8 @@ use crate::views::{DesignDoc, Update};
 const BATCH_BYTES: usize = 256 * 1024;
 /// Rows after which a batch is full.
 const BATCH_ROWS: usize = 512;
+/// Rows between two looks at the clock, if each is quickly found.
+const LOOK: usize = 16;
 
 /// What of a view to give.
 #[derive(Clone, Debug)]
@@ -40,6 +43,10 @@ pub(crate) struct ViewScan {
     pub(crate) include_docs: bool,
     pub(crate) conflicts: bool,
     pub(crate) update: Update,
+    /// Where the index must be if it is brought up to date; none: at the end of the shard.
+    pub(crate) at_least: Option<Position>,
+    /// The index that gave the rows before, which those that follow must come from, too.
+    pub(crate) index: Option<Signature>,
 }
 
 /// Keys in the order in which they are asked for.
@@ -93,6 +100,10 @@ impl Keyed for ViewEntry {
 
 impl Resume for ViewScan {
     type Row = ViewEntry;
+
+    fn begun(&mut self, head: &ShardHead) {
+        self.index = head.index;
+    }
 
     fn go_behind(&mut self, entry: &ViewEntry) {
         self.range.behind = Some(match self.reduce {
@@ -205,7 +216,13 @@ impl Scanner<ViewEntry> for ViewScanner {
         let most = most.clamp(1, BATCH_ROWS);
         let mut rows = Vec::with_capacity(most.min(64));
         let mut bytes = 0;
+        let watch = Watch::start();
+        let slow = self.scan.include_docs || matches!(self.walk, Walk::Groups(_));
         while rows.len() < most && bytes < BATCH_BYTES {
+            let looks = slow || rows.len() % LOOK == 0;
+            if looks && !rows.is_empty() && watch.is_time() {
+                break;
+            }
             let Some(row) = self.next_row()? else { return Ok(RowBatch { rows, ended: true }) };
             bytes += row.order.len() + row.key.len() + row.value.len();
             let doc = self.doc(&row)?;
@@ -229,13 +246,14 @@ pub(crate) fn linked(value: &[u8]) -> Option<Raw<'_>> {
 pub(crate) fn head(index: &IndexSnapshot, scan: &ViewScan) -> Result<ShardHead, Fault> {
     let position = index.position();
     let end = Point { life: position.epoch, seq: position.update_seq };
+    let of = scan.index;
     if scan.reduce.is_some() {
-        return Ok(ShardHead { total: 0, offset: 0, end });
+        return Ok(ShardHead { total: 0, offset: 0, end, index: of });
     }
     let total = index.count();
     let offset = match &scan.keys {
         None => Rows::offset(index, &scan.range)?,
         Some(keys) => Rows::offset_of_keys(index, &scan.range, Keys::behind(keys.keys.clone(), 0))?,
     };
-    Ok(ShardHead { total, offset, end })
+    Ok(ShardHead { total, offset, end, index: of })
 }

@@ -34,11 +34,10 @@ impl LocalCopy {
         let missing = || Error::NotFound { deleted: false };
         let map = known.definition().view(&source.view).ok_or_else(missing)?.map;
         let indexes = match source.update {
-            true => views.up_to_date(shard, &known).await?,
+            true => views.up_to_date(shard, &known, source.at_least).await?,
             false => views.as_they_are(shard, &known).await?,
         };
-        let snapshot = indexes.get(map).ok_or_else(missing)?.snapshot();
-        Ok(Indexed { views, known, snapshot })
+        Ok(Indexed::new(views, indexes.get(map).ok_or_else(missing)?))
     }
 }
 

@@ -9,7 +9,9 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use settee_engine::{Index, ShardId};
 use settee_query::js::{self, Log};
-use settee_query::view::{Definition, DefinitionError, Programs, Reduce, Reducing, Setup};
+use settee_query::view::{
+    Definition, DefinitionError, MapDef, Programs, Reduce, Reducing, Setup, View,
+};
 
 use crate::Error;
 
@@ -74,6 +76,8 @@ pub(crate) struct Known {
     open: Mutex<HashMap<ShardId, Vec<Weak<Index>>>>,
     /// Shards whose indexes were up to date once.
     ready: Mutex<HashSet<ShardId>>,
+    /// Shards whose indexes are brought up to date although nobody waits for that.
+    later: Mutex<HashSet<ShardId>>,
     /// What the design document was before, as long as its indexes may serve.
     before: Mutex<Option<Arc<Known>>>,
 }
@@ -89,6 +93,7 @@ impl Known {
             programs,
             open: Mutex::default(),
             ready: Mutex::default(),
+            later: Mutex::default(),
             before: Mutex::default(),
         })
     }
@@ -104,6 +109,13 @@ impl Known {
     /// What it defines.
     pub(crate) fn definition(&self) -> &Arc<Definition> {
         &self.definition
+    }
+
+    /// A view, and its map.
+    pub(super) fn view(&self, name: &str) -> Result<(&View, &MapDef), Error> {
+        let view = self.definition.view(name);
+        let found = view.and_then(|view| Some((view, self.definition.map_of(view)?)));
+        found.ok_or(Error::NotFound { deleted: false })
     }
 
     pub(super) fn programs(&self) -> &Programs {
@@ -128,9 +140,26 @@ impl Known {
     /// The indexes of a shard are up to date.
     pub(super) fn set_ready(&self, shard: &ShardId) {
         let mut ready = self.ready.lock();
-        if !ready.contains(shard) {
-            ready.insert(shard.clone());
+        if ready.contains(shard) {
+            return;
         }
+        ready.insert(shard.clone());
+        let mut before = self.before.lock();
+        let serves = |before: &Arc<Known>| !before.ready.lock().is_subset(&ready);
+        let done = if before.as_ref().is_some_and(serves) { None } else { before.take() };
+        drop((before, ready));
+        // With all of its engines.
+        drop(done);
+    }
+
+    /// Somebody wants the indexes of a shard to be brought up to date later; `false` if somebody else
+    /// has seen to that.
+    pub(super) fn begin_later(&self, shard: &ShardId) -> bool {
+        self.later.lock().insert(shard.clone())
+    }
+
+    pub(super) fn end_later(&self, shard: &ShardId) {
+        self.later.lock().remove(shard);
     }
 
     fn is_ready(&self, shard: &ShardId) -> bool {

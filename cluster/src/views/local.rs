@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use settee_engine::index::Signature;
 use settee_engine::{IndexSnapshot, Shard, Snapshot};
 use settee_query::view::{Reduce, View};
 
@@ -31,7 +32,7 @@ impl LocalCopy {
     pub(crate) async fn build(&self, ddoc: &Arc<DesignDoc>) -> Result<(), Error> {
         let shard = self.shard().await?;
         let known = self.views().known(instance_of(shard.id()), ddoc)?;
-        self.views().up_to_date(&shard, &known).await.map(drop)
+        self.views().up_to_date(&shard, &known, None).await.map(drop)
     }
 
     /// The same of a design document that is known.
@@ -39,41 +40,65 @@ impl LocalCopy {
         &self,
         shard: Arc<Shard>,
         known: Arc<Known>,
-        scan: ViewScan,
+        mut scan: ViewScan,
         first: usize,
     ) -> Result<RowStream<ViewEntry>, Error> {
         let views = self.views().clone();
         if scan.update == Update::Lazy {
-            tokio::spawn(update_later(views.clone(), shard.clone(), known.clone()));
+            update_later(&views, &shard, &known);
         }
-        let (known, view) = serving(&shard, known, &scan)?;
-        let indexes = match scan.update {
-            Update::True => views.up_to_date(&shard, &known).await?,
-            Update::False | Update::Lazy => views.as_they_are(&shard, &known).await?,
+        let (known, view, signature) = serving(&shard, known, &scan)?;
+        scan.index = Some(signature);
+        let indexes = match (scan.update, scan.reduce) {
+            (Update::True, _) => views.up_to_date(&shard, &known, scan.at_least).await?,
+            (Update::False | Update::Lazy, None) => views.as_they_are(&shard, &known).await?,
+            (Update::False | Update::Lazy, Some(_)) => views.with_reduces(&shard, &known).await?,
         };
-        let index = indexes.into_iter().nth(view.map).ok_or(Error::NotFound { deleted: false })?;
-        let index = Some(Indexed { views, known, snapshot: index.snapshot() });
+        let index = indexes.get(view.map).ok_or(Error::NotFound { deleted: false })?;
+        let index = Some(Indexed::new(views, index));
         Ready { shard, index, scan: OfView { scan, view } }.begin(self.clone(), first).await
     }
 }
 
 /// What answers: where rows need not be fresh, what the design document was before, until its indexes of
-/// now are ready.
-fn serving(shard: &Shard, known: Arc<Known>, scan: &ViewScan) -> Result<(Arc<Known>, View), Error> {
-    let view = scan.view_of(known.definition())?.clone();
+/// now are ready. Whoever goes on behind rows is given more of the same index, or nothing.
+fn serving(
+    shard: &Shard,
+    known: Arc<Known>,
+    scan: &ViewScan,
+) -> Result<(Arc<Known>, View, Signature), Error> {
+    let (view, map) = known.view(&scan.view)?;
     let before = known.before(shard.id()).filter(|_| scan.update != Update::True);
     let older = before.and_then(|before| {
-        let older = scan.view_of(before.definition()).ok()?.clone();
-        // Partial results of different reduces cannot be combined.
-        (scan.reduce.is_none() || older.reduce == view.reduce).then_some((before, older))
+        let (older, older_map) = before.view(&scan.view).ok()?;
+        // Partial results of different reduces cannot be combined, nor rows merged that are in another
+        // order than those of other shards.
+        let fits = (scan.reduce.is_none() || older.reduce == view.reduce)
+            && older_map.raw == map.raw
+            && before.definition().options.partitioned == known.definition().options.partitioned;
+        let (older, signature) = (older.clone(), older_map.signature);
+        fits.then_some((before, older, signature))
     });
-    Ok(older.unwrap_or((known, view)))
+    let (view, signature) = (view.clone(), map.signature);
+    let mut serving = older.into_iter().chain([(known, view, signature)]);
+    // Another copy may have the index that is asked for.
+    let fits = |of: Signature| scan.index.is_none_or(|asked| asked == of);
+    serving.find(|(.., signature)| fits(*signature)).ok_or(Error::Overloaded)
 }
 
-async fn update_later(views: Arc<Views>, shard: Arc<Shard>, known: Arc<Known>) {
-    if let Err(error) = views.up_to_date(&shard, &known).await {
-        tracing::debug!(%error, "an index was not brought up to date");
+/// Brings indexes up to date for nobody, unless that goes on.
+fn update_later(views: &Arc<Views>, shard: &Arc<Shard>, known: &Arc<Known>) {
+    if views.current(shard, known).is_some() || !known.begin_later(shard.id()) {
+        return;
     }
+    let (views, shard, known) = (views.clone(), shard.clone(), known.clone());
+    tokio::spawn(async move {
+        let updated = views.up_to_date(&shard, &known, None).await;
+        known.end_later(shard.id());
+        if let Err(error) = updated {
+            tracing::debug!(%error, "an index was not brought up to date");
+        }
+    });
 }
 
 /// A scan of a view, and what the view is.

@@ -1,48 +1,51 @@
 //! Views on this node: which design documents define what (`known`), indexes of shard copies brought
-//! up to date before they are asked (`flight`), how hard that works (`pace`) and how far it is
-//! (`tasks`). Never reads rows, never merges shards.
+//! up to date before they are asked (`building`), whose turn that is (`lanes`), how hard
+//! it works (`pace`) and how far it is (`tasks`). Never reads rows, never merges shards.
 
 mod background;
-mod flight;
+mod building;
 mod found;
 mod known;
+mod lanes;
 mod local;
 mod pace;
 mod query;
 mod ready;
 mod tasks;
+#[cfg(test)]
+mod tests;
 mod upkeep;
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::RwLock;
-use settee_engine::index::Position;
+use settee_engine::index::{Position, Signature};
 use settee_engine::{Engine, Index, Shard};
-use settee_query::view::{Build, BuildError, MapDef, Pace, Setup, Target, open_index};
-use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use settee_query::view::{Setup, Spares};
+use tokio::time::{sleep, timeout};
 
 pub use crate::coord::view::ViewRows;
 pub(crate) use background::{Changed, keep_building};
 pub use known::DesignDoc;
-pub(crate) use known::Known;
+pub(crate) use known::{Hash, Known};
 pub use query::{LineDoc, LineValue, Update, ViewHead, ViewLine, ViewQuery};
 pub(crate) use upkeep::{IndexAsk, IndexState};
 
 use crate::Error;
+use crate::catalogue::instance_of;
+use crate::flight::Flight;
 use crate::functions::FunctionSettings;
 use crate::info::ActiveTask;
 use crate::steps;
-use flight::{Flight, Flights};
+use building::{Builds, Goal, Outcome};
 use known::Shelf;
-use pace::Quiet;
+use lanes::Lanes;
 use tasks::Tasks;
 
 /// How long a query waits for its index, as CouchDB's `view_permsg`.
 const PATIENCE: Duration = Duration::from_secs(3600);
-/// Builds that go on at once.
-const BUILDS: usize = 4;
 /// Attempts of a build that others disturb.
 const ATTEMPTS: usize = 8;
 
@@ -51,10 +54,10 @@ pub(crate) struct Views {
     engine: Engine,
     settings: RwLock<FunctionSettings>,
     shelf: Shelf,
-    flights: Flights,
-    /// Who builds has one.
-    permits: Arc<Semaphore>,
+    builds: Builds,
+    lanes: Arc<Lanes>,
     tasks: Tasks,
+    spares: Arc<Spares>,
 }
 
 impl Views {
@@ -63,9 +66,10 @@ impl Views {
             engine,
             settings: RwLock::default(),
             shelf: Shelf::default(),
-            flights: Flights::default(),
-            permits: Arc::new(Semaphore::new(BUILDS)),
+            builds: Builds::default(),
+            lanes: Arc::default(),
             tasks: Tasks::default(),
+            spares: Arc::default(),
         }
     }
 
@@ -73,9 +77,17 @@ impl Views {
     pub(crate) fn set(&self, settings: FunctionSettings) {
         let mut now = self.settings.write();
         if *now != settings {
+            self.spares.keep_at_most(settings.most());
             *now = settings;
             self.shelf.clear();
         }
+    }
+
+    /// Lets engines go that nobody has used for long; how long to rest before the next time.
+    fn sweep(&self) -> Duration {
+        let idle = self.settings.read().idle;
+        self.spares.sweep(idle);
+        (idle / 4).clamp(Duration::from_secs(1), Duration::from_secs(60))
     }
 
     /// Builds that are running, on the node of that name.
@@ -91,7 +103,7 @@ impl Views {
     pub(crate) fn known(&self, instance: &str, ddoc: &Arc<DesignDoc>) -> Result<Arc<Known>, Error> {
         self.shelf.get_or(instance, ddoc, |log| {
             let FunctionSettings { limits, reduce_limit, .. } = self.settings.read().clone();
-            Setup { limits, log, reduce_limit }
+            Setup { limits, log, reduce_limit, spares: self.spares.clone() }
         })
     }
 
@@ -107,26 +119,37 @@ impl Views {
 
     /// How many wait for a build.
     pub(crate) fn waiting(&self, shard: &Shard, known: &Known) -> u64 {
-        self.flights.waiting(&(shard.id().clone(), known.hash()))
+        self.builds.waiting(&(shard.id().clone(), known.hash(), Goal::Rows))
     }
 
-    /// The indexes of all maps as they are, without waiting; none if they are not all open.
+    /// Names of the indexes of a shard that are being built.
+    pub(crate) fn building(&self, shard: &Shard) -> HashSet<Signature> {
+        let here = self.builds.names().into_iter().filter(|(of, ..)| of == shard.id());
+        let known = here.filter_map(|(_, hash, _)| self.shelf.get(instance_of(shard.id()), &hash));
+        let maps = known.flat_map(|known| known.definition().maps.clone());
+        maps.map(|map| map.signature).collect()
+    }
+
+    /// The indexes of all maps with all reduces, without waiting; none if they are not all open.
     pub(crate) fn open(&self, shard: &Shard, known: &Known) -> Option<Vec<Arc<Index>>> {
         known.open(shard.id())
     }
 
     /// The same, if they have all that is in the shard now.
     pub(crate) fn current(&self, shard: &Shard, known: &Known) -> Option<Vec<Arc<Index>>> {
-        let goal = goal(shard);
-        let indexes = self.open(shard, known)?;
-        let current = indexes.iter().all(|index| reaches(index, goal));
-        if current {
-            known.set_ready(shard.id());
-        }
-        current.then_some(indexes)
+        self.at(shard, known, end(shard))
     }
 
-    /// The indexes of all maps as they are, made if need be.
+    fn at(&self, shard: &Shard, known: &Known, goal: Position) -> Option<Vec<Arc<Index>>> {
+        let indexes = self.open(shard, known)?;
+        let reached = indexes.iter().all(|index| reaches(index, goal));
+        if reached {
+            known.set_ready(shard.id());
+        }
+        reached.then_some(indexes)
+    }
+
+    /// The indexes of all maps as they are, made if need be. They may not carry all reduces.
     pub(crate) async fn as_they_are(
         self: &Arc<Self>,
         shard: &Arc<Shard>,
@@ -136,25 +159,52 @@ impl Views {
             return Ok(indexes);
         }
         let (views, shard, known) = (self.clone(), shard.clone(), known.clone());
-        steps::blocking(move || views.open_all(&shard, &known)).await
+        steps::blocking(move || Ok(views.open_each(&shard, &known)?)).await
     }
 
-    /// The indexes of all maps, with all that is in the shard now. They are built together, so that
-    /// each document is read once; whoever leaves lets the build end if nobody else waits.
-    pub(crate) async fn up_to_date(
+    /// The same with all reduces, which takes a while if one is new.
+    pub(crate) async fn with_reduces(
         self: &Arc<Self>,
         shard: &Arc<Shard>,
         known: &Arc<Known>,
     ) -> Result<Vec<Arc<Index>>, Error> {
-        let goal = goal(shard);
-        if let Some(indexes) = self.current(shard, known) {
-            return Ok(indexes);
+        match self.open(shard, known) {
+            Some(indexes) => Ok(indexes),
+            None => self.built(shard, known, Goal::Reduces, |_| true).await,
         }
+    }
+
+    /// The indexes of all maps, with all that is in the shard now, or was at a position. They are built
+    /// together, so that each document is read once; whoever leaves lets the build end if nobody else
+    /// waits.
+    pub(crate) async fn up_to_date(
+        self: &Arc<Self>,
+        shard: &Arc<Shard>,
+        known: &Arc<Known>,
+        at_least: Option<Position>,
+    ) -> Result<Vec<Arc<Index>>, Error> {
+        let end = end(shard);
+        // One of another life says nothing.
+        let goal = at_least.filter(|at| at.epoch == end.epoch).unwrap_or(end);
+        match self.at(shard, known, goal) {
+            Some(indexes) => Ok(indexes),
+            None => self.built(shard, known, Goal::Rows, |index| reaches(index, goal)).await,
+        }
+    }
+
+    /// Waits for builds until one was good enough.
+    async fn built(
+        self: &Arc<Self>,
+        shard: &Arc<Shard>,
+        known: &Arc<Known>,
+        goal: Goal,
+        is_good: impl Fn(&Index) -> bool,
+    ) -> Result<Vec<Arc<Index>>, Error> {
         let built = async {
             let mut disturbed = 0;
             loop {
-                match self.join(shard, known).ended().await {
-                    Some(Ok(indexes)) if indexes.iter().all(|index| reaches(index, goal)) => {
+                match self.join(shard, known, goal).ended().await.ok_or(Error::Closing)? {
+                    Some(Ok(indexes)) if indexes.iter().all(|index| is_good(index)) => {
                         return Ok(indexes);
                     }
                     // It had begun before what was asked for was there.
@@ -169,112 +219,29 @@ impl Views {
     }
 
     /// Joins the build that is under way, or begins one.
-    fn join(self: &Arc<Self>, shard: &Arc<Shard>, known: &Arc<Known>) -> Arc<Flight> {
-        self.flights.join((shard.id().clone(), known.hash()), |flight| {
-            let (views, shard, known) = (self.clone(), shard.clone(), known.clone());
-            async move {
-                // Closed never.
-                let _permit = views.permits.clone().acquire_owned().await.ok();
-                let quiet = Quiet::new(flight);
-                if !quiet.go_on() {
-                    return None;
-                }
-                steps::off(move || views.build(&shard, &known, &quiet)).await.ok()?
-            }
+    fn join(
+        self: &Arc<Self>,
+        shard: &Arc<Shard>,
+        known: &Arc<Known>,
+        goal: Goal,
+    ) -> Arc<Flight<Outcome>> {
+        self.builds.join((shard.id().clone(), known.hash(), goal), |flight| {
+            self.clone().fly(shard.clone(), known.clone(), goal, flight)
         })
     }
+}
 
-    /// Opens and builds; none if it was stopped. Blocks.
-    fn build(
-        &self,
-        shard: &Arc<Shard>,
-        known: &Known,
-        quiet: &Quiet,
-    ) -> Option<Result<Vec<Arc<Index>>, Error>> {
-        let mut mended = false;
-        loop {
-            match self.build_once(shard, known, quiet) {
-                Ok(indexes) => return Some(Ok(indexes)),
-                Err(BuildError::Stopped) => return None,
-                Err(BuildError::Script(error)) => return Some(Err(Error::Script(error))),
-                Err(BuildError::Engine(error)) => {
-                    if mended || !self.drop_damaged(shard, known, &error) {
-                        return Some(Err(error.into()));
-                    }
-                    mended = true;
-                }
-            }
-        }
-    }
-
-    fn build_once(
-        &self,
-        shard: &Arc<Shard>,
-        known: &Known,
-        quiet: &Quiet,
-    ) -> Result<Vec<Arc<Index>>, BuildError> {
-        let indexes = self.open_each(shard, known)?;
-        let targets: Vec<Target> = indexes
-            .iter()
-            .enumerate()
-            .map(|(map, index)| Target { map, index: index.clone() })
-            .collect();
-        let task = self.tasks.begin(shard.id(), known.ddoc(), self.engine.now().as_secs());
-        let build = Build {
-            programs: known.programs(),
-            shard,
-            targets: &targets,
-            threads: steps::threads(),
-            pace: quiet,
-            progress: task.progress(),
-        };
-        build.run()?;
-        known.set_ready(shard.id());
-        Ok(indexes)
-    }
-
-    fn open_all(&self, shard: &Arc<Shard>, known: &Known) -> Result<Vec<Arc<Index>>, Error> {
-        match self.open_each(shard, known) {
-            Err(error) if self.drop_damaged(shard, known, &error) => {
-                Ok(self.open_each(shard, known)?)
-            }
-            other => Ok(other?),
-        }
-    }
-
-    fn open_each(
-        &self,
-        shard: &Arc<Shard>,
-        known: &Known,
-    ) -> Result<Vec<Arc<Index>>, settee_engine::Error> {
-        let open = |map: &MapDef| {
-            open_index(&self.engine, shard, map.signature, &map.reduces, known.setup())
-        };
-        let indexes: Vec<_> = known.definition().maps.iter().map(open).collect::<Result<_, _>>()?;
-        known.opened(shard.id(), &indexes);
-        Ok(indexes)
-    }
-
-    /// Drops the indexes of a design document if it is one of them that is damaged: they are made
-    /// again. Blocks.
-    pub(crate) fn drop_damaged(
-        &self,
-        shard: &Shard,
-        known: &Known,
-        error: &settee_engine::Error,
-    ) -> bool {
-        let settee_engine::Error::Corrupt { file, .. } = error else { return false };
-        let damaged = |map: &&MapDef| {
-            file.starts_with("indexes/") && file.ends_with(&map.signature.file_name())
-        };
-        let Some(map) = known.definition().maps.iter().find(damaged) else { return false };
-        tracing::error!(%error, "an index is damaged; it is made again");
-        self.engine.drop_index(shard.id(), map.signature).is_ok()
+/// Looks after views until they are gone.
+pub(crate) async fn tidy(views: Weak<Views>) {
+    while let Some(here) = views.upgrade() {
+        let rest = here.sweep();
+        drop(here);
+        sleep(rest).await;
     }
 }
 
 /// Where an index must be to show all that is in a shard now.
-fn goal(shard: &Shard) -> Position {
+pub(crate) fn end(shard: &Shard) -> Position {
     let snapshot = shard.snapshot();
     Position {
         epoch: snapshot.epoch(),

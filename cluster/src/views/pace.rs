@@ -1,21 +1,36 @@
 //! How hard builds work: on threads of a low priority, so that reads and writes of documents come
-//! first, and only as long as somebody waits.
+//! first, and only as long as somebody waits and it is their turn.
 
 use std::sync::Weak;
 
 use settee_query::view::Pace;
 
-use super::flight::Flight;
+use super::building::Outcome;
+use super::lanes::Slice;
+use crate::flight::Flight;
 
 /// What is added to the niceness of threads that map.
 const NICE: i32 = 15;
 
-/// A build for who waits for a flight.
-pub(super) struct Quiet(Weak<Flight>);
+/// A build for who waits for a flight, for the time of a slice.
+pub(super) struct Quiet {
+    flight: Weak<Flight<Outcome>>,
+    slice: Slice,
+}
 
 impl Quiet {
-    pub(super) fn new(flight: Weak<Flight>) -> Quiet {
-        Quiet(flight)
+    pub(super) fn new(flight: Weak<Flight<Outcome>>, slice: Slice) -> Quiet {
+        Quiet { flight, slice }
+    }
+
+    /// What it may use.
+    pub(super) fn slice(&self) -> &Slice {
+        &self.slice
+    }
+
+    /// Whether somebody waits for it.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.flight.strong_count() > 0
     }
 }
 
@@ -26,6 +41,6 @@ impl Pace for Quiet {
     }
 
     fn go_on(&self) -> bool {
-        self.0.strong_count() > 0
+        self.is_wanted() && !self.slice.is_over()
     }
 }

@@ -1,11 +1,11 @@
 //! A scan over an index of a copy here that is as the scan wants it: what is quickly read from memory is
 //! given at once, the rest is read on threads that may block. Never knows what is scanned for.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
-use settee_engine::{IndexSnapshot, Shard, Snapshot};
+use settee_engine::{Index, IndexSnapshot, Shard, Snapshot};
 
-use super::{Known, Views};
+use super::Views;
 use crate::local::{LocalCopy, QUICK};
 use crate::shard::Fault;
 use crate::shard::rows::{RowBatch, ShardHead};
@@ -34,8 +34,15 @@ pub(super) trait Over: Resume + Sync {
 #[derive(Clone)]
 pub(super) struct Indexed {
     pub(super) views: Arc<Views>,
-    pub(super) known: Arc<Known>,
+    /// Not for keeping it open.
+    pub(super) index: Weak<Index>,
     pub(super) snapshot: IndexSnapshot,
+}
+
+impl Indexed {
+    pub(super) fn new(views: Arc<Views>, index: &Arc<Index>) -> Indexed {
+        Indexed { views, index: Arc::downgrade(index), snapshot: index.snapshot() }
+    }
 }
 
 /// See the module.
@@ -73,8 +80,10 @@ impl<S: Over> Ready<S> {
 
     /// Sees to an index that is damaged.
     fn failed(&self, fault: Fault) -> Fault {
-        if let (Fault::Engine(error), Some(index)) = (&fault, &self.index) {
-            index.views.drop_damaged(&self.shard, &index.known, error);
+        if let (Fault::Engine(error), Some(Indexed { views, index, .. })) = (&fault, &self.index)
+            && let Some(index) = index.upgrade()
+        {
+            views.drop_damaged(&[index], error);
         }
         fault
     }

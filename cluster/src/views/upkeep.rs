@@ -55,7 +55,7 @@ impl LocalCopy {
             IndexAsk::Compact(ddoc) => {
                 let (_, indexes) = self.opened(&shard, &ddoc).await?;
                 // Whoever asks does not wait for the end.
-                drop(steps::off(move || indexes.iter().for_each(|index| compact(index))));
+                indexes.iter().for_each(Index::ask_for_compaction);
                 Ok(IndexState::default())
             }
         }
@@ -73,12 +73,14 @@ impl LocalCopy {
 
     async fn keep(&self, shard: Arc<Shard>, kept: Vec<Signature>) -> Result<IndexState, Error> {
         self.views().forget_before(instance_of(shard.id()));
-        let engine = self.engine().clone();
+        let copy = self.clone();
         steps::blocking(move || {
             let kept: HashSet<Signature> = kept.into_iter().collect();
-            for signature in engine.indexes(shard.id())? {
-                if !kept.contains(&signature) {
-                    engine.drop_index(shard.id(), signature)?;
+            for signature in copy.engine().indexes(shard.id())? {
+                // What is being built may be of a design document that came after the list was made.
+                if !kept.contains(&signature) && !copy.views().building(&shard).contains(&signature)
+                {
+                    copy.engine().drop_index(shard.id(), signature)?;
                 }
             }
             Ok(IndexState::default())
@@ -104,10 +106,4 @@ fn state(shard: &Shard, indexes: &[Arc<Index>]) -> Result<IndexState, Error> {
     }
     state.pending = end.0 - state.update_seq;
     Ok(state)
-}
-
-fn compact(index: &Index) {
-    if let Err(error) = index.compact() {
-        tracing::warn!(index = %index.signature(), %error, "an index was not compacted");
-    }
 }

@@ -117,6 +117,12 @@ impl Engine {
         self.0.registry.indexes.drop_one(&self.0.env, id, signature)
     }
 
+    /// The same of this very index; `false` if another one has its name by now, or none.
+    pub fn drop_this_index(&self, index: &Arc<Index>) -> Result<bool, Error> {
+        self.0.env.check_open()?;
+        self.0.registry.indexes.drop_this(&self.0.env, index)
+    }
+
     /// Asks to be told of commits.
     pub fn on_commit(&self, listener: Listener) {
         self.0.env.listeners.write().push(listener);

@@ -17,6 +17,7 @@ mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
@@ -111,11 +112,11 @@ impl Index {
         IndexSnapshot::new(self.state())
     }
 
-    /// Waits until nobody else brings it up to date. Who wants several takes those with lower
-    /// signatures first. Without a turn nothing breaks, but work may be done twice.
+    /// Waits until nobody else brings it up to date, but no longer than that. Who wants several takes
+    /// those with lower signatures first. Without a turn nothing breaks, but work may be done twice.
     #[must_use]
-    pub fn turn(&self) -> Turn<'_> {
-        Turn(self.turn.lock())
+    pub fn turn(&self, patience: Duration) -> Option<Turn<'_>> {
+        self.turn.try_lock_for(patience).map(Turn)
     }
 
     /// Puts in what documents gave instead of what these gave before; each document stands in the
@@ -151,6 +152,15 @@ impl Index {
         Ok(Sizes { file, active: sizes.stored + sizes.dirty, external: 0 })
     }
 
+    /// Whether an error is about damage to this index.
+    #[must_use]
+    pub fn is_damage(&self, error: &Error) -> bool {
+        // A file that was written anew keeps the name that it was made by until it is opened again.
+        let own =
+            |file: &str| file == self.path() || file == self.state().store.pages.file().path();
+        matches!(error, Error::Corrupt { file, .. } if own(file))
+    }
+
     /// Bytes in memory that are in no file.
     #[must_use]
     pub fn dirty_bytes(&self) -> u64 {
@@ -184,7 +194,7 @@ impl Index {
     fn check(&self) -> Result<(), Error> {
         self.env.check_open()?;
         if self.gone.load(Ordering::Acquire) {
-            return Err(Error::ShardMissing { shard: self.shard.shared().clone() });
+            return Err(Error::IndexDropped { shard: self.shard.shared().clone() });
         }
         Ok(())
     }

@@ -48,6 +48,15 @@ fn remove(storage: &dyn Storage, path: &str) -> Result<(), Error> {
     }
 }
 
+fn remove_file(env: &Env, shard: &ShardId, signature: Signature) -> Result<(), Error> {
+    let folder = folder(shard);
+    match env.storage.remove(&format!("{folder}/{}", signature.file_name())) {
+        Ok(()) => env.storage.sync_dir(&folder),
+        Err(Error::Missing { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 fn signatures(storage: &dyn Storage, shard: &ShardId) -> Result<Vec<Signature>, Error> {
     let entries = storage.list(&folder(shard))?;
     let files = entries.iter().filter(|entry| !entry.is_dir);
@@ -117,12 +126,25 @@ impl Indexes {
         signature: Signature,
     ) -> Result<(), Error> {
         self.end(&[(shard.clone(), signature)]);
-        let folder = folder(shard);
-        match env.storage.remove(&format!("{folder}/{}", signature.file_name())) {
-            Ok(()) => env.storage.sync_dir(&folder),
-            Err(Error::Missing { .. }) => Ok(()),
-            Err(error) => Err(error),
+        remove_file(env, shard, signature)
+    }
+
+    /// The same of this very index; `false` if it is not the one that is open.
+    pub(crate) fn drop_this(&self, env: &Env, index: &Arc<Index>) -> Result<bool, Error> {
+        let key = (index.shard.clone(), index.signature);
+        let Some(slot) = self.slots.lock().get(&key).cloned() else { return Ok(false) };
+        // Held until the file is gone, so that nobody opens it meanwhile.
+        let mut opened = slot.lock();
+        if !opened.as_ref().is_some_and(|open| Arc::ptr_eq(open, index)) {
+            return Ok(false);
         }
+        index.end();
+        *opened = None;
+        let removed = remove_file(env, &key.0, key.1);
+        drop(opened);
+        drop(slot);
+        self.forget_if_empty(&key);
+        removed.map(|()| true)
     }
 
     /// Removes all indexes of a shard for ever. The shard must have ended.
@@ -219,7 +241,7 @@ impl Indexes {
 
 fn save(index: &Index) {
     match index.checkpoint() {
-        Ok(()) | Err(Error::ShardMissing { .. } | Error::Closed) => {}
+        Ok(()) | Err(Error::IndexDropped { .. } | Error::Closed) => {}
         Err(error) => {
             let (shard, index) = (&index.shard, index.signature);
             tracing::warn!(%shard, %index, %error, "checkpoint failed");

@@ -141,7 +141,7 @@ impl Index {
     pub(crate) fn compact_requested(&self) {
         match self.compact() {
             // It was dropped meanwhile.
-            Ok(()) | Err(Error::ShardMissing { .. } | Error::Closed) => {}
+            Ok(()) | Err(Error::IndexDropped { .. } | Error::Closed) => {}
             Err(error) => {
                 tracing::warn!(shard = %self.shard, index = %self.signature, %error, "compaction failed");
             }

@@ -11,11 +11,12 @@ use settee_model::json::Raw;
 use super::definition::{Definition, MapSource};
 use super::reduce::Setup;
 use super::row::{Encoder, Order};
+use super::spares::Owner;
 use crate::js::{Error, Views, ViewsSource};
 use crate::mango::Index as MangoIndex;
 
 /// The maps of a design document, ready to run. To be kept as long as the design document is: its
-/// engines take a while to be made.
+/// engines take a while to be made, and are kept for a while when they are not used.
 pub struct Programs {
     definition: Arc<Definition>,
     setup: Setup,
@@ -28,11 +29,9 @@ pub struct Program {
     definition: Arc<Definition>,
     setup: Setup,
     maps: Vec<(MapSource, Order)>,
-    idle: Mutex<Vec<Runner>>,
+    /// Of engines that run all of the maps.
+    owner: Owner,
 }
-
-/// Engines that are kept when nobody needs them.
-const KEPT: usize = 2;
 
 /// What one thread needs to run a program.
 pub(super) struct Runner {
@@ -68,7 +67,7 @@ impl Programs {
                 definition: self.definition.clone(),
                 setup: self.setup.clone(),
                 maps: maps.iter().filter_map(source).collect(),
-                idle: Mutex::default(),
+                owner: Owner::new(&self.setup.spares),
             })
         });
         program.clone()
@@ -92,26 +91,26 @@ impl Program {
 
     /// An engine for one thread.
     pub(super) fn runner(&self) -> Runner {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        idle.unwrap_or_else(|| {
-            let script = |(map, _): &(MapSource, Order)| match map {
-                MapSource::Script(source) => Some(source.clone()),
-                MapSource::Fields(_) => None,
-            };
+        let script = |(map, _): &(MapSource, Order)| match map {
+            MapSource::Script(source) => Some(source.clone()),
+            MapSource::Fields(_) => None,
+        };
+        let engine = || {
             let maps: Vec<String> = self.maps.iter().filter_map(script).collect();
             let lib = self.definition.options.lib.clone();
             let source = ViewsSource { maps, lib, ..ViewsSource::default() };
             let Setup { limits, log, .. } = self.setup.clone();
-            let views = (!source.maps.is_empty()).then(|| Views::new(source, limits, log));
-            Runner { views, encoder: Encoder::default(), text: Vec::new() }
-        })
+            Views::new(source, limits, log)
+        };
+        let scripted = self.maps.iter().any(|(map, _)| matches!(map, MapSource::Script(_)));
+        let views = scripted.then(|| self.owner.take().unwrap_or_else(engine));
+        Runner { views, encoder: Encoder::default(), text: Vec::new() }
     }
 
     /// Gives an engine back.
     pub(super) fn give_back(&self, runner: Runner) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < KEPT {
-            idle.push(runner);
+        if let Some(engine) = runner.views {
+            self.owner.give(engine);
         }
     }
 

@@ -54,7 +54,13 @@ impl Nodes {
 
     /// The database as the coordinator at a node sees it.
     fn database(&self, at: usize) -> Database {
+        self.narrow(at, 1024)
+    }
+
+    /// The same where no more calls are under way at once.
+    fn narrow(&self, at: usize, calls_max: usize) -> Database {
         let mut own = settings("coordinator@host", 10 + at as u8, "monster");
+        own.calls_max = calls_max;
         own.timing.call = CALL;
         let copy = |(number, node): (usize, &Far)| {
             if number == at {

@@ -7,7 +7,7 @@ use settee_query::view::{Grouping, RowRange};
 use super::*;
 use crate::DesignDoc;
 use crate::tests::edit;
-use crate::views::{LineValue, ViewLine, ViewQuery, ViewRows};
+use crate::views::{LineDoc, LineValue, ViewLine, ViewQuery, ViewRows};
 
 const DOCS: usize = 1500;
 
@@ -146,4 +146,51 @@ async fn a_function_that_cannot_run_fails_the_query_and_no_copy_is_blamed() {
         "{:?}",
         failed.err()
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_waits_for_an_index_elsewhere_keeps_nobody_from_asking() {
+    let nodes = filled().await;
+    let slow = r#"{"views":{"v":{"map":"function(doc) { var t = Date.now(); while (Date.now() < t + 5); emit(doc.n); }"}}}"#;
+    let ddoc = Arc::new(DesignDoc::new("_design/s", Bytes::from(slow), false));
+    let database = Arc::new(nodes.narrow(3, 8));
+    let known = nodes.all[2].host.views.known("db.1", &ddoc).unwrap();
+    let mut waiting = Vec::new();
+    for number in 1..=32 {
+        let query = ViewQuery { ddoc: ddoc.clone(), limit: Some(number), ..query() };
+        let (database, known) = (database.clone(), known.clone());
+        waiting.push(tokio::spawn(async move {
+            let mut rows = ViewRows::start(database, known, query).await?;
+            Ok::<_, Error>(rows.next_batch().await?.unwrap_or_default().len() as u64)
+        }));
+        if number % 4 == 0 {
+            sleep(Duration::from_millis(300)).await;
+        }
+    }
+    let under_way = waiting.iter().filter(|rows| !rows.is_finished()).count();
+    assert!(under_way > 24, "{under_way}");
+    for (number, rows) in (1..).zip(waiting) {
+        assert_eq!(rows.await.unwrap(), Ok(number));
+    }
+    let other = nodes.all[1].host.views.known("db.1", &ddoc).unwrap();
+    let shard = nodes.all[1].host.engine.shard(&shard()).unwrap();
+    assert!(nodes.all[1].host.views.open(&shard, &other).is_none(), "one copy is enough");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_document_that_a_row_names_is_found_though_the_nearest_copy_lacks_it() {
+    let nodes = Nodes::three().await;
+    let write = |id: &str, body: &str| Batch::of(vec![Write::Interactive(edit(id, body, None))]);
+    for at in 0..3 {
+        nodes.copy(at).write(write("names", r#"{"of":"late"}"#)).await.unwrap();
+    }
+    for at in 1..3 {
+        nodes.copy(at).write(write("late", r#"{"n":1}"#)).await.unwrap();
+    }
+    let map = r#"{"views":{"v":{"map":"function(doc) { if (doc.of) emit(1, {_id: doc.of}); }"}}}"#;
+    let ddoc = Arc::new(DesignDoc::new("_design/l", Bytes::from(map), false));
+    let mut rows = start(&nodes, ViewQuery { ddoc, include_docs: true, ..query() }).await;
+    let line = rows.next_batch().await.unwrap().unwrap().remove(0);
+    let Some(LineDoc::Linked(doc)) = line.doc else { panic!("{line:?}") };
+    assert_eq!(doc.id.as_str(), "late");
 }

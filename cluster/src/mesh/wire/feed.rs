@@ -3,6 +3,7 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
+use settee_engine::index::Position;
 use settee_model::doc::StoredDoc;
 use settee_model::docid::DocId;
 
@@ -86,6 +87,43 @@ pub(crate) trait RowsStep: Sized {
     fn take_head(&mut self) -> Result<ShardHead, Error>;
 
     fn batch(self) -> Result<RowBatch<Self::Row>, Error>;
+
+    /// Whether it says nothing but that another one will follow.
+    fn is_beat(&self) -> bool {
+        false
+    }
+
+    /// Why there are no rows yet, if so.
+    fn not_yet(&self) -> Option<NotYet> {
+        None
+    }
+}
+
+/// Why there are no rows of an index yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotYet {
+    /// It is not where it must be; that it must be at this position.
+    Building(Position),
+    /// Its design document is not known there.
+    Unknown,
+}
+
+/// Rows of an index that has to be built first.
+pub(crate) trait IndexStep: RowsStep {
+    /// Says that it is being built.
+    fn building(at_least: Position) -> Self;
+}
+
+impl From<Position> for wire::IndexPosition {
+    fn from(Position { epoch, update_seq, purge_seq }: Position) -> wire::IndexPosition {
+        wire::IndexPosition { epoch, update_seq, purge_seq }
+    }
+}
+
+impl From<wire::IndexPosition> for Position {
+    fn from(at: wire::IndexPosition) -> Position {
+        Position { epoch: at.epoch, update_seq: at.update_seq, purge_seq: at.purge_seq }
+    }
 }
 
 impl RowsStep for wire::RowsAnswer {
@@ -107,18 +145,24 @@ impl RowsStep for wire::RowsAnswer {
 
 /// The head that the first answer has.
 pub(crate) fn head(head: Option<wire::RowsHead>) -> Result<ShardHead, Error> {
-    wire::need(head, "head of rows").map(ShardHead::from)
+    wire::need(head, "head of rows")?.try_into()
 }
 
 impl From<ShardHead> for wire::RowsHead {
     fn from(head: ShardHead) -> wire::RowsHead {
-        wire::RowsHead { total: head.total, offset: head.offset, end: Some(head.end.into()) }
+        let ShardHead { total, offset, end, index } = head;
+        let index = index.as_ref().map(wire::signature_to);
+        wire::RowsHead { total, offset, end: Some(end.into()), index }
     }
 }
 
-impl From<wire::RowsHead> for ShardHead {
-    fn from(head: wire::RowsHead) -> ShardHead {
-        ShardHead { total: head.total, offset: head.offset, end: wire::point(head.end) }
+impl TryFrom<wire::RowsHead> for ShardHead {
+    type Error = Error;
+
+    fn try_from(head: wire::RowsHead) -> Result<ShardHead, Error> {
+        let wire::RowsHead { total, offset, end, index } = head;
+        let index = index.as_ref().map(wire::signature_from).transpose()?;
+        Ok(ShardHead { total, offset, end: wire::point(end), index })
     }
 }
 

@@ -4,13 +4,14 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use settee_engine::index::Position;
 use settee_engine::shard::IdRange;
 use settee_engine::tree::KeyRange;
 use settee_query::mango::Stats;
 
 use super as wire;
-use super::RowsStep;
 use super::feed::{bound_from, bound_to};
+use super::{IndexStep, NotYet, RowsStep};
 use crate::Error;
 use crate::shard::find::{FindScan, FindSource, FoundRow, IndexSource, What};
 use crate::shard::rows::{RowBatch, ShardHead};
@@ -31,6 +32,7 @@ impl wire::FindScan {
                 view: index.view.to_string(),
                 update: index.update,
                 ranges: index.ranges.iter().map(wire::KeyRange::from).collect(),
+                at_least: index.at_least.map(wire::IndexPosition::from),
             }),
         };
         wire::FindScan {
@@ -58,6 +60,7 @@ impl wire::FindScan {
                 view: index.view.into(),
                 update: index.update,
                 ranges: index.ranges.into_iter().map(wire::KeyRange::range).collect(),
+                at_least: index.at_least.map(Position::from),
             }),
         };
         let task = serde_json::from_slice(&self.task);
@@ -102,7 +105,7 @@ impl RowsStep for wire::FindAnswer {
     type Row = FoundRow;
 
     fn new(_: Option<ShardHead>, batch: RowBatch<FoundRow>) -> wire::FindAnswer {
-        wire::FindAnswer { rows: wire::each(batch.rows), ended: batch.ended }
+        wire::FindAnswer { rows: wire::each(batch.rows), ended: batch.ended, building: None }
     }
 
     fn take_head(&mut self) -> Result<ShardHead, Error> {
@@ -111,6 +114,16 @@ impl RowsStep for wire::FindAnswer {
 
     fn batch(self) -> Result<RowBatch<FoundRow>, Error> {
         Ok(RowBatch { rows: wire::each(self.rows), ended: self.ended })
+    }
+
+    fn not_yet(&self) -> Option<NotYet> {
+        self.building.map(|at| NotYet::Building(at.into()))
+    }
+}
+
+impl IndexStep for wire::FindAnswer {
+    fn building(at_least: Position) -> wire::FindAnswer {
+        wire::FindAnswer { building: Some(at_least.into()), ..wire::FindAnswer::default() }
     }
 }
 

@@ -15,8 +15,9 @@ use crate::Error;
 
 pub(crate) use chunked::digest;
 pub(crate) use error::{failure_of, status_of};
-pub(crate) use feed::RowsStep;
 use feed::point;
+pub(crate) use feed::{IndexStep, NotYet, RowsStep};
+pub(crate) use view::{signature_from, signature_to};
 
 #[allow(missing_docs, clippy::all)]
 mod made {

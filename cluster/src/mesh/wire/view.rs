@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use settee_engine::index::Signature;
+use settee_engine::index::{Position, Signature};
 use settee_query::view::{Behind, Grouping, RowRange, ViewRow};
 
 use super as wire;
-use super::feed::{RowsStep, head};
+use super::feed::{IndexStep, NotYet, RowsStep, head};
 use crate::Error;
 use crate::info::Sizes;
 use crate::rows::DocRow;
@@ -26,6 +26,15 @@ impl From<wire::DesignDoc> for DesignDoc {
     fn from(ddoc: wire::DesignDoc) -> DesignDoc {
         DesignDoc::new(&ddoc.id, ddoc.body, ddoc.partitioned)
     }
+}
+
+pub(crate) fn signature_to(signature: &Signature) -> Bytes {
+    Bytes::copy_from_slice(&signature.0)
+}
+
+pub(crate) fn signature_from(bytes: &Bytes) -> Result<Signature, Error> {
+    let bytes = bytes[..].try_into().map_err(|_| wire::malformed("a signature"))?;
+    Ok(Signature(bytes))
 }
 
 impl wire::ViewScan {
@@ -67,18 +76,21 @@ impl wire::ViewScan {
                 Update::Lazy => Wire::Later,
             }
             .into(),
+            index: scan.index.as_ref().map(signature_to),
+            at_least: scan.at_least.map(wire::IndexPosition::from),
         }
     }
 
     /// The scan, of a design document that is in it or known.
-    pub(crate) fn scan(self, ddoc: Arc<DesignDoc>) -> ViewScan {
+    pub(crate) fn scan(self, ddoc: Arc<DesignDoc>) -> Result<ViewScan, Error> {
         use wire::view_scan::{Group, Update as Wire};
         let update = match self.update() {
             Wire::Now => Update::True,
             Wire::Never => Update::False,
             Wire::Later => Update::Lazy,
         };
-        ViewScan {
+        let index = self.index.as_ref().map(signature_from).transpose()?;
+        Ok(ViewScan {
             ddoc,
             view: self.view,
             reduce: self.group.map(|group| match group {
@@ -107,7 +119,9 @@ impl wire::ViewScan {
             include_docs: self.include_docs,
             conflicts: self.conflicts,
             update,
-        }
+            index,
+            at_least: self.at_least.map(Position::from),
+        })
     }
 }
 
@@ -146,6 +160,21 @@ impl RowsStep for wire::ViewAnswer {
         let rows = self.rows.into_iter().map(row).collect::<Result<_, Error>>()?;
         Ok(RowBatch { rows, ended: self.ended })
     }
+
+    fn is_beat(&self) -> bool {
+        self.beat
+    }
+
+    fn not_yet(&self) -> Option<NotYet> {
+        let building = self.building.map(|at| NotYet::Building(at.into()));
+        building.or(self.unknown.then_some(NotYet::Unknown))
+    }
+}
+
+impl IndexStep for wire::ViewAnswer {
+    fn building(at_least: Position) -> wire::ViewAnswer {
+        wire::ViewAnswer { building: Some(at_least.into()), ..wire::ViewAnswer::default() }
+    }
 }
 
 impl wire::IndexAsk {
@@ -155,8 +184,7 @@ impl wire::IndexAsk {
             IndexAsk::State(ddoc) => Kind::State((&**ddoc).into()),
             IndexAsk::Compact(ddoc) => Kind::Compact((&**ddoc).into()),
             IndexAsk::Keep(kept) => {
-                let bytes = |signature: &Signature| Bytes::copy_from_slice(&signature.0);
-                let signatures = kept.iter().map(bytes).collect();
+                let signatures = kept.iter().map(signature_to).collect();
                 Kind::Keep(wire::Signatures { signatures })
             }
         };
@@ -169,11 +197,7 @@ impl wire::IndexAsk {
             Kind::State(ddoc) => IndexAsk::State(Arc::new(ddoc.into())),
             Kind::Compact(ddoc) => IndexAsk::Compact(Arc::new(ddoc.into())),
             Kind::Keep(kept) => {
-                let signature = |bytes: &Bytes| {
-                    let bytes = bytes[..].try_into().map_err(|_| wire::malformed("a signature"))?;
-                    Ok(Signature(bytes))
-                };
-                let kept = kept.signatures.iter().map(signature);
+                let kept = kept.signatures.iter().map(signature_from);
                 IndexAsk::Keep(kept.collect::<Result<_, Error>>()?)
             }
         })

@@ -30,7 +30,7 @@ fn a_dropped_shard_takes_its_indexes_along() {
     assert_eq!(files(&disk), [""; 0]);
     assert!(engine.indexes(&shard_id()).unwrap().is_empty());
     let from = snapshot.position();
-    assert!(matches!(index.apply(&[], from, from), Err(Error::ShardMissing { .. })));
+    assert!(matches!(index.apply(&[], from, from), Err(Error::IndexDropped { .. })));
     assert!(matches!(index.checkpoint(), Err(Error::ShardMissing { .. })));
     let again = engine.index(&shard, SIGNATURE, &reducers);
     assert!(matches!(again.map(drop), Err(Error::ShardMissing { .. })));
@@ -48,6 +48,22 @@ fn an_index_is_dropped_and_made_again() {
     assert_eq!(index(&engine, &shard).snapshot().position(), Position::default());
     engine.drop_index(&shard_id(), SIGNATURE).unwrap();
     engine.drop_index(&shard_id(), Signature([9; 16])).unwrap();
+}
+
+#[test]
+fn who_drops_an_index_that_was_made_again_leaves_the_new_one() {
+    let disk = SimStorage::new();
+    let engine = open(&disk);
+    let (shard, old) = filled(&engine);
+    assert!(engine.drop_this_index(&old).unwrap());
+    let dropped = old.apply(&[], Position::default(), Position::default());
+    assert!(matches!(dropped, Err(Error::IndexDropped { .. })));
+    let new = index(&engine, &shard);
+    assert!(!engine.drop_this_index(&old).unwrap());
+    assert!(Arc::ptr_eq(&index(&engine, &shard), &new));
+    let damage = |file: &str| Error::corrupt(file, 0, "by a test");
+    let path = format!("indexes/{}/{}", shard_id(), SIGNATURE.file_name());
+    assert!(new.is_damage(&damage(&path)) && !new.is_damage(&damage("indexes/other")));
 }
 
 #[test]

@@ -22,10 +22,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use settee_engine::Error;
 
-pub use tree::open_index;
 pub(super) use tree::{Carried, place_in};
+pub use tree::{carry, lacks, open_index};
 
 use crate::js::{Limits, Log};
+use crate::view::spares::Spares;
 use script::Scripts;
 
 /// How rows are reduced, as a design document says.
@@ -60,11 +61,14 @@ pub struct Setup {
     pub log: Log,
     /// Whether results must be smaller than what went in (`query_server_config/reduce_limit`).
     pub reduce_limit: bool,
+    /// Where engines are kept that nobody needs now.
+    pub spares: Arc<Spares>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Setup { limits: Limits::default(), log: Arc::new(|_: &str| {}), reduce_limit: true }
+        let spares = Arc::default();
+        Setup { limits: Limits::default(), log: Arc::new(|_: &str| {}), reduce_limit: true, spares }
     }
 }
 

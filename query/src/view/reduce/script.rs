@@ -1,8 +1,6 @@
-//! Reduces in JavaScript behind the same interface as the others: engines are taken from a small pool,
+//! Reduces in JavaScript behind the same interface as the others: spare engines are kept,
 //! as readers and the writer of an index may need one at the same time. A partial result is the value.
 //! Never runs maps.
-
-use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use settee_engine::Error;
@@ -11,15 +9,13 @@ use settee_model::json::escape_into;
 
 use super::{Input, Partial, Setup};
 use crate::js::{self, Reduced, Views, ViewsSource};
-
-/// Engines that are kept when nobody needs them.
-const KEPT: usize = 2;
+use crate::view::spares::Owner;
 
 /// A function, and engines that can run it.
 pub(super) struct Scripts {
     source: ViewsSource,
     setup: Setup,
-    idle: Mutex<Vec<Views>>,
+    owner: Owner,
 }
 
 impl Scripts {
@@ -29,7 +25,7 @@ impl Scripts {
             reduce_limit: setup.reduce_limit,
             ..ViewsSource::default()
         };
-        Scripts { source, setup: setup.clone(), idle: Mutex::default() }
+        Scripts { source, owner: Owner::new(&setup.spares), setup: setup.clone() }
     }
 
     /// Reduces rows, which the function is shown last first, as in CouchDB.
@@ -60,17 +56,11 @@ impl Scripts {
         &self,
         call: impl FnOnce(&mut Views) -> Result<Reduced, js::Error>,
     ) -> Result<Partial, Error> {
-        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let views = idle().pop();
-        let mut views = views.unwrap_or_else(|| {
+        let mut views = self.owner.take().unwrap_or_else(|| {
             Views::new(self.source.clone(), self.setup.limits.clone(), self.setup.log.clone())
         });
         let reduced = call(&mut views);
-        let mut kept = idle();
-        if kept.len() < KEPT {
-            kept.push(views);
-        }
-        drop(kept);
+        self.owner.give(views);
         match reduced {
             Ok(Reduced::Value(value)) => Ok(Partial::Value(value.into())),
             Ok(Reduced::Overflow(reason)) => {

@@ -135,8 +135,8 @@ pub(in crate::view) fn place_in(plan: &[u8], reduce: &Reduce) -> Option<usize> {
     read_plan(plan)?.iter().position(|found| *found == source)
 }
 
-/// Opens a map's index of a shard, or makes it. If it does not carry one of these reduces, it is
-/// summarised anew, together with those that it has: that reads all of its rows.
+/// Opens a map's index of a shard as it is, or makes it. Which reduces it carries is another question:
+/// see [`lacks`] and [`carry`].
 ///
 /// # Errors
 /// [`Error::ShardMissing`] if the shard was dropped.
@@ -144,11 +144,25 @@ pub fn open_index(
     engine: &Engine,
     shard: &Shard,
     signature: Signature,
-    reduces: &[Reduce],
     setup: &Setup,
 ) -> Result<Arc<Index>, Error> {
     let reducers = |plan: &[u8]| Ok(Arc::new(Composite::of(plan, setup)?) as Arc<dyn Reducer>);
-    let index = engine.index(shard, signature, &reducers)?;
+    engine.index(shard, signature, &reducers)
+}
+
+/// Whether an index does not carry one of these reduces.
+#[must_use]
+pub fn lacks(index: &Index, reduces: &[Reduce]) -> bool {
+    let view = index.snapshot();
+    reduces.iter().any(|reduce| place_in(view.plan(), reduce).is_none())
+}
+
+/// Has an index carry these reduces. If it lacks one, it is summarised anew, together with those that
+/// it has: that reads all of its rows.
+///
+/// # Errors
+/// [`Error::IndexDropped`] if it was dropped.
+pub fn carry(index: &Index, reduces: &[Reduce], setup: &Setup) -> Result<(), Error> {
     // Somebody else may add others at the same time; then one of both tries again.
     for _ in 0..ATTEMPTS {
         let mut sources = read_plan(index.snapshot().plan()).ok_or_else(malformed)?;
@@ -159,10 +173,10 @@ pub fn open_index(
             }
         }
         if sources.len() == had {
-            return Ok(index);
+            return Ok(());
         }
         let plan = write_plan(&sources);
-        let reducer = reducers(&plan)?;
+        let reducer = Arc::new(Composite::of(&plan, setup)?);
         index.replan(plan, reducer)?;
     }
     Err(Error::Overloaded)

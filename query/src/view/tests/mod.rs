@@ -54,7 +54,7 @@ impl Kit {
         let setup = Setup {
             limits: Limits { time: Duration::from_secs(2), ..Limits::default() },
             log: Arc::new(move |line| lines.lock().unwrap().push(line.to_owned())),
-            reduce_limit: true,
+            ..Setup::default()
         };
         let shard = engine.shard(&shard_id()).unwrap();
         let programs = Programs::new(definition.clone(), setup.clone());
@@ -85,8 +85,9 @@ impl Kit {
     fn targets(&self) -> Vec<Target> {
         let open = |(map, def): (usize, &MapDef)| {
             let (engine, shard) = (&self.engine, &self.shard);
-            let index = open_index(engine, shard, def.signature, &def.reduces, &self.setup);
-            Target { map, index: index.unwrap() }
+            let index = open_index(engine, shard, def.signature, &self.setup).unwrap();
+            carry(&index, &def.reduces, &self.setup).unwrap();
+            Target { map, index }
         };
         self.definition.maps.iter().enumerate().map(open).collect()
     }

@@ -1,0 +1,187 @@
+//! One build, from its beginning to its end: which lane it takes, what it does with a slice of it, and
+//! what becomes of indexes that are damaged or dropped meanwhile. Never decides who waits.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use settee_engine::{Index, Shard, ShardId};
+use settee_model::docid::DbName;
+use settee_query::view::{Build, BuildError, MapDef, Target, carry, lacks, open_index};
+use tokio::time::sleep;
+
+use super::known::Hash;
+use super::lanes::{Lane, SOON};
+use super::pace::Quiet;
+use super::{Known, Views};
+use crate::catalogue::database_of;
+use crate::flight::{Flight, Flights};
+use crate::{Error, steps};
+
+/// Rest before an index is looked at again that somebody else brings up to date.
+const REST: Duration = Duration::from_millis(50);
+
+/// What a build has come to; none if others disturbed it.
+pub(super) type Outcome = Option<Result<Vec<Arc<Index>>, Error>>;
+
+/// What is wanted of the indexes of a design document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Goal {
+    /// That they show all that is in the shard.
+    Rows,
+    /// That they carry all reduces, whatever they show.
+    Reduces,
+}
+
+/// Builds: of which shard, of which design document, and what for.
+pub(super) type Builds = Flights<(ShardId, Hash, Goal), Outcome>;
+
+/// How a slice ended.
+enum End {
+    Done(Outcome),
+    /// There is more to do than what may be done now.
+    More,
+    /// Somebody else is at it.
+    Busy,
+}
+
+impl Views {
+    /// Builds for who waits for a flight.
+    pub(super) async fn fly(
+        self: Arc<Self>,
+        shard: Arc<Shard>,
+        known: Arc<Known>,
+        goal: Goal,
+        flight: Weak<Flight<Outcome>>,
+    ) -> Outcome {
+        let name = DbName::trusted(database_of(shard.id()).unwrap_or_default());
+        let mut lane = Lane::Quick;
+        loop {
+            let quiet = Quiet::new(flight.clone(), self.lanes.slice(lane, &name).await);
+            let (views, shard, known) = (self.clone(), shard.clone(), known.clone());
+            let slice = move || Ok(views.build(&shard, &known, goal, &quiet));
+            match steps::blocking(slice).await {
+                Ok(End::Done(outcome)) => return outcome,
+                Ok(End::More) => lane = Lane::Slow,
+                Ok(End::Busy) => sleep(REST).await,
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+
+    /// What can be done with a slice. Blocks.
+    fn build(&self, shard: &Arc<Shard>, known: &Known, goal: Goal, quiet: &Quiet) -> End {
+        let mut mended = false;
+        loop {
+            let indexes = match self.open_each(shard, known) {
+                Ok(indexes) => indexes,
+                Err(error) => return End::Done(Some(Err(error.into()))),
+            };
+            match self.bring(shard, known, goal, quiet, &indexes) {
+                Ok(true) => return End::Done(Some(Ok(indexes))),
+                Ok(false) => return End::More,
+                Err(BuildError::Busy) => return End::Busy,
+                Err(BuildError::Stopped) if quiet.is_wanted() && quiet.slice().is_over() => {
+                    return End::More;
+                }
+                // Dropped while it was built: if anybody wants it still, it is made again.
+                Err(
+                    BuildError::Stopped
+                    | BuildError::Engine(settee_engine::Error::IndexDropped { .. }),
+                ) => return End::Done(None),
+                Err(BuildError::Script(error)) => {
+                    return End::Done(Some(Err(Error::Script(error))));
+                }
+                Err(BuildError::Engine(error)) => {
+                    if mended || !self.drop_damaged(&indexes, &error) {
+                        return End::Done(Some(Err(error.into())));
+                    }
+                    mended = true;
+                }
+            }
+        }
+    }
+
+    /// Brings indexes where they are wanted; `false` if that takes longer than the lane is for.
+    fn bring(
+        &self,
+        shard: &Arc<Shard>,
+        known: &Known,
+        goal: Goal,
+        quiet: &Quiet,
+        indexes: &[Arc<Index>],
+    ) -> Result<bool, BuildError> {
+        let lane = quiet.slice().lane();
+        if lane == Lane::Quick && is_long(shard, known, goal, indexes)? {
+            return Ok(false);
+        }
+        for (map, index) in known.definition().maps.iter().zip(indexes) {
+            carry(index, &map.reduces, known.setup())?;
+        }
+        known.opened(shard.id(), indexes);
+        if goal == Goal::Reduces {
+            return Ok(true);
+        }
+        let target = |(map, index): (usize, &Arc<Index>)| Target { map, index: index.clone() };
+        let targets: Vec<Target> = indexes.iter().enumerate().map(target).collect();
+        let task = self.tasks.begin(shard.id(), known.ddoc(), self.engine.now().as_secs());
+        let build = Build {
+            programs: known.programs(),
+            shard,
+            targets: &targets,
+            threads: if lane == Lane::Slow { steps::threads() } else { 0 },
+            pace: quiet,
+            progress: task.progress(),
+        };
+        build.run()?;
+        known.set_ready(shard.id());
+        Ok(true)
+    }
+
+    /// The indexes of all maps as they are. Blocks.
+    pub(super) fn open_each(
+        &self,
+        shard: &Arc<Shard>,
+        known: &Known,
+    ) -> Result<Vec<Arc<Index>>, settee_engine::Error> {
+        let maps = known.definition().maps.iter();
+        let open = |map: &MapDef| open_index(&self.engine, shard, map.signature, known.setup());
+        let indexes: Vec<_> = maps.clone().map(open).collect::<Result<_, _>>()?;
+        if !maps.zip(&indexes).any(|(map, index)| lacks(index, &map.reduces)) {
+            known.opened(shard.id(), &indexes);
+        }
+        Ok(indexes)
+    }
+
+    /// Drops the one of these indexes that is damaged, if an error says so: it is made again. Blocks.
+    pub(super) fn drop_damaged(
+        &self,
+        indexes: &[Arc<Index>],
+        error: &settee_engine::Error,
+    ) -> bool {
+        let Some(index) = indexes.iter().find(|index| index.is_damage(error)) else { return false };
+        tracing::error!(%error, "an index is damaged; it is made again");
+        self.engine.drop_this_index(index).is_ok()
+    }
+}
+
+/// Whether a build is one for the slow lane.
+fn is_long(
+    shard: &Shard,
+    known: &Known,
+    goal: Goal,
+    indexes: &[Arc<Index>],
+) -> Result<bool, settee_engine::Error> {
+    let snapshot = shard.snapshot();
+    for (map, index) in known.definition().maps.iter().zip(indexes) {
+        let view = index.snapshot();
+        if view.count() > SOON && lacks(index, &map.reduces) {
+            return Ok(true);
+        }
+        let at = view.position();
+        let from = if at.epoch == snapshot.epoch() { at.update_seq } else { 0 };
+        if goal == Goal::Rows && snapshot.count_changes_since(from)? > SOON {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
