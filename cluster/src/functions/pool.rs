@@ -73,6 +73,16 @@ struct Idle {
     setup: Weak<Setup>,
 }
 
+/// Counts as busy as long as it lives, also where a call panics.
+struct Busy<'a>(&'a Pool);
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        let mut shelf = self.0.shelf.lock();
+        shelf.busy = shelf.busy.saturating_sub(1);
+    }
+}
+
 impl Setup {
     fn new(settings: FunctionSettings) -> Setup {
         let most = settings.most();
@@ -127,10 +137,12 @@ impl Pool {
         let place = place.map_err(|_| Error::Script(js::Error::Timeout))?;
         let pool = self.clone();
         let running = off(move || {
-            let mut design = pool
-                .take(&key, &setup)
+            let taken = pool.take(&key, &setup);
+            let busy = Busy(&pool);
+            let mut design = taken
                 .unwrap_or_else(|| Design::new(source(), setup.settings.limits.clone(), log(&key)));
             let result = work(&mut design);
+            drop(busy);
             pool.put(key, design, &setup);
             drop(place);
             result
@@ -165,7 +177,6 @@ impl Pool {
     fn put(&self, key: Key, design: Design, setup: &Arc<Setup>) {
         let idle = Idle { key, design, since: Instant::now(), setup: Arc::downgrade(setup) };
         let mut shelf = self.shelf.lock();
-        shelf.busy = shelf.busy.saturating_sub(1);
         shelf.idle.push_back(idle);
         let dropped = shelf.trim(setup.settings.most());
         drop(shelf);

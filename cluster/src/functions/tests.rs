@@ -88,3 +88,16 @@ async fn other_settings_make_other_engines() {
     assert_eq!(pool.counts(), (0, 0));
     assert_eq!(show(&pool, key("a", "_design/d"), "count").await.unwrap(), r#"{"body":"1"}"#);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_panics_takes_no_place_for_ever() {
+    // Writing down where it panicked may take a while.
+    let limits = Limits { time: Duration::from_secs(60), ..Limits::default() };
+    let settings = FunctionSettings { limits, ..FunctionSettings::default() };
+    let pool = Arc::new(Pool::new(settings));
+    let panics = |_: &mut js::Design| -> Result<(), js::Error> { panic!("by a test") };
+    let lost =
+        pool.call(key("a", "_design/d"), Kind::Call, || SOURCE.as_bytes().to_vec(), panics).await;
+    assert_eq!(lost, Err(Error::Closing));
+    assert_eq!(pool.counts(), (0, 0));
+}

@@ -80,9 +80,7 @@ impl Views {
                 Ok(true) => return End::Done(Some(Ok(indexes))),
                 Ok(false) => return End::More,
                 Err(BuildError::Busy) => return End::Busy,
-                Err(BuildError::Stopped) if quiet.is_wanted() && quiet.slice().is_over() => {
-                    return End::More;
-                }
+                Err(BuildError::Stopped) if quiet.gave_way() => return End::More,
                 // Dropped while it was built: if anybody wants it still, it is made again.
                 Err(
                     BuildError::Stopped

@@ -2,6 +2,7 @@
 //! first, and only as long as somebody waits and it is their turn.
 
 use std::sync::Weak;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use settee_query::view::Pace;
 
@@ -16,11 +17,13 @@ const NICE: i32 = 15;
 pub(super) struct Quiet {
     flight: Weak<Flight<Outcome>>,
     slice: Slice,
+    /// It was told to stop as it was the turn of others.
+    gave_way: AtomicBool,
 }
 
 impl Quiet {
     pub(super) fn new(flight: Weak<Flight<Outcome>>, slice: Slice) -> Quiet {
-        Quiet { flight, slice }
+        Quiet { flight, slice, gave_way: AtomicBool::new(false) }
     }
 
     /// What it may use.
@@ -28,9 +31,9 @@ impl Quiet {
         &self.slice
     }
 
-    /// Whether somebody waits for it.
-    pub(super) fn is_wanted(&self) -> bool {
-        self.flight.strong_count() > 0
+    /// Whether it ended as it was the turn of others.
+    pub(super) fn gave_way(&self) -> bool {
+        self.gave_way.load(Ordering::Relaxed)
     }
 }
 
@@ -41,6 +44,8 @@ impl Pace for Quiet {
     }
 
     fn go_on(&self) -> bool {
-        self.is_wanted() && !self.slice.is_over()
+        let is_over = self.slice.is_over();
+        self.gave_way.fetch_or(is_over, Ordering::Relaxed);
+        !is_over && self.flight.strong_count() > 0
     }
 }
