@@ -22,6 +22,7 @@ mod house;
 mod program;
 mod race;
 mod rewrites;
+mod users;
 
 use std::path::{Path, PathBuf};
 

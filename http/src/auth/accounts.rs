@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use quick_cache::sync::Cache;
 use serde_json::Value;
@@ -25,6 +25,11 @@ use crate::settings::Settings;
 
 /// How many documents of users are remembered.
 const CAPACITY: usize = 10_000;
+/// How long documents of users are believed to be as they were: no change tells of what was purged on
+/// another node.
+const AGE: Duration = Duration::from_secs(300);
+/// How often it is looked whether users are somewhere else now.
+const REST: Duration = Duration::from_secs(1);
 /// Longer names are looked for each time: strangers choose them, and there is room for many.
 const LONGEST_NAME: usize = 1024;
 /// What the ids of users' documents begin with; the name follows.
@@ -64,6 +69,7 @@ pub struct Accounts {
     users: Cache<String, Option<Arc<Account>>>,
     /// How many changes of users were seen.
     changes: AtomicU64,
+    /// Of new passwords: who sets them does not keep others from logging in.
     derivations: Derivations,
     verified: Verified,
     upgrades: Upgrades,
@@ -75,11 +81,11 @@ impl Accounts {
     /// Looks for users through `cluster`. `key` is secret and random.
     #[must_use]
     pub fn new(cluster: Cluster, key: [u8; 32]) -> Self {
-        let derivations = Derivations::new();
+        let derivations = Derivations::new(1);
         Accounts {
             users: Cache::new(CAPACITY),
             changes: AtomicU64::new(0),
-            verified: Verified::new(key, derivations.clone()),
+            verified: Verified::new(key, Derivations::of_half_the_cores()),
             upgrades: Upgrades::new(cluster.clone(), derivations.clone()),
             cluster,
             derivations,
@@ -97,17 +103,17 @@ impl Accounts {
     /// The account of a name. An administrator has the roles of their user's document too.
     ///
     /// # Errors
-    /// 401 if the user's document has conflicts.
+    /// 401 if the user's document has conflicts, 503 if it cannot be read; not for administrators.
     pub async fn find(
         &self,
         settings: &Settings,
         name: &str,
     ) -> Result<Option<Arc<Account>>, Error> {
-        let user = self.user(settings, name).await?;
-        let Some(admin) = settings.auth.admins.get(name) else { return Ok(user) };
-        let Some(user) = user.filter(|user| !user.roles().is_empty()) else {
-            return Ok(Some(admin.clone()));
-        };
+        let user = self.user(settings, name).await;
+        let Some(admin) = settings.auth.admins.get(name) else { return user };
+        // Whatever is the matter with such a document, it does not keep administrators out.
+        let user = user.ok().flatten().filter(|user| !user.roles().is_empty());
+        let Some(user) = user else { return Ok(Some(admin.clone())) };
         let roles = [admin.roles(), user.roles()].concat();
         Ok(Some(Arc::new(Account::new(name, roles, admin.verifier.clone()))))
     }
@@ -223,7 +229,11 @@ const LOCKED_OUT: &str = "Account is temporarily locked due to multiple authenti
 async fn load(db: &Db, settings: &Settings, name: &str) -> Result<Option<Arc<Account>>, Error> {
     let id = DocId::trusted(&format!("{ID_PREFIX}{name}"));
     let options = OpenOptions { facts: true, ..OpenOptions::default() };
-    let Ok(opened) = db.open_doc(&id, options).await else { return Ok(None) };
+    let opened = match db.open_doc(&id, options).await {
+        Ok(opened) => opened,
+        Err(settee_cluster::Error::NotFound { .. }) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
     let conflicts = opened.facts.is_some_and(|facts| !facts.conflicts.is_empty());
     if conflicts && !settings.auth.allow_conflicted_user_docs {
         return Err(Error::Unauthorized(CONFLICTED.into()));
@@ -250,25 +260,35 @@ pub async fn watch(app: Arc<App>) {
     loop {
         let settings = app.settings();
         if let Ok(db) = app.cluster.db(&DbName::trusted(&settings.auth.users_db)) {
-            let _ = follow(&app.accounts, &db).await;
+            let _ = follow(&app, &db).await;
         }
         // Without the database nobody is left in it.
         app.accounts.forget_all();
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        tokio::time::sleep(REST).await;
     }
 }
 
-async fn follow(accounts: &Accounts, db: &Db) -> Result<(), settee_cluster::Error> {
+/// Until logins are looked up elsewhere.
+async fn follow(app: &App, db: &Db) -> Result<(), settee_cluster::Error> {
+    let accounts = &app.accounts;
     crate::users::ensure(db).await?;
     let query = ChangesQuery { since: Since::Now, ..ChangesQuery::default() };
     let mut changes = db.changes(query).await?;
     // Anything may have changed while nobody looked; from here on somebody does.
     accounts.forget_all();
-    loop {
+    let mut since = Instant::now();
+    while *app.settings().auth.users_db == *db.name().as_str() {
         let batch = changes.next_batch().await?;
         batch.changes.iter().for_each(|change| accounts.forget(&change.id));
-        if batch.done {
-            changes.wait().await?;
+        if batch.done
+            && let Ok(woken) = tokio::time::timeout(REST, changes.wait()).await
+        {
+            woken?;
+        }
+        if since.elapsed() > AGE {
+            accounts.forget_all();
+            since = Instant::now();
         }
     }
+    Ok(())
 }

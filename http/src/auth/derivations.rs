@@ -20,11 +20,17 @@ pub struct Derivations {
 }
 
 impl Derivations {
+    /// So many turns.
+    #[must_use]
+    pub fn new(turns: usize) -> Self {
+        Derivations { turns: Arc::new(Semaphore::new(turns)) }
+    }
+
     /// As many turns as half of the cores.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn of_half_the_cores() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Derivations { turns: Arc::new(Semaphore::new((cores / 2).max(1))) }
+        Self::new((cores / 2).max(1))
     }
 
     /// Waits for a turn.
@@ -34,7 +40,7 @@ impl Derivations {
     pub async fn turn(&self) -> Result<Turn, Error> {
         match tokio::time::timeout(PATIENCE, self.turns.clone().acquire_owned()).await {
             Ok(Ok(permit)) => Ok(Turn { _permit: permit }),
-            _ => Err(Error::Unavailable("Too many logins at a time.".into())),
+            _ => Err(Error::Unavailable("Too many passwords are being derived.".into())),
         }
     }
 

@@ -65,6 +65,13 @@ impl NewPasswords {
         }
     }
 
+    /// Rounds of passwords that somebody else derived, at most, if nobody says: what a login may cost is
+    /// not left to whom it is for.
+    #[must_use]
+    pub fn most_iterations(&self) -> u32 {
+        self.iterations.saturating_mul(10).max(10_000_000)
+    }
+
     /// Whether a verifier is kept in this way.
     #[must_use]
     pub fn made(&self, verifier: &Verifier) -> bool {

@@ -81,14 +81,21 @@ impl Rest<'_> {
         Some(Requirement { pattern: Pattern::new(pattern)?, refusal })
     }
 
-    /// A text in quotes; a backslash takes the character behind it as it is.
+    /// A text in quotes; a backslash takes a sign behind it as it is. Few letters mean something there.
     fn text(&mut self) -> Option<String> {
         let mut out = String::new();
         let mut chars = self.0.strip_prefix('"')?.chars();
         loop {
             match chars.next()? {
                 '"' => break,
-                '\\' => out.push(chars.next()?),
+                '\\' => out.push(match chars.next()? {
+                    'n' => '\n',
+                    'r' => '\r',
+                    's' => ' ',
+                    't' => '\t',
+                    sign if !sign.is_alphanumeric() => sign,
+                    _ => return None,
+                }),
                 other => out.push(other),
             }
         }
@@ -133,6 +140,7 @@ mod tests {
             r#"[{"a", "b", "c"}]"#,
             r#"[{}]"#,
             r#"["a]"#,
+            r#"["\d"]"#,
         ] {
             assert!(Requirements::parse(text).is_none(), "{text}");
         }

@@ -55,6 +55,7 @@ impl AuthSettings {
         let hashes = config.list("chttpd_auth", "hash_algorithms", "sha256, sha");
         let lockout = "chttpd_auth_lockout";
         let enforced = config.get(lockout, "mode").unwrap_or("enforce") == "enforce";
+        let new_passwords = NewPasswords::from_config(config);
         AuthSettings {
             admins: admins(config),
             secret: text("secret").unwrap_or_default(),
@@ -80,13 +81,13 @@ impl AuthSettings {
                 "allow_conflicted_user_docs",
                 false,
             ),
-            new_passwords: NewPasswords::from_config(config),
             upgrade: config.boolean("chttpd_auth", "upgrade_hash_on_auth", true),
             public_fields: config.list("chttpd_auth", "public_fields", ""),
             iterations_allowed: (
                 config.parsed("chttpd_auth", "min_iterations", 1),
-                config.parsed("chttpd_auth", "max_iterations", 1_000_000_000),
+                config.parsed("chttpd_auth", "max_iterations", new_passwords.most_iterations()),
             ),
+            new_passwords,
             lockout_threshold: enforced.then(|| config.parsed(lockout, "threshold", 5)),
         }
     }

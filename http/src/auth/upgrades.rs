@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use settee_cluster::docs::{EditMode, OpenOptions, UpdateOptions};
@@ -22,6 +23,8 @@ use crate::users::with_verifier;
 
 /// Most upgrades at a time; who comes when there are as many is upgraded with a later login.
 const AT_ONCE: usize = 16;
+/// Rest before one is tried again that failed.
+const REST: Duration = Duration::from_secs(60);
 
 /// What is under way.
 pub(super) struct Upgrades {
@@ -65,6 +68,7 @@ impl Upgrades {
         tokio::spawn(async move {
             if let Err(error) = job.run(&under_way.name).await {
                 tracing::warn!(name = under_way.name, %error, "a password is still kept in the old way");
+                tokio::time::sleep(REST).await;
             }
         });
     }
@@ -93,10 +97,6 @@ struct Job {
 
 impl Job {
     async fn run(self, name: &str) -> Result<(), ClusterError> {
-        let salt = self.before.salt().to_owned();
-        let Ok(verifier) = self.derivations.derive(&self.kept, &self.password, salt).await else {
-            return Ok(());
-        };
         let db = self.cluster.db(&self.db)?;
         let id = DocId::trusted(&format!("{ID_PREFIX}{name}"));
         let doc = db.open_doc(&id, OpenOptions::default()).await?.doc;
@@ -105,6 +105,10 @@ impl Job {
         if said.as_ref() != Some(&self.before) {
             return Ok(());
         }
+        let salt = self.before.salt().to_owned();
+        let Ok(verifier) = self.derivations.derive(&self.kept, &self.password, salt).await else {
+            return Ok(());
+        };
         let revs = doc.rev().map(RevPath::single).unwrap_or_default();
         let body = with_verifier(&doc.record.body, &verifier);
         let edit = DocEdit { id, revs, deleted: false, body, atts: stubs(doc.record.atts) };

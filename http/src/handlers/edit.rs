@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::render::doc::write_rev;
 use crate::reply::Reply;
 use crate::settings::Settings;
-use crate::users;
+use crate::users::{self, Written};
 
 #[cfg(test)]
 mod tests;
@@ -236,10 +236,8 @@ pub async fn submit(
     let settled = sift(ctx, db, &mut edits, mode).await?;
     let mut results = Vec::new().into_iter();
     if !edits.is_empty() {
-        let users = users::whose(ctx, db, &edits);
-        let updated = db.update(edits, mode, options).await;
-        users::written(ctx, &users);
-        results = updated?.into_iter();
+        let _written = Written::of(ctx, db, edits.iter().map(|edit| &edit.id));
+        results = db.update(edits, mode, options).await?.into_iter();
     }
     let mut saved = Vec::with_capacity(settled.len());
     for settled in settled {
@@ -261,7 +259,7 @@ async fn sift(
     edits: &mut Vec<DocEdit>,
     mode: EditMode,
 ) -> Result<Vec<Settled>, Error> {
-    users::prepare(ctx, db, edits).await?;
+    users::prepare(ctx, db, edits, mode).await?;
     let mut settled: Vec<Settled> =
         edits.iter().map(|edit| refusal(ctx, db, edit).map(Err)).collect();
     compile::judge(edits, &mut settled, &ctx.settings.functions.limits).await?;

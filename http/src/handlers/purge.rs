@@ -10,6 +10,7 @@ use crate::context::Ctx;
 use crate::error::Error;
 use crate::handlers::revs::{id_revs, texts};
 use crate::reply::Reply;
+use crate::users::Written;
 
 /// `POST /{db}/_purge`
 pub async fn post(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
@@ -28,7 +29,9 @@ pub async fn post(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
     }
     let ids: Vec<_> = requests.iter().map(|request| request.id.as_str().to_owned()).collect();
     let w = ctx.query.get("w").and_then(|w| w.parse().ok());
+    let written = Written::of(ctx, &db, requests.iter().map(|request| &request.id));
     let results = db.purge(requests, UpdateOptions { w, ..UpdateOptions::default() }).await?;
+    drop(written);
     let mut status = StatusCode::CREATED;
     let mut purged = Map::new();
     for (id, result) in ids.into_iter().zip(results) {

@@ -1,15 +1,18 @@
 //! Documents of users before they are written: only one's own, and never with a password in clear.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use settee_cluster::Db;
+use settee_cluster::docs::EditMode;
 use settee_model::doc::DocEdit;
 use settee_model::docid::DocId;
 use settee_model::json::{Raw, escape_into};
 
 use crate::auth::password::Verifier;
-use crate::context::Ctx;
+use crate::context::{App, Ctx};
 use crate::error::Error;
-use crate::users::{Sight, is_users_db};
+use crate::users::{Sight, is_users_db, rules};
 
 /// Members that say how a password is kept, or how it is to be.
 const KEPT: [&str; 8] = [
@@ -23,57 +26,111 @@ const KEPT: [&str; 8] = [
     "salt",
 ];
 
-/// Puts what was derived of passwords in their place.
+/// Most passwords that somebody may set in one request who does not administer the database.
+const PASSWORDS: usize = 8;
+
+/// Puts what was derived of passwords in their place, once nothing speaks against any of the edits.
 ///
 /// # Errors
-/// 404 for documents that are not theirs; 400 and 403 for passwords that cannot be set; 503 if too
-/// many are being derived.
-pub async fn prepare(ctx: &Ctx, db: &Db, edits: &mut [DocEdit]) -> Result<(), Error> {
+/// 404 for documents that are not theirs, 403 for what only administrators do; 400 and 403 for
+/// passwords that cannot be set; 503 if too many are being derived.
+pub async fn prepare(
+    ctx: &Ctx,
+    db: &Db,
+    edits: &mut [DocEdit],
+    mode: EditMode,
+) -> Result<(), Error> {
     if !is_users_db(&ctx.settings, db) {
         return Ok(());
     }
-    let sight = Sight::of(ctx, db);
-    for edit in edits.iter_mut().filter(|edit| !edit.id.is_local()) {
-        // Who has no name may sign up.
-        if matches!(&sight, Sight::Own { own: Some(own), .. } if *own != edit.id) {
-            return Err(Error::missing());
+    let kept = &ctx.settings.auth.new_passwords;
+    let mut open: Vec<&mut DocEdit> = edits.iter_mut().filter(|edit| !edit.id.is_local()).collect();
+    if let Sight::Own { own, .. } = Sight::of(ctx, db) {
+        open.iter().try_for_each(|edit| check(edit, own.as_ref(), mode))?;
+        if open.iter().filter(|edit| sets_password(edit)).count() > PASSWORDS {
+            return Err(Error::Forbidden("Only admins may set so many passwords at once.".into()));
         }
-        if let Some(body) = derived(ctx, &edit.body).await? {
-            edit.body = body;
+        // Until they are there, nothing speaks against what strangers write.
+        rules::require(db).await?;
+    }
+    let mut new = Vec::new();
+    for edit in &mut open {
+        if let Some(NewPassword { text, salt }) = NewPassword::of(&edit.body)? {
+            kept.check(&text)?;
+            new.push((edit, text, salt));
         }
+    }
+    for (edit, text, salt) in new {
+        let verifier = ctx.app.accounts.derive(kept, &text, salt).await?;
+        edit.body = with_verifier(&edit.body, &verifier);
     }
     Ok(())
 }
 
-/// The users that edits are about, for [`written`]; nobody in other databases.
-pub fn whose(ctx: &Ctx, db: &Db, edits: &[DocEdit]) -> Vec<DocId> {
-    let logins = *db.name().as_str() == *ctx.settings.auth.users_db;
-    let edits = edits.iter().filter(|_| logins);
-    edits.map(|edit| edit.id.clone()).collect()
+/// What somebody may write who does not administer the database: their own document. Who has no name
+/// may sign up, and no more: what was there before is not theirs.
+fn check(edit: &DocEdit, own: Option<&DocId>, mode: EditMode) -> Result<(), Error> {
+    let refused = match own {
+        Some(own) if *own != edit.id => return Err(Error::missing()),
+        _ if mode == EditMode::Replicated => "Only admins may write revisions of their own naming.",
+        None if !edit.id.is_design() && (edit.deleted || edit.revs.tip().is_some()) => {
+            "You may only update your own user document."
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::Forbidden(refused.into()))
 }
 
-/// Has logins look anew at users that were written; other nodes see it by the database's changes.
-pub fn written(ctx: &Ctx, users: &[DocId]) {
-    users.iter().for_each(|id| ctx.app.accounts.forget(id));
+fn sets_password(edit: &DocEdit) -> bool {
+    Raw(&edit.body).get("password").is_some_and(|password| password.bytes() != b"null")
 }
 
-/// The body with what was derived of its password; `None` if it has none.
-async fn derived(ctx: &Ctx, body: &Bytes) -> Result<Option<Bytes>, Error> {
-    let [password, preserve, salt] = Raw(body).pick(["password", "preserve_salt", "salt"]);
-    let Some(password) = password.filter(|password| password.bytes() != b"null") else {
-        return Ok(None);
-    };
-    let Some(password) = password.as_str() else {
-        let shown = String::from_utf8_lossy(password.bytes());
-        return Err(Error::Forbidden(format!("Password value of '{shown}' is invalid.").into()));
-    };
-    let preserved = preserve.and_then(Raw::as_bool) == Some(true);
-    let salt = salt.filter(|_| preserved).and_then(Raw::as_str).map(|salt| salt.into_owned());
-    let salt = salt.unwrap_or_else(crate::random::hex_32);
-    let kept = &ctx.settings.auth.new_passwords;
-    kept.check(&password)?;
-    let verifier = ctx.app.accounts.derive(kept, &password, salt).await?;
-    Ok(Some(with_verifier(body, &verifier)))
+/// A password that is to be derived.
+struct NewPassword {
+    text: String,
+    salt: String,
+}
+
+impl NewPassword {
+    /// That of a document; `None` if it has none.
+    fn of(body: &[u8]) -> Result<Option<NewPassword>, Error> {
+        let [password, preserve, salt] = Raw(body).pick(["password", "preserve_salt", "salt"]);
+        let Some(password) = password.filter(|password| password.bytes() != b"null") else {
+            return Ok(None);
+        };
+        let Some(text) = password.as_str() else {
+            let shown =
+                String::from_utf8_lossy(password.bytes().get(..32).unwrap_or(password.bytes()));
+            let reason = format!("Password value of '{shown}' is invalid.");
+            return Err(Error::Forbidden(reason.into()));
+        };
+        let preserved = preserve.and_then(Raw::as_bool) == Some(true);
+        let salt = salt.filter(|_| preserved).and_then(Raw::as_str).map(|salt| salt.into_owned());
+        let salt = salt.unwrap_or_else(crate::random::hex_32);
+        Ok(Some(NewPassword { text: text.into_owned(), salt }))
+    }
+}
+
+/// Users that are being written: when that is over, however it ends, logins look at them anew. Other
+/// nodes see it by the database's changes.
+pub struct Written {
+    app: Arc<App>,
+    ids: Vec<DocId>,
+}
+
+impl Written {
+    /// Of documents that are about to be written; of nobody's in other databases.
+    #[must_use]
+    pub fn of<'a>(ctx: &Ctx, db: &Db, ids: impl Iterator<Item = &'a DocId>) -> Self {
+        let logins = *db.name().as_str() == *ctx.settings.auth.users_db;
+        Written { app: ctx.app.clone(), ids: ids.filter(|_| logins).cloned().collect() }
+    }
+}
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        self.ids.iter().for_each(|id| self.app.accounts.forget(id));
+    }
 }
 
 /// A body that says how to check a password, in the place of whatever it said before.
@@ -103,6 +160,8 @@ fn push_member(out: &mut Vec<u8>, name: &str, value: &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    use settee_model::rev::RevPath;
+
     use super::*;
     use crate::auth::password::Prf;
 
@@ -119,5 +178,31 @@ mod tests {
         assert_eq!(String::from_utf8(written.to_vec()).unwrap(), expected);
         let read = settee_model::json::value(&written).unwrap();
         assert_eq!(Verifier::from_document(&read), Some(verifier));
+    }
+
+    fn edit(id: &str, revs: RevPath, deleted: bool) -> DocEdit {
+        let (id, body) = (DocId::trusted(id), "{}".into());
+        DocEdit { id, revs, deleted, body, atts: Vec::new() }
+    }
+
+    #[test]
+    fn strangers_sign_up_and_do_nothing_else() {
+        use EditMode::{Interactive, Replicated};
+        let (ann, bob) = ("org.couchdb.user:ann", "org.couchdb.user:bob");
+        let own = DocId::trusted(ann);
+        let first = || RevPath::single("1-a".parse().unwrap());
+        let new = RevPath::default;
+        let forbidden =
+            |edit: &DocEdit, own, mode| matches!(check(edit, own, mode), Err(Error::Forbidden(_)));
+        assert_eq!(check(&edit(bob, new(), false), None, Interactive), Ok(()));
+        assert!(forbidden(&edit(bob, first(), false), None, Interactive));
+        assert!(forbidden(&edit(bob, new(), true), None, Interactive));
+        assert!(forbidden(&edit(bob, first(), false), None, Replicated));
+        assert_eq!(check(&edit(ann, first(), false), Some(&own), Interactive), Ok(()));
+        assert_eq!(check(&edit(ann, first(), true), Some(&own), Interactive), Ok(()));
+        assert!(forbidden(&edit(ann, first(), false), Some(&own), Replicated));
+        let missing = Err(Error::missing());
+        assert_eq!(check(&edit(bob, new(), false), Some(&own), Interactive), missing);
+        assert_eq!(check(&edit("_design/x", new(), false), Some(&own), Interactive), missing);
     }
 }

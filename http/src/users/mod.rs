@@ -7,7 +7,7 @@ mod keep;
 mod rules;
 mod sight;
 
-pub use keep::{prepare, whose, with_verifier, written};
+pub use keep::{Written, prepare, with_verifier};
 pub use rules::ensure;
 pub use sight::{Sight, open_doc};
 
@@ -16,7 +16,7 @@ use settee_cluster::Db;
 use crate::auth::access;
 use crate::context::Ctx;
 use crate::error::Error;
-use crate::route::DbEndpoint;
+use crate::route::{DbEndpoint, Method};
 use crate::settings::Settings;
 
 /// Whether a database holds users: the one that logins are looked up in, and all whose names end as
@@ -29,15 +29,22 @@ pub fn is_users_db(settings: &Settings, db: &Db) -> bool {
 }
 
 /// Refuses those who do not administer a users' database what shows them more than documents that
-/// they name.
+/// they name, and attachments of others.
 ///
 /// # Errors
-/// 403.
+/// 403, 404.
 pub fn check(ctx: &Ctx, db: &Db, endpoint: &DbEndpoint) -> Result<(), Error> {
-    let named =
-        access::names_documents(endpoint) || matches!(endpoint, DbEndpoint::DesignAction { .. });
-    if named || !is_users_db(&ctx.settings, db) || ctx.require_db_admin(db).is_ok() {
+    use DbEndpoint as D;
+    if !is_users_db(&ctx.settings, db) {
         return Ok(());
     }
-    Err(Error::Forbidden("Only admins can access this of the users database.".into()))
+    let Sight::Own { own, .. } = Sight::of(ctx, db) else { return Ok(()) };
+    match (endpoint, ctx.method) {
+        (D::Attachment(..), Method::Get) | (D::DesignAction { .. }, _) => Ok(()),
+        (D::Attachment(id, _), _) | (D::Doc(id), Method::Post) if own.as_ref() != Some(id) => {
+            Err(Error::missing())
+        }
+        (endpoint, _) if access::names_documents(endpoint) => Ok(()),
+        _ => Err(Error::Forbidden("Only admins can access this of the users database.".into())),
+    }
 }

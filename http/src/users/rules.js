@@ -20,7 +20,7 @@ function (newDoc, oldDoc, userCtx, secObj) {
 
   // The shape of a user.
   if (newDoc.type !== 'user') refuse('doc.type must be user');
-  if (!newDoc.name) refuse('doc.name is required');
+  if (!newDoc.name || typeof newDoc.name !== 'string') refuse('doc.name is required');
   if (!newDoc.roles) refuse('doc.roles must exist');
   if (!isArray(newDoc.roles)) refuse('doc.roles must be an array');
   newDoc.roles.forEach(function (role) {

@@ -269,11 +269,6 @@ pub(super) fn parse<'js>(ctx: &Ctx<'js>, json: &[u8]) -> rquickjs::Result<Value<
     ctx.json_parse(text)
 }
 
-/// The same of JSON that nobody needs after this: what is large is not there twice.
-pub(super) fn parse_owned<'js>(ctx: &Ctx<'js>, json: Vec<u8>) -> rquickjs::Result<Value<'js>> {
-    ctx.json_parse(json)
-}
-
 /// JSON, or nothing: `null`, as functions see a document that isn't there.
 pub(super) fn parse_or_null<'js>(
     ctx: &Ctx<'js>,

@@ -52,15 +52,9 @@ impl Design {
     ///
     /// # Errors
     /// When there is no such function, it throws, or gives no response.
-    pub fn show(
-        &mut self,
-        name: &str,
-        doc: Option<&[u8]>,
-        req: impl Into<Vec<u8>>,
-    ) -> Result<String, Error> {
+    pub fn show(&mut self, name: &str, doc: Option<&[u8]>, req: &[u8]) -> Result<String, Error> {
         let response: String = self.call(&["shows", name], |_, ctx| {
-            let (doc, req) =
-                (engine::parse_or_null(ctx, doc)?, engine::parse_owned(ctx, req.into())?);
+            let (doc, req) = (engine::parse_or_null(ctx, doc)?, engine::parse(ctx, req)?);
             engine::call(ctx, "show", (name, doc, req))
         })?;
         Ok(mend(&response).into_owned())
@@ -70,15 +64,9 @@ impl Design {
     ///
     /// # Errors
     /// When there is no such function, it throws, or gives no response.
-    pub fn update(
-        &mut self,
-        name: &str,
-        doc: Option<&[u8]>,
-        req: impl Into<Vec<u8>>,
-    ) -> Result<Updated, Error> {
+    pub fn update(&mut self, name: &str, doc: Option<&[u8]>, req: &[u8]) -> Result<Updated, Error> {
         let (doc, response) = self.call(&["updates", name], |_, ctx| {
-            let (doc, req) =
-                (engine::parse_or_null(ctx, doc)?, engine::parse_owned(ctx, req.into())?);
+            let (doc, req) = (engine::parse_or_null(ctx, doc)?, engine::parse(ctx, req)?);
             let made: rquickjs::Array<'_> = engine::call(ctx, "update", (name, doc, req))?;
             Ok((made.get::<Option<String>>(0)?, made.get::<String>(1)?))
         })?;
@@ -95,11 +83,11 @@ impl Design {
         &mut self,
         name: &str,
         head: &[u8],
-        req: impl Into<Vec<u8>>,
+        req: &[u8],
         peer: Box<dyn ListPeer>,
     ) -> Result<(), Error> {
         self.call(&["lists", name], |engine, ctx| {
-            let (head, req) = (engine::parse(ctx, head)?, engine::parse_owned(ctx, req.into())?);
+            let (head, req) = (engine::parse(ctx, head)?, engine::parse(ctx, req)?);
             engine.set_peer(Some(peer));
             let done = engine::call(ctx, "list", (name, head, req));
             engine.set_peer(None);
@@ -113,9 +101,9 @@ impl Design {
     ///
     /// # Errors
     /// When there is no such function, it throws, or a member is not of its type.
-    pub fn rewrite(&mut self, req: impl Into<Vec<u8>>) -> Result<Option<String>, Error> {
+    pub fn rewrite(&mut self, req: &[u8]) -> Result<Option<String>, Error> {
         let rewrite: Option<String> = self.call(&["rewrites"], |_, ctx| {
-            let req = engine::parse_owned(ctx, req.into())?;
+            let req = engine::parse(ctx, req)?;
             engine::call(ctx, "rewrite", (req,))
         })?;
         let Some(rewrite) = rewrite else {

@@ -110,7 +110,7 @@ async fn run(
     let feeding = tokio::spawn(feed(rows, shape, give));
     tokio::spawn(hand_over(made, send, PATIENCE));
     let listing = tokio::spawn(async move {
-        let list = move |design: &mut js::Design, req| {
+        let list = move |design: &mut js::Design, req: &[u8]| {
             design.list(&name, head.as_bytes(), req, Box::new(peer))
         };
         functions.run_over(Kind::List, req, list).await

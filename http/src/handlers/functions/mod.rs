@@ -89,12 +89,12 @@ impl Functions {
         &self,
         kind: Kind,
         req: Request,
-        work: impl FnOnce(&mut Design, Vec<u8>) -> Result<R, js::Error> + Send + 'static,
+        work: impl FnOnce(&mut Design, &[u8]) -> Result<R, js::Error> + Send + 'static,
     ) -> Result<R, Error> {
         let work = move |design: &mut Design| match req.json() {
             Ok(json) => {
                 drop(req);
-                work(design, json).map(Ok)
+                work(design, &json).map(Ok)
             }
             Err(error) => Ok(Err(error)),
         };
@@ -150,7 +150,7 @@ pub struct Called {
 }
 
 /// A kind of functions: of a request over a document, or none.
-pub type Function<R> = fn(&mut Design, &str, Option<&[u8]>, Vec<u8>) -> Result<R, js::Error>;
+pub type Function<R> = fn(&mut Design, &str, Option<&[u8]>, &[u8]) -> Result<R, js::Error>;
 
 impl Called {
     /// What follows `_show` or `_update` in a path. Functions are in `member`; `wrong` is the error
@@ -198,7 +198,8 @@ impl Called {
         let id = id.as_ref().map(DocId::as_str);
         let req = Request::new(ctx, &functions.db, id, content).await?;
         let doc = found.map(|(json, _)| json);
-        let work = move |design: &mut Design, req| function(design, &name, doc.as_deref(), req);
+        let work =
+            move |design: &mut Design, req: &[u8]| function(design, &name, doc.as_deref(), req);
         functions.run_over(Kind::Call, req, work).await
     }
 }

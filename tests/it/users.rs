@@ -1,0 +1,150 @@
+//! Users that strangers try to harm: whoever they write about, administrators log in, and nobody becomes
+//! somebody else.
+
+use serde_json::{Value, json};
+use settee_tests::ask::wait_for;
+use settee_tests::base64;
+use settee_tests::client::{Client, Request};
+use settee_tests::server::Server;
+
+use crate::program;
+
+fn basic(user: &str) -> String {
+    format!("Basic {}", base64(user.as_bytes()))
+}
+
+/// Asks as somebody, or as nobody.
+fn ask(client: &mut Client, user: Option<&str>, request: Request) -> (u16, Value) {
+    let proof = user.map_or("none".to_owned(), basic);
+    let answer = client.send(&request.header("Authorization", &proof)).expect("an answer");
+    (answer.status, answer.json().unwrap_or_default())
+}
+
+/// A server whose `_users` is everybody's, with Ann in it.
+fn with_users(test: impl FnOnce(&mut Client)) {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let server = Server::start(&program(), data.path()).expect("a server");
+    let mut client = server.client();
+    for (key, value) in [("couchdb/default_security", "everyone"), ("chttpd_auth/iterations", "10")]
+    {
+        let path = format!("/_node/_local/_config/{key}");
+        let answer = client.send(&Request::new("PUT", &path).json(&json!(value).to_string()));
+        assert_eq!(answer.expect("an answer").status, 200);
+    }
+    // The server may have made its own, of which only administrators are members.
+    client.send(&Request::new("DELETE", "/_users")).expect("an answer");
+    assert_eq!(client.send(&Request::new("PUT", "/_users")).expect("an answer").status, 201);
+    assert_eq!(ask(&mut client, None, sign_up("ann", &json!({"password": "x"}))).0, 201);
+    assert_eq!(ask(&mut client, Some("ann:x"), Request::new("GET", "/_session")).0, 200);
+    test(&mut client);
+}
+
+fn user(name: &str, more: &Value) -> Value {
+    let id = format!("org.couchdb.user:{name}");
+    let mut doc = json!({"_id": id, "name": name, "type": "user", "roles": []});
+    for (key, value) in more.as_object().expect("an object") {
+        doc[key] = value.clone();
+    }
+    doc
+}
+
+fn sign_up(name: &str, more: &Value) -> Request {
+    Request::new("POST", "/_users").json(&user(name, more).to_string())
+}
+
+fn bulk(docs: &[Value], new_edits: bool) -> Request {
+    let body = json!({"docs": docs, "new_edits": new_edits});
+    Request::new("POST", "/_users/_bulk_docs").json(&body.to_string())
+}
+
+#[test]
+fn strangers_cannot_lock_people_out() {
+    with_users(|client| {
+        let revs = [json!({"_rev": "1-a"}), json!({"_rev": "1-b"})];
+        for name in ["ann", "admin"] {
+            let docs = revs.each_ref().map(|rev| user(name, rev));
+            assert_eq!(ask(client, None, bulk(&docs, false)).0, 403, "{name}");
+            assert_eq!(ask(client, Some("ann:x"), bulk(&docs, false)).0 / 100, 4, "{name}");
+        }
+        assert_eq!(ask(client, Some("ann:x"), Request::new("GET", "/_session")).0, 200);
+        // However such conflicts come to be, administrators can mend them.
+        let docs = revs.each_ref().map(|rev| user("admin", rev));
+        let admin = Some("admin:pass");
+        assert_eq!(ask(client, admin, bulk(&docs, false)).0, 201);
+        let conflicts = ask(
+            client,
+            admin,
+            Request::new("GET", "/_users/org.couchdb.user:admin?conflicts=true"),
+        );
+        assert_eq!(conflicts.1["_conflicts"], json!(["1-a"]));
+    });
+}
+
+#[test]
+fn nobody_becomes_somebody_else() {
+    with_users(|client| {
+        let path = "/_users/org.couchdb.user:ann";
+        let (_, ann) = ask(client, Some("admin:pass"), Request::new("GET", path));
+        let rev = ann["_rev"].as_str().expect("a revision").to_owned();
+        let theirs = user("ann", &json!({"_rev": rev, "password": "mine"})).to_string();
+        let put = || Request::new("PUT", path).json(&theirs);
+        assert_eq!(ask(client, Some("ann:x"), sign_up("bob", &json!({"password": "y"}))).0, 404);
+        assert_eq!(ask(client, None, sign_up("bob", &json!({"password": "y"}))).0, 201);
+        for (who, expected) in [(None, 403), (Some("bob:y"), 404)] {
+            assert_eq!(ask(client, who, put()).0, expected, "{who:?}");
+            let delete = Request::new("DELETE", &format!("{path}?rev={rev}"));
+            assert_eq!(ask(client, who, delete).0, 404, "{who:?}");
+            let att = Request::new("PUT", &format!("{path}/a?rev={rev}")).json("1");
+            assert_eq!(ask(client, who, att).0, 404, "{who:?}");
+            assert_eq!(ask(client, who, Request::new("GET", path)).0, 404, "{who:?}");
+        }
+        for odd in [json!({"name": ["ann"]}), json!({"roles": ["_admin"]}), json!({"roles": "x"})] {
+            assert_eq!(ask(client, None, sign_up("odd", &odd)).0, 403, "{odd}");
+        }
+        assert_eq!(ask(client, Some("ann:x"), Request::new("GET", "/_session")).0, 200);
+    });
+}
+
+#[test]
+fn a_login_costs_what_the_server_says() {
+    with_users(|client| {
+        let many: Vec<Value> =
+            (0..9).map(|n| user(&format!("u{n}"), &json!({"password": "x"}))).collect();
+        assert_eq!(ask(client, None, bulk(&many, true)).0, 403);
+        let dear = json!({
+            "password_scheme": "pbkdf2", "salt": "s", "derived_key": "00", "iterations": 999_999_999,
+        });
+        assert_eq!(ask(client, None, sign_up("dear", &dear)).0, 201);
+        let (status, answer) = ask(client, Some("dear:x"), Request::new("GET", "/_session"));
+        assert_eq!(status, 403, "{answer}");
+    });
+}
+
+#[test]
+fn a_changed_or_purged_user_counts_at_once() {
+    with_users(|client| {
+        let path = "/_users/org.couchdb.user:ann";
+        let session = || Request::new("GET", "/_session");
+        let (_, ann) = ask(client, Some("ann:x"), Request::new("GET", path));
+        let changed = user("ann", &json!({"_rev": ann["_rev"], "password": "new"}));
+        let put = Request::new("PUT", path).json(&changed.to_string());
+        let (status, saved) = ask(client, Some("ann:x"), put);
+        assert_eq!(status, 201);
+        assert_eq!(ask(client, Some("ann:x"), session()).0, 401);
+        assert_eq!(ask(client, Some("ann:new"), session()).0, 200);
+        // New passwords are kept otherwise now: so is this one, once it was used.
+        let path_of = |key| format!("/_node/_local/_config/chttpd_auth/{key}");
+        let set = Request::new("PUT", &path_of("iterations")).json("\"11\"");
+        assert_eq!(ask(client, Some("admin:pass"), set).0, 200);
+        assert_eq!(ask(client, Some("ann:new"), session()).0, 200);
+        let kept = wait_for(|| {
+            let (_, ann) = ask(client, Some("ann:new"), Request::new("GET", path));
+            (ann["iterations"] == 11).then_some(ann)
+        });
+        assert_ne!(kept["_rev"], saved["rev"]);
+        let purge = json!({ "org.couchdb.user:ann": [kept["_rev"]] }).to_string();
+        let purge = Request::new("POST", "/_users/_purge").json(&purge);
+        assert_eq!(ask(client, Some("admin:pass"), purge).0, 201);
+        assert_eq!(ask(client, Some("ann:new"), session()).0, 401);
+    });
+}
