@@ -68,7 +68,7 @@ pub async fn here(ctx: &mut Ctx, path: &[&str]) -> Result<Reply, Error> {
 /// What functions run on and what orders keys, as far as clients look at it.
 fn versions() -> Reply {
     let versions = serde_json::json!({
-        "javascript_engine": { "name": "quickjs" },
+        "javascript_engine": { "name": "quickjs-ng" },
         "collation_driver": { "name": "icu4x", "collator_version": view::COLLATOR },
     });
     Reply::json(StatusCode::OK, versions.to_string().into_bytes())

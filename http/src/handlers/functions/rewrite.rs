@@ -56,7 +56,10 @@ fn by_rules(
     let parts: Vec<String> = target.parts.iter().map(|part| quoted(part)).collect();
     let mut path = parts.join("/");
     push_query(&mut path, target.query.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-    let target = from_design_document(ctx, db, ddoc, &path)?;
+    let target = from_design_document(db, ddoc, &path);
+    if ctx.settings.secure_rewrites && !is_within(db, &target) {
+        return Err(rules::insecure());
+    }
     go(ctx, &target)
 }
 
@@ -84,7 +87,16 @@ async fn by_function(
         "rewrite_error",
         "Rewrite result must produce a new path.".into(),
     ))?;
-    let mut path = from_design_document(ctx, db, ddoc, &path)?;
+    let mut path = from_design_document(db, ddoc, &path);
+    if let Some(method) = text("method") {
+        // Whether the client waits for a body is not for the function to say.
+        ctx.method = Method::parse(&method);
+    }
+    // What is read elsewhere goes to who may read it; whoever follows a link changes nothing there.
+    let reads = ctx.method == Method::Get;
+    if ctx.settings.secure_rewrites && !reads && !is_within(db, &path) {
+        return Err(rules::insecure());
+    }
     match rewrite.get("query").and_then(Value::as_object) {
         Some(query) => {
             let pairs = query
@@ -93,10 +105,6 @@ async fn by_function(
             push_query(&mut path, pairs);
         }
         None => push_query(&mut path, ctx.query.iter()),
-    }
-    if let Some(method) = text("method") {
-        // Whether the client waits for a body is not for the function to say.
-        ctx.method = Method::parse(&method);
     }
     // Who asks stays who asked.
     let given = given_headers(&rewrite).filter(|(name, _)| !request::is_secret(name));
@@ -150,22 +158,26 @@ fn go(ctx: &mut Ctx, target: &str) -> Result<Reply, Error> {
 }
 
 /// A path that is relative to a design document, as one from the top, with its `..` gone.
-fn from_design_document(ctx: &Ctx, db: &Db, ddoc: &DocId, path: &str) -> Result<String, Error> {
-    let mut database = String::from("/");
-    push_encoded(&mut database, db.name().as_str());
-    let mut whole = format!("{database}/_design/");
+fn from_design_document(db: &Db, ddoc: &DocId, path: &str) -> String {
+    let mut whole = format!("{}/_design/", address(db));
     push_encoded(&mut whole, ddoc.as_str().trim_start_matches("_design/"));
     whole.push('/');
     whole.push_str(path);
-    let straight = straight(&whole);
-    if ctx.settings.secure_rewrites && !is_within(&database, &straight) {
-        return Err(rules::insecure());
-    }
-    Ok(straight)
+    straight(&whole)
+}
+
+fn address(db: &Db) -> String {
+    let mut path = String::from("/");
+    push_encoded(&mut path, db.name().as_str());
+    path
 }
 
 /// Whether a path leads to a database, or to something in it.
-fn is_within(database: &str, path: &str) -> bool {
+fn is_within(db: &Db, path: &str) -> bool {
+    is_below(&address(db), path)
+}
+
+fn is_below(database: &str, path: &str) -> bool {
     let rest = path.strip_prefix(database);
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
 }
@@ -242,7 +254,7 @@ mod tests {
             ("/_all_dbs", false),
             ("/../../y", false),
         ] {
-            assert_eq!(is_within("/db", path), within, "{path}");
+            assert_eq!(is_below("/db", path), within, "{path}");
         }
         let mut path = "a".to_owned();
         push_query(&mut path, [("k", "[\"a b\"]"), ("", "ü/")].into_iter());
