@@ -12,7 +12,7 @@ use crate::context::{Ctx, push_encoded};
 use crate::error::Error;
 use crate::handlers::view;
 use crate::reply::Reply;
-use crate::{layout, listing, users};
+use crate::{layout, listing};
 
 /// `PUT /{db}`
 pub async fn create(ctx: &mut Ctx, name: String) -> Result<Reply, Error> {
@@ -22,9 +22,6 @@ pub async fn create(ctx: &mut Ctx, name: String) -> Result<Reply, Error> {
         return Err(Error::bad_request("Cannot partition a system database"));
     }
     let written = ctx.app.cluster.create_db(&name, options).await?;
-    if name.as_str() == ctx.settings.auth.users_db {
-        users::ensure(&ctx.app.cluster.db(&name)?).await?;
-    }
     let mut path = String::from("/");
     push_encoded(&mut path, name.as_str());
     Ok(Reply::ok(status(written, StatusCode::CREATED)).header(LOCATION, &ctx.absolute_uri(&path)))
