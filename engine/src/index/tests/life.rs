@@ -31,7 +31,7 @@ fn a_dropped_shard_takes_its_indexes_along() {
     assert!(engine.indexes(&shard_id()).unwrap().is_empty());
     let from = snapshot.position();
     assert!(matches!(index.apply(&[], from, from), Err(Error::IndexDropped { .. })));
-    assert!(matches!(index.checkpoint(), Err(Error::ShardMissing { .. })));
+    assert!(matches!(index.checkpoint(), Err(Error::IndexDropped { .. })));
     let again = engine.index(&shard, SIGNATURE, &reducers);
     assert!(matches!(again.map(drop), Err(Error::ShardMissing { .. })));
     assert_eq!(found(&snapshot).len(), 1, "who reads it goes on");
