@@ -203,9 +203,10 @@ impl Node {
         nothing_to_lose
     }
 
-    /// Whether there are only system databases, with no documents but design documents.
+    /// Whether there are only system databases, with no documents but design documents. What tells of
+    /// changes of these is nothing to lose.
     async fn nothing_to_lose(&self, all: &BTreeMap<DbName, Arc<DbMeta>>) -> Result<(), Error> {
-        for (name, meta) in all {
+        for (name, meta) in all.iter().filter(|(name, _)| name.as_str() != updates::DATABASE) {
             if !SYSTEM.contains(&name.as_str()) || self.has_documents(meta).await? {
                 let reason = format!("This node has a database that would be lost: {name}");
                 return Err(Error::BadRequest(reason));

@@ -44,6 +44,12 @@ async fn system_databases_spread_over_nodes_that_join() {
     }
     let users = one.cluster().db(&DbName::trusted("_users")).unwrap();
     put(&users, edit("org.couchdb.user:u", "{}", None)).await.unwrap();
+    // What every node makes by itself is nothing to lose.
+    two.create("_global_changes").await;
+    for (db, doc) in [("_users", "_design/_auth"), ("_global_changes", "updated:_users")] {
+        let db = two.cluster().db(&DbName::trusted(db)).unwrap();
+        put(&db, edit(doc, "{}", None)).await.unwrap();
+    }
     one.cluster().add_node(&two.address()).await.unwrap();
     let meta = users.meta();
     assert_eq!((meta.n, meta.shards[0].nodes.len()), (2, 2));
