@@ -13,7 +13,7 @@ use crate::program;
 /// What a call may take here.
 const LIMIT: Duration = Duration::from_millis(400);
 /// What a request may take that runs into it: the limit, and what a busy machine adds.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// Bodies of functions that never end, or take too much.
 const HARM: [(&str, &str); 9] = [

@@ -2,12 +2,10 @@
 //! what becomes of indexes that are damaged or dropped meanwhile. Never decides who waits.
 
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use settee_engine::{Index, Shard, ShardId};
 use settee_model::docid::DbName;
 use settee_query::view::{Build, BuildError, MapDef, Target, carry, lacks, open_index};
-use tokio::time::sleep;
 
 use super::known::Hash;
 use super::lanes::{Lane, SOON};
@@ -16,9 +14,6 @@ use super::{Known, Views};
 use crate::catalogue::database_of;
 use crate::flight::{Flight, Flights};
 use crate::{Error, steps};
-
-/// Rest before an index is looked at again that somebody else brings up to date.
-const REST: Duration = Duration::from_millis(50);
 
 /// What a build has come to; none if others disturbed it.
 pub(super) type Outcome = Option<Result<Vec<Arc<Index>>, Error>>;
@@ -40,8 +35,6 @@ enum End {
     Done(Outcome),
     /// There is more to do than what may be done now.
     More,
-    /// Somebody else is at it.
-    Busy,
 }
 
 impl Views {
@@ -56,13 +49,18 @@ impl Views {
         let name = DbName::trusted(database_of(shard.id()).unwrap_or_default());
         let mut lane = Lane::Quick;
         loop {
+            let signatures = known.definition().maps.iter().map(|map| map.signature);
+            let turn = self.turns.take(shard.id(), signatures).await;
             let quiet = Quiet::new(flight.clone(), self.lanes.slice(lane, &name).await);
             let (views, shard, known) = (self.clone(), shard.clone(), known.clone());
-            let slice = move || Ok(views.build(&shard, &known, goal, &quiet));
+            let slice = move || {
+                let end = views.build(&shard, &known, goal, &quiet);
+                drop(turn);
+                Ok(end)
+            };
             match steps::blocking(slice).await {
                 Ok(End::Done(outcome)) => return outcome,
                 Ok(End::More) => lane = Lane::Slow,
-                Ok(End::Busy) => sleep(REST).await,
                 Err(error) => return Some(Err(error)),
             }
         }
@@ -79,7 +77,6 @@ impl Views {
             match self.bring(shard, known, goal, quiet, &indexes) {
                 Ok(true) => return End::Done(Some(Ok(indexes))),
                 Ok(false) => return End::More,
-                Err(BuildError::Busy) => return End::Busy,
                 Err(BuildError::Stopped) if quiet.gave_way() => return End::More,
                 // Dropped while it was built: if anybody wants it still, it is made again.
                 Err(

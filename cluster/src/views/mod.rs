@@ -1,6 +1,6 @@
 //! Views on this node: which design documents define what (`known`), indexes of shard copies brought
-//! up to date before they are asked (`building`), whose turn that is (`lanes`), how hard
-//! it works (`pace`) and how far it is (`tasks`). Never reads rows, never merges shards.
+//! up to date before they are asked (`building`), who may do so (`lanes` for the node, `turns` for an
+//! index), how hard it works (`pace`) and how far it is (`tasks`). Never reads rows, never merges shards.
 
 mod background;
 mod building;
@@ -14,6 +14,7 @@ mod ready;
 mod tasks;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod upkeep;
 
 use std::collections::HashSet;
@@ -43,6 +44,7 @@ use building::{Builds, Goal, Outcome};
 use known::Shelf;
 use lanes::Lanes;
 use tasks::Tasks;
+use turns::Turns;
 
 /// How long a query waits for its index, as CouchDB's `view_permsg`.
 const PATIENCE: Duration = Duration::from_secs(3600);
@@ -56,6 +58,7 @@ pub(crate) struct Views {
     shelf: Shelf,
     builds: Builds,
     lanes: Arc<Lanes>,
+    turns: Turns,
     tasks: Tasks,
     spares: Arc<Spares>,
 }
@@ -68,6 +71,7 @@ impl Views {
             shelf: Shelf::default(),
             builds: Builds::default(),
             lanes: Arc::default(),
+            turns: Turns::default(),
             tasks: Tasks::default(),
             spares: Arc::default(),
         }

@@ -17,10 +17,9 @@ mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
 use bytes::Bytes;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
 pub(crate) use file::IndexFile;
 pub(crate) use registry::{Indexes, remove_folder};
@@ -60,8 +59,6 @@ pub struct Index {
     writer: Mutex<()>,
     /// Held by who makes a new file.
     rewriting: Mutex<()>,
-    /// Held by who brings it up to date, for as long as that takes.
-    turn: Mutex<()>,
     /// A compaction is asked for.
     compacting: AtomicBool,
     /// It was dropped.
@@ -69,11 +66,6 @@ pub struct Index {
     used_ms: AtomicU64,
     changed_ms: AtomicU64,
 }
-
-/// The right to bring an index up to date.
-pub struct Turn<'a>(
-    #[expect(dead_code, reason = "held for what it does when dropped")] MutexGuard<'a, ()>,
-);
 
 impl Index {
     fn new(env: Arc<Env>, shard: ShardId, signature: Signature, state: State) -> Index {
@@ -84,7 +76,6 @@ impl Index {
             state: Mutex::new(Arc::new(state)),
             writer: Mutex::default(),
             rewriting: Mutex::default(),
-            turn: Mutex::default(),
             compacting: AtomicBool::new(false),
             gone: AtomicBool::new(false),
             changed_ms: AtomicU64::new(env.now_ms()),
@@ -110,13 +101,6 @@ impl Index {
     pub fn snapshot(&self) -> IndexSnapshot {
         self.touch();
         IndexSnapshot::new(self.state())
-    }
-
-    /// Waits until nobody else brings it up to date, but no longer than that. Who wants several takes
-    /// those with lower signatures first. Without a turn nothing breaks, but work may be done twice.
-    #[must_use]
-    pub fn turn(&self, patience: Duration) -> Option<Turn<'_>> {
-        self.turn.try_lock_for(patience).map(Turn)
     }
 
     /// Puts in what documents gave instead of what these gave before; each document stands in the

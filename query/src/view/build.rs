@@ -7,7 +7,6 @@ mod pipeline;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use settee_engine::index::{DocRows, Position};
 use settee_engine::shard::Change;
@@ -20,8 +19,6 @@ use crate::js;
 
 /// So few changes are not worth starting threads for.
 const FEW: u64 = 64;
-/// How long an index is waited for that somebody else brings up to date.
-const TURN: Duration = Duration::from_millis(50);
 /// Purged documents that are taken out at once.
 const PURGES: usize = 1000;
 
@@ -38,9 +35,6 @@ pub enum BuildError {
     /// The [`Pace`] ended it, or somebody else changed an index.
     #[error("stopped")]
     Stopped,
-    /// Somebody else brings one of the indexes up to date.
-    #[error("somebody else is at it")]
-    Busy,
 }
 
 /// How hard a build works.
@@ -103,16 +97,13 @@ struct Stretch<'a> {
 }
 
 impl Build<'_> {
-    /// Reads the shard to what is its end now. Waits a little for others who build these indexes.
+    /// Reads the shard to what is its end now. If others build these indexes meanwhile, nothing breaks,
+    /// but work is done twice, and one of them stops.
     ///
     /// # Errors
     /// See [`BuildError`]. What was done until then is kept.
     pub fn run(&self) -> Result<(), BuildError> {
-        let mut targets: Vec<&Target> = self.targets.iter().collect();
-        targets.sort_by_key(|target| target.index.signature());
-        // In this order two builds cannot wait for each other.
-        let turns = targets.iter().map(|target| target.index.turn(TURN).ok_or(BuildError::Busy));
-        let _turns = turns.collect::<Result<Vec<_>, _>>()?;
+        let targets: Vec<&Target> = self.targets.iter().collect();
         let snapshot = self.shard.snapshot();
         let mut furthest_back = snapshot.update_seq();
         for target in &targets {
