@@ -1,15 +1,15 @@
-//! [`Patient`]: a connection that is broken off when its other end takes nothing of what is written
-//! for long. Never looks at what that is, nor at what comes in.
+//! [`Patient`]: the writing half of a connection, which fails when the other end takes nothing for
+//! long. Never looks at what is written.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::AsyncWrite;
 use tokio::time::{Sleep, sleep};
 
-/// A connection with an end to its patience.
+/// The writing half of a connection, with an end to its patience.
 pub struct Patient<S> {
     inner: S,
     patience: Duration,
@@ -36,16 +36,6 @@ impl<S> Patient<S> {
         let late = self.late.get_or_insert_with(|| Box::pin(sleep(patience)));
         ready!(late.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_read(cx, buf)
     }
 }
 

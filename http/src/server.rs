@@ -107,7 +107,8 @@ async fn connection(
         .timer(TokioTimer::new())
         .max_concurrent_streams(1000)
         .max_header_list_size(LONGEST_HEAD);
-    let stream = Lenient::new(Patient::new(stream, READ_PATIENCE));
+    let (read, written) = stream.into_split();
+    let stream = tokio::io::join(Lenient::new(read), Patient::new(written, READ_PATIENCE));
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let told = async move { drop(closing.wait_for(|closing| *closing).await) };

@@ -1,4 +1,4 @@
-//! [`Lenient`]: a connection whose request lines may hold characters that ought to be encoded.
+//! [`Lenient`]: the reading half of a connection, whose request lines may hold characters that ought to be encoded.
 //! CouchDB's clients have always sent `?startkey="a"` as it is; the parser behind this does not
 //! take it, so it is encoded on the way in. Heads and bodies are told apart as the parser will; at
 //! the first thing that is unclear this gets out of the way for good.
@@ -9,11 +9,11 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
 
 use framing::Framing;
 
-/// A connection that is read leniently.
+/// The reading half of a connection, read leniently.
 pub struct Lenient<S> {
     inner: S,
     framing: Framing,
@@ -63,35 +63,5 @@ impl<S: AsyncRead + Unpin> AsyncRead for Lenient<S> {
             this.give(buf);
         }
         Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Lenient<S> {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().inner).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        pieces: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().inner).poll_write_vectored(cx, pieces)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_shutdown(cx)
     }
 }
