@@ -138,7 +138,7 @@ async fn serve(options: Serve, data: PathBuf, config: Config, chain: Chain) -> O
     let security = app.settings().default_security.clone();
     let create = CreateOptions { security: Some(security), ..CreateOptions::default() };
     make_system_databases(&cluster, &create).await?;
-    let watcher = tokio::spawn(settee_http::auth::watch(app.clone()));
+    let watcher = tokio::spawn(settee_http::users::watch(app.clone()));
     tokio::spawn(settee_http::follow_common(app.clone()));
     tokio::spawn(sharing);
     eprintln!("settee is ready at http://{}", listener.local_addr()?);

@@ -168,7 +168,7 @@ impl App {
         }
         let settings = self.settings();
         let (kept, salt) = (&settings.auth.new_passwords, crate::random::hex_32());
-        Ok(self.accounts.derive(kept, password, salt).await?.to_admin())
+        Ok(self.accounts.derivations().derive(kept, password, salt).await?.to_admin())
     }
 }
 

@@ -40,6 +40,18 @@ pub struct AttEdit {
     pub source: AttSource,
 }
 
+impl AttEdit {
+    /// A stored attachment, as an edit keeps it.
+    fn stub(att: Attachment) -> AttEdit {
+        AttEdit {
+            name: att.name,
+            content_type: att.content_type,
+            revpos: Some(att.revpos),
+            source: AttSource::Stub,
+        }
+    }
+}
+
 /// Where the bytes of an edit's attachment come from.
 #[derive(Clone, Debug)]
 pub enum AttSource {
@@ -156,5 +168,17 @@ impl StoredDoc {
     #[must_use]
     pub fn rev(&self) -> Option<Rev> {
         self.revs.tip()
+    }
+
+    /// An edit that leaves everything as it is, to be changed before it is written.
+    #[must_use]
+    pub fn into_edit(self) -> DocEdit {
+        DocEdit {
+            revs: self.rev().map(RevPath::single).unwrap_or_default(),
+            id: self.id,
+            deleted: self.deleted,
+            body: self.record.body,
+            atts: self.record.atts.into_iter().map(AttEdit::stub).collect(),
+        }
     }
 }

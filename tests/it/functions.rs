@@ -269,18 +269,22 @@ fn a_selector_may_validate_in_the_place_of_a_function() {
     ask(client, "PUT", "/good/d2", Some("{\"n\":2}"), 201);
 }
 
-/// Refuses what does not say rightly which revision it comes from.
-const TELLS: &str = "function(doc, old) {
-    var rev = old ? old._rev : 'none';
-    if (doc.old !== rev) throw {forbidden: rev};
-}";
+/// From now on `/bad` refuses documents whose `old` is not the revision that they are judged by, and
+/// says which that is.
+fn tell(client: &mut Client) {
+    let source = "function(doc, old) {
+        var rev = old ? old._rev : 'none';
+        if (doc.old !== rev) throw {forbidden: rev};
+    }";
+    let ddoc = json!({"validate_doc_update": source}).to_string();
+    ask(client, "PUT", "/bad/_design/v", Some(&ddoc), 201);
+}
 
 #[test]
 fn replicated_edits_are_judged_by_the_nearest_ancestor_that_is_stored() {
     let mut place = place();
     let client = &mut place.client;
-    let ddoc = json!({"validate_doc_update": TELLS}).to_string();
-    ask(client, "PUT", "/bad/_design/v", Some(&ddoc), 201);
+    tell(client);
     let mut replicate = |id: &str, ids: &[String], old: &str| {
         let revs = json!({"start": ids.len(), "ids": ids});
         let doc = json!({"_id": id, "_revisions": revs, "old": old});
@@ -310,8 +314,7 @@ fn replicated_edits_are_judged_by_the_nearest_ancestor_that_is_stored() {
 fn conflicts_come_before_judgements() {
     let mut place = place();
     let client = &mut place.client;
-    let ddoc = json!({"validate_doc_update": TELLS}).to_string();
-    ask(client, "PUT", "/bad/_design/v", Some(&ddoc), 201);
+    tell(client);
     let mut put = |rev: &str, old: &str, status: u16| {
         let path = if rev.is_empty() { "/bad/p".to_owned() } else { format!("/bad/p?rev={rev}") };
         let made = ask(client, "PUT", &path, Some(&json!({"old": old}).to_string()), status);

@@ -10,9 +10,12 @@ use settee_engine::ShardId;
 use settee_engine::index::Signature;
 use tokio::sync::{Mutex as Queue, OwnedMutexGuard};
 
+/// An index, open or not.
+type Name = (ShardId, Signature);
+
 /// See the module.
 #[derive(Default)]
-pub(super) struct Turns(Mutex<HashMap<(ShardId, Signature), Weak<Queue<()>>>>);
+pub(super) struct Turns(Mutex<HashMap<Name, Weak<Queue<()>>>>);
 
 /// The right to bring indexes up to date, as long as it lives.
 pub(super) struct Turn(

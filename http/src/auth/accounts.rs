@@ -3,11 +3,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 
 use quick_cache::sync::Cache;
 use serde_json::Value;
-use settee_cluster::changes::{ChangesQuery, Since};
 use settee_cluster::docs::OpenOptions;
 use settee_cluster::{Cluster, Db};
 use settee_model::docid::{DbName, DocId};
@@ -15,21 +13,15 @@ use settee_model::docid::{DbName, DocId};
 use crate::auth::User;
 use crate::auth::derivations::Derivations;
 use crate::auth::lockout::Lockout;
-use crate::auth::new_passwords::NewPasswords;
 use crate::auth::password::Verifier;
 use crate::auth::upgrades::Upgrades;
 use crate::auth::verified::{Verdict, Verified};
-use crate::context::{App, Peer};
+use crate::context::Peer;
 use crate::error::Error;
 use crate::settings::Settings;
 
 /// How many documents of users are remembered.
 const CAPACITY: usize = 10_000;
-/// How long documents of users are believed to be as they were: no change tells of what was purged on
-/// another node.
-const AGE: Duration = Duration::from_secs(300);
-/// How often it is looked whether users are somewhere else now.
-const REST: Duration = Duration::from_secs(1);
 /// Longer names are looked for each time: strangers choose them, and there is room for many.
 const LONGEST_NAME: usize = 1024;
 /// What the ids of users' documents begin with; the name follows.
@@ -197,20 +189,14 @@ impl Accounts {
         Ok(self.user(settings, name).await? != before)
     }
 
-    /// Derives what a new password will be checked against.
-    ///
-    /// # Errors
-    /// 503 if too many are being derived.
-    pub async fn derive(
-        &self,
-        kept: &NewPasswords,
-        password: &str,
-        salt: String,
-    ) -> Result<Verifier, Error> {
-        self.derivations.derive(kept, password, salt).await
+    /// Where new passwords are derived.
+    #[must_use]
+    pub fn derivations(&self) -> &Derivations {
+        &self.derivations
     }
 
-    fn forget_all(&self) {
+    /// Forgets what is known of everybody.
+    pub fn forget_all(&self) {
         self.changes.fetch_add(1, Ordering::AcqRel);
         self.users.clear();
     }
@@ -254,41 +240,3 @@ async fn load(db: &Db, settings: &Settings, name: &str) -> Result<Option<Arc<Acc
 
 const CONFLICTED: &str = "User document conflicts must be resolved before the document is used for authentication \
      purposes.";
-
-/// Follows the users' database for as long as the server runs, and forgets who changed.
-pub async fn watch(app: Arc<App>) {
-    loop {
-        let settings = app.settings();
-        if let Ok(db) = app.cluster.db(&DbName::trusted(&settings.auth.users_db)) {
-            let _ = follow(&app, &db).await;
-        }
-        // Without the database nobody is left in it.
-        app.accounts.forget_all();
-        tokio::time::sleep(REST).await;
-    }
-}
-
-/// Until logins are looked up elsewhere.
-async fn follow(app: &App, db: &Db) -> Result<(), settee_cluster::Error> {
-    let accounts = &app.accounts;
-    crate::users::ensure(db).await?;
-    let query = ChangesQuery { since: Since::Now, ..ChangesQuery::default() };
-    let mut changes = db.changes(query).await?;
-    // Anything may have changed while nobody looked; from here on somebody does.
-    accounts.forget_all();
-    let mut since = Instant::now();
-    while *app.settings().auth.users_db == *db.name().as_str() {
-        let batch = changes.next_batch().await?;
-        batch.changes.iter().for_each(|change| accounts.forget(&change.id));
-        if batch.done
-            && let Ok(woken) = tokio::time::timeout(REST, changes.wait()).await
-        {
-            woken?;
-        }
-        if since.elapsed() > AGE {
-            accounts.forget_all();
-            since = Instant::now();
-        }
-    }
-    Ok(())
-}

@@ -23,7 +23,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, COOKIE};
 
-pub use accounts::{Account, Accounts, ID_PREFIX, watch};
+pub use accounts::{Account, Accounts, ID_PREFIX};
 pub use new_passwords::NewPasswords;
 pub use settings::AuthSettings;
 pub use user::User;

@@ -4,11 +4,25 @@
 
 use std::fmt::Write as _;
 
+use bytes::Bytes;
 use hmac::Hmac;
 use serde_json::Value;
+use settee_model::json::{Raw, push_member};
 use sha1::{Digest, Sha1};
 use sha2::{Sha224, Sha256, Sha384, Sha512};
 use subtle::ConstantTimeEq;
+
+/// Members that say how a password is kept, or how it is to be.
+const KEPT: [&str; 8] = [
+    "derived_key",
+    "iterations",
+    "password",
+    "password_scheme",
+    "password_sha",
+    "preserve_salt",
+    "pbkdf2_prf",
+    "salt",
+];
 
 /// What a password is checked against.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,9 +167,25 @@ impl Verifier {
         }
     }
 
-    /// How it is written into a document of `_users`: names of members and their values.
+    /// The body of a document of `_users` that says how to check the password, in the place of whatever
+    /// it said before.
     #[must_use]
-    pub fn members(&self) -> Vec<(&'static str, Value)> {
+    pub fn put_into(&self, body: &[u8]) -> Bytes {
+        let mut out = Vec::with_capacity(body.len() + 256);
+        out.push(b'{');
+        for (name, value) in self.members() {
+            push_member(&mut out, name, value.to_string().as_bytes());
+        }
+        let rest = Raw(body).members().into_iter().flatten();
+        for (name, value) in rest.filter(|(name, _)| !KEPT.contains(&&**name)) {
+            push_member(&mut out, &name, value.bytes());
+        }
+        out.push(b'}');
+        out.into()
+    }
+
+    /// How it is written into a document of `_users`: names of members and their values.
+    fn members(&self) -> Vec<(&'static str, Value)> {
         let Verifier { scheme, salt, key } = self;
         match scheme {
             Scheme::Simple => vec![
@@ -272,5 +302,20 @@ mod tests {
         });
         assert!(Verifier::from_document(&doc).unwrap().matches("secret"));
         assert_eq!(Verifier::from_document(&serde_json::json!({"salt": "x"})), None);
+    }
+
+    #[test]
+    fn what_was_derived_takes_the_place_of_what_was_said() {
+        let verifier = Verifier::derive("secret", "salt", Prf::Sha1, 2);
+        let body = br#"{"name":"ann","password":"secret","salt":"x","preserve_salt":true,"a":1}"#;
+        let written = verifier.put_into(body);
+        let expected = format!(
+            "{{\"password_scheme\":\"pbkdf2\",\"pbkdf2_prf\":\"sha\",\"salt\":\"salt\",\
+             \"iterations\":2,\"derived_key\":\"{}\",\"name\":\"ann\",\"a\":1}}",
+            verifier.key()
+        );
+        assert_eq!(String::from_utf8(written.to_vec()).unwrap(), expected);
+        let read = settee_model::json::value(&written).unwrap();
+        assert_eq!(Verifier::from_document(&read), Some(verifier));
     }
 }

@@ -11,15 +11,12 @@ use settee_cluster::{Cluster, Error as ClusterError};
 use settee_model::doc::DocEdit;
 use settee_model::docid::{DbName, DocId};
 use settee_model::json;
-use settee_model::rev::RevPath;
 
 use crate::auth::ID_PREFIX;
 use crate::auth::derivations::Derivations;
 use crate::auth::new_passwords::NewPasswords;
 use crate::auth::password::Verifier;
 use crate::auth::settings::AuthSettings;
-use crate::handlers::attachment_write::stubs;
-use crate::users::with_verifier;
 
 /// Most upgrades at a time; who comes when there are as many is upgraded with a later login.
 const AT_ONCE: usize = 16;
@@ -109,9 +106,8 @@ impl Job {
         let Ok(verifier) = self.derivations.derive(&self.kept, &self.password, salt).await else {
             return Ok(());
         };
-        let revs = doc.rev().map(RevPath::single).unwrap_or_default();
-        let body = with_verifier(&doc.record.body, &verifier);
-        let edit = DocEdit { id, revs, deleted: false, body, atts: stubs(doc.record.atts) };
+        let edit = doc.into_edit();
+        let edit = DocEdit { body: verifier.put_into(&edit.body), ..edit };
         let results =
             db.update(vec![edit], EditMode::Interactive, UpdateOptions::default()).await?;
         for result in results {

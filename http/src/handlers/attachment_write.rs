@@ -5,7 +5,7 @@ use http::StatusCode;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, IF_MATCH, LOCATION};
 use settee_cluster::docs::{EditMode, OpenOptions};
 use settee_cluster::{Db, Error as ClusterError};
-use settee_model::doc::{AttEdit, AttSource, Attachment, DocEdit, Encoding, StoredDoc, Uploaded};
+use settee_model::doc::{DocEdit, Encoding, StoredDoc, Uploaded};
 use settee_model::docid::DocId;
 use settee_model::json::check_attachment_name;
 use settee_model::rev::{Rev, RevPath};
@@ -24,7 +24,7 @@ pub async fn put(ctx: &mut Ctx, db: Db, id: DocId, name: String) -> Result<Reply
     let media = ctx.header(&CONTENT_TYPE).unwrap_or("application/octet-stream").to_owned();
     edit::check_id(ctx, &db, &id)?;
     let mut edit = match named_rev(ctx)? {
-        Some(rev) => edit_of(id.clone(), rev.clone(), open_rev(&db, &id, &rev).await?),
+        Some(rev) => open_rev(&db, &id, &rev).await?.into_edit(),
         None => new_doc(id.clone()),
     };
     edit.atts.retain(|att| att.name != name);
@@ -54,7 +54,7 @@ pub async fn delete(ctx: &mut Ctx, db: Db, id: DocId, name: String) -> Result<Re
         Some(rev) => {
             let doc = open_rev(&db, &id, &rev).await?;
             find(doc.record.atts.clone(), &name)?;
-            edit_of(id.clone(), rev, doc)
+            doc.into_edit()
         }
         None => {
             let opened = db.open_doc(&id, OpenOptions::default()).await?;
@@ -78,28 +78,6 @@ pub async fn open_rev(db: &Db, id: &DocId, rev: &Rev) -> Result<StoredDoc, Error
         Ok(opened) => Ok(opened.doc),
         Err(ClusterError::NotFound { .. }) => Err(Error::MissingRev),
         Err(error) => Err(error.into()),
-    }
-}
-
-/// Stored attachments as an edit keeps them.
-#[must_use]
-pub fn stubs(atts: Vec<Attachment>) -> Vec<AttEdit> {
-    let stub = |att: Attachment| AttEdit {
-        name: att.name,
-        content_type: att.content_type,
-        revpos: Some(att.revpos),
-        source: AttSource::Stub,
-    };
-    atts.into_iter().map(stub).collect()
-}
-
-fn edit_of(id: DocId, rev: Rev, doc: StoredDoc) -> DocEdit {
-    DocEdit {
-        id,
-        revs: RevPath::single(rev),
-        deleted: doc.deleted,
-        atts: stubs(doc.record.atts),
-        body: doc.record.body,
     }
 }
 

@@ -5,12 +5,12 @@ use http::StatusCode;
 use http::header::{CONTENT_TYPE, HOST, IF_MATCH, REFERER};
 use settee_cluster::Db;
 use settee_cluster::docs::EditMode;
-use settee_model::doc::{AttEdit, DocEdit, Encoding};
+use settee_model::doc::{AttEdit, Encoding};
 use settee_model::docid::DocId;
 use settee_model::json::{check_attachment_name, parse_doc};
-use settee_model::rev::{Rev, RevPath};
+use settee_model::rev::Rev;
 
-use super::attachment_write::{open_rev, stubs};
+use super::attachment_write::open_rev;
 use super::edit;
 use super::parts::{Parts, header};
 use crate::body::require_content_type;
@@ -44,14 +44,7 @@ pub async fn post(ctx: &mut Ctx, db: Db, id: DocId) -> Result<Reply, Error> {
         }
         (None, Some(rev)) => {
             let rev: Rev = String::from_utf8_lossy(&rev).parse()?;
-            let doc = open_rev(&db, &id, &rev).await?;
-            DocEdit {
-                id: id.clone(),
-                revs: RevPath::single(rev),
-                deleted: doc.deleted,
-                atts: stubs(doc.record.atts),
-                body: doc.record.body,
-            }
+            open_rev(&db, &id, &rev).await?.into_edit()
         }
         (None, None) => return Err(Error::bad_request("The form has neither `_doc` nor `_rev`.")),
     };

@@ -160,7 +160,7 @@ fn design_redirect(ctx: &Ctx) -> Result<Reply, Error> {
     Ok(reply.header(LOCATION, &ctx.absolute_uri(&target)))
 }
 
-/// Functions of design documents, which are not built yet. Names that are none of CouchDB's are
+/// What design documents do besides being documents. Names that are none of CouchDB's are
 /// attachments whose names happen to begin with an underscore.
 async fn on_design_action(
     ctx: &mut Ctx,

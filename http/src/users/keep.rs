@@ -2,29 +2,15 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use settee_cluster::Db;
 use settee_cluster::docs::EditMode;
 use settee_model::doc::DocEdit;
 use settee_model::docid::DocId;
-use settee_model::json::{Raw, escape_into};
+use settee_model::json::Raw;
 
-use crate::auth::password::Verifier;
 use crate::context::{App, Ctx};
 use crate::error::Error;
 use crate::users::{Sight, is_users_db, rules};
-
-/// Members that say how a password is kept, or how it is to be.
-const KEPT: [&str; 8] = [
-    "derived_key",
-    "iterations",
-    "password",
-    "password_scheme",
-    "password_sha",
-    "preserve_salt",
-    "pbkdf2_prf",
-    "salt",
-];
 
 /// Most passwords that somebody may set in one request who does not administer the database.
 const PASSWORDS: usize = 8;
@@ -47,7 +33,8 @@ pub async fn prepare(
     let mut open: Vec<&mut DocEdit> = edits.iter_mut().filter(|edit| !edit.id.is_local()).collect();
     if let Sight::Own { own, .. } = Sight::of(ctx, db) {
         open.iter().try_for_each(|edit| check(edit, own.as_ref(), mode))?;
-        if open.iter().filter(|edit| sets_password(edit)).count() > PASSWORDS {
+        let passwords = open.iter().filter(|edit| password_of(&edit.body).is_some());
+        if passwords.count() > PASSWORDS {
             return Err(Error::Forbidden("Only admins may set so many passwords at once.".into()));
         }
         // Until they are there, nothing speaks against what strangers write.
@@ -61,8 +48,8 @@ pub async fn prepare(
         }
     }
     for (edit, text, salt) in new {
-        let verifier = ctx.app.accounts.derive(kept, &text, salt).await?;
-        edit.body = with_verifier(&edit.body, &verifier);
+        let verifier = ctx.app.accounts.derivations().derive(kept, &text, salt).await?;
+        edit.body = verifier.put_into(&edit.body);
     }
     Ok(())
 }
@@ -81,8 +68,9 @@ fn check(edit: &DocEdit, own: Option<&DocId>, mode: EditMode) -> Result<(), Erro
     Err(Error::Forbidden(refused.into()))
 }
 
-fn sets_password(edit: &DocEdit) -> bool {
-    Raw(&edit.body).get("password").is_some_and(|password| password.bytes() != b"null")
+/// The password that a document sets, whatever it is.
+fn password_of(body: &[u8]) -> Option<Raw<'_>> {
+    Raw(body).get("password").filter(|password| password.bytes() != b"null")
 }
 
 /// A password that is to be derived.
@@ -94,16 +82,14 @@ struct NewPassword {
 impl NewPassword {
     /// That of a document; `None` if it has none.
     fn of(body: &[u8]) -> Result<Option<NewPassword>, Error> {
-        let [password, preserve, salt] = Raw(body).pick(["password", "preserve_salt", "salt"]);
-        let Some(password) = password.filter(|password| password.bytes() != b"null") else {
-            return Ok(None);
-        };
+        let Some(password) = password_of(body) else { return Ok(None) };
         let Some(text) = password.as_str() else {
             let shown =
                 String::from_utf8_lossy(password.bytes().get(..32).unwrap_or(password.bytes()));
             let reason = format!("Password value of '{shown}' is invalid.");
             return Err(Error::Forbidden(reason.into()));
         };
+        let [preserve, salt] = Raw(body).pick(["preserve_salt", "salt"]);
         let preserved = preserve.and_then(Raw::as_bool) == Some(true);
         let salt = salt.filter(|_| preserved).and_then(Raw::as_str).map(|salt| salt.into_owned());
         let salt = salt.unwrap_or_else(crate::random::hex_32);
@@ -133,52 +119,11 @@ impl Drop for Written {
     }
 }
 
-/// A body that says how to check a password, in the place of whatever it said before.
-#[must_use]
-pub fn with_verifier(body: &[u8], verifier: &Verifier) -> Bytes {
-    let mut out = Vec::with_capacity(body.len() + 256);
-    out.push(b'{');
-    for (name, value) in verifier.members() {
-        push_member(&mut out, name, value.to_string().as_bytes());
-    }
-    let rest = Raw(body).members().into_iter().flatten();
-    for (name, value) in rest.filter(|(name, _)| !KEPT.contains(&&**name)) {
-        push_member(&mut out, &name, value.bytes());
-    }
-    out.push(b'}');
-    out.into()
-}
-
-fn push_member(out: &mut Vec<u8>, name: &str, value: &[u8]) {
-    if out.len() > 1 {
-        out.push(b',');
-    }
-    escape_into(out, name);
-    out.push(b':');
-    out.extend_from_slice(value);
-}
-
 #[cfg(test)]
 mod tests {
     use settee_model::rev::RevPath;
 
     use super::*;
-    use crate::auth::password::Prf;
-
-    #[test]
-    fn what_was_derived_takes_the_place_of_what_was_said() {
-        let verifier = Verifier::derive("secret", "salt", Prf::Sha1, 2);
-        let body = br#"{"name":"ann","password":"secret","salt":"x","preserve_salt":true,"a":1}"#;
-        let written = with_verifier(body, &verifier);
-        let expected = format!(
-            "{{\"password_scheme\":\"pbkdf2\",\"pbkdf2_prf\":\"sha\",\"salt\":\"salt\",\
-             \"iterations\":2,\"derived_key\":\"{}\",\"name\":\"ann\",\"a\":1}}",
-            verifier.key()
-        );
-        assert_eq!(String::from_utf8(written.to_vec()).unwrap(), expected);
-        let read = settee_model::json::value(&written).unwrap();
-        assert_eq!(Verifier::from_document(&read), Some(verifier));
-    }
 
     fn edit(id: &str, revs: RevPath, deleted: bool) -> DocEdit {
         let (id, body) = (DocId::trusted(id), "{}".into());

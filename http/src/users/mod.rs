@@ -1,15 +1,16 @@
 //! What is different about databases of users: passwords are derived before a document is stored
 //! (`keep`), people see their own documents and what is public of others (`sight`), and a design
-//! document holds the rules of what users' documents look like (`rules`). Whose password is right is
-//! `auth`'s business.
+//! document holds the rules of what users' documents look like (`rules`), which is seen to as long as
+//! the server runs (`watch`). Whose password is right is `auth`'s business.
 
 mod keep;
 mod rules;
 mod sight;
+mod watch;
 
-pub use keep::{Written, prepare, with_verifier};
-pub use rules::ensure;
+pub use keep::{Written, prepare};
 pub use sight::{Sight, open_doc};
+pub use watch::watch;
 
 use settee_cluster::Db;
 

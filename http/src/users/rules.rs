@@ -10,7 +10,6 @@ use settee_model::json::{self, Raw};
 use settee_model::rev::RevPath;
 
 use crate::error::Error;
-use crate::handlers::attachment_write::stubs;
 
 /// The function, as it stands in the design document.
 const RULES: &str = include_str!("rules.js");
@@ -30,13 +29,10 @@ pub async fn ensure(db: &Db) -> Result<(), settee_cluster::Error> {
     };
     let edit = match old {
         Some(doc) if rules_of(&doc.record.body).as_deref() == Some(RULES) => return Ok(()),
-        Some(doc) => DocEdit {
-            id,
-            revs: doc.rev().map(RevPath::single).unwrap_or_default(),
-            deleted: false,
-            body: with_rules(&doc.record.body),
-            atts: stubs(doc.record.atts),
-        },
+        Some(doc) => {
+            let edit = doc.into_edit();
+            DocEdit { body: with_rules(&edit.body), ..edit }
+        }
         None => {
             let (revs, body) = (RevPath::default(), with_rules(br#"{"language":"javascript"}"#));
             DocEdit { id, revs, deleted: false, body, atts: Vec::new() }

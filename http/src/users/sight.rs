@@ -5,7 +5,7 @@ use settee_cluster::Db;
 use settee_cluster::docs::{OpenOptions, OpenedDoc, RevResult};
 use settee_model::doc::{DocRecord, StoredDoc};
 use settee_model::docid::DocId;
-use settee_model::json::{Raw, escape_into};
+use settee_model::json::{Raw, push_member};
 
 use crate::auth::ID_PREFIX;
 use crate::context::Ctx;
@@ -94,12 +94,7 @@ fn only(body: &[u8], fields: &[String]) -> Vec<u8> {
     let mut out = b"{".to_vec();
     let members = Raw(body).members().into_iter().flatten();
     for (name, value) in members.filter(|(name, _)| fields.iter().any(|field| *field == **name)) {
-        if out.len() > 1 {
-            out.push(b',');
-        }
-        escape_into(&mut out, &name);
-        out.push(b':');
-        out.extend_from_slice(value.bytes());
+        push_member(&mut out, &name, value.bytes());
     }
     out.push(b'}');
     out

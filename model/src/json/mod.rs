@@ -21,8 +21,8 @@ pub(crate) use members::string_length;
 pub use members::{Elements, Members, Raw};
 pub use scan::normalise;
 pub use size::encoded_size;
-pub use text::escape_into;
 pub(crate) use text::unescape_string;
+pub use text::{escape_into, push_member};
 pub use value::{DEPTH_MAX, value};
 
 /// What a client's JSON may ask of us. All but the first two are settings of CouchDB's.

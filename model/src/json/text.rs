@@ -46,6 +46,17 @@ pub fn escape_into(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
+/// Appends a member to an object that is being written: `out` ends with its `{`, or with a member.
+/// `value` is JSON.
+pub fn push_member(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    if out.last() != Some(&b'{') {
+        out.push(b',');
+    }
+    escape_into(out, name);
+    out.push(b':');
+    out.extend_from_slice(value);
+}
+
 fn escape_byte(out: &mut Vec<u8>, byte: u8) {
     let short = match byte {
         b'"' | b'\\' => byte,
