@@ -21,8 +21,14 @@ pub struct Exchange {
 }
 
 /// Headers that are worth keeping: what clients read.
-const KEPT_HEADERS: [&str; 16] = [
+const KEPT_HEADERS: [&str; 24] = [
     "accept-ranges",
+    "access-control-allow-credentials",
+    "access-control-allow-headers",
+    "access-control-allow-methods",
+    "access-control-allow-origin",
+    "access-control-expose-headers",
+    "access-control-max-age",
     "allow",
     "cache-control",
     "content-disposition",
@@ -31,6 +37,7 @@ const KEPT_HEADERS: [&str; 16] = [
     "content-location",
     "content-md5",
     "content-range",
+    "content-security-policy",
     "content-type",
     "etag",
     "location",
@@ -38,6 +45,7 @@ const KEPT_HEADERS: [&str; 16] = [
     "transfer-encoding",
     "www-authenticate",
     "x-couch-update-newrev",
+    "x-frame-options",
 ];
 
 /// Values captured so far.
