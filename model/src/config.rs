@@ -1,10 +1,10 @@
 //! Configuration as CouchDB has it: values by section and key, read from ini texts that override
-//! each other. Pure: never touches files, and knows no setting by name except which sections are
-//! two names for the same thing.
+//! each other. What settings there are stands in [`table`]. Never touches files.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
+pub mod table;
 #[cfg(test)]
 mod tests;
 
@@ -52,9 +52,20 @@ impl Config {
         }
     }
 
-    /// The value of a key, there or in the section's other name. An empty value is none.
+    /// The value of a setting, there or in the section's other name. An empty value is none. What is
+    /// read must stand in the table, which says whether it can be set over HTTP.
     #[must_use]
     pub fn get(&self, section: &str, key: &str) -> Option<&str> {
+        debug_assert!(
+            table::is_heeded(section, key),
+            "{section}/{key} is missing in model/src/config/default.ini"
+        );
+        self.shown(section, key)
+    }
+
+    /// The value of any key, there or in the section's other name. An empty value is none.
+    #[must_use]
+    pub fn shown(&self, section: &str, key: &str) -> Option<&str> {
         let own = |section: &str| self.sections.get(section)?.get(key).map(String::as_str);
         own(section).or_else(|| own(alias(section, key)?)).filter(|value| !value.is_empty())
     }
@@ -164,19 +175,27 @@ pub enum Unfit {
     Value,
 }
 
-/// Whether section, key and value survive being written to an ini file: nothing that could start
-/// another line, section or comment.
+/// Whether section, key and value may be written to an ini file: they are printable, and what is read
+/// back is exactly they.
 ///
 /// # Errors
-/// What does not.
+/// What is wrong.
 pub fn check(section: &str, key: &str, value: &str) -> Result<(), Unfit> {
     let printable = |text: &str| text.chars().all(|letter| letter == '\t' || !letter.is_control());
     let name = |text: &str| printable(text) && !text.contains(['[', ']']);
+    let survives = |section: &str, key: &str, value: &str| {
+        let mut read = Config::default();
+        read.merge_ini(&edit("", section, key, Some(value)));
+        let mut alone = Config::default();
+        alone.insert(section, key, value);
+        read == alone
+    };
     match () {
-        () if !name(section) => Err(Unfit::Section),
-        () if !name(key) => Err(Unfit::Key),
+        () if !name(section) || !survives(section, "key", "value") => Err(Unfit::Section),
+        () if !name(key) || !survives(section, key, "value") => Err(Unfit::Key),
         () if !printable(value) => Err(Unfit::Value),
-        () => Ok(()),
+        () if value.is_empty() || survives(section, key, value) => Ok(()),
+        () => Err(Unfit::Value),
     }
 }
 

@@ -3,6 +3,7 @@
 
 use http::StatusCode;
 use serde_json::Value;
+use settee_model::config::table::{self, Closed};
 
 use crate::context::Ctx;
 use crate::error::Error;
@@ -113,11 +114,12 @@ fn push_section(out: &mut Vec<u8>, ctx: &Ctx, name: &str) {
 
 fn get(ctx: &Ctx, section: &str, key: &str) -> Result<Reply, Error> {
     let config = ctx.app.config.now();
-    let value = config.raw(section, key).or_else(|| config.get(section, key));
+    let value = config.raw(section, key).or_else(|| config.shown(section, key));
     value.map(text).ok_or_else(no_value)
 }
 
 async fn put(ctx: &mut Ctx, section: &str, key: &str) -> Result<Reply, Error> {
+    table::may_set(section, key).map_err(closed)?;
     let body = ctx.body.json().await?;
     let value = match settee_model::json::value(&body) {
         Ok(Value::String(value)) => value,
@@ -130,9 +132,14 @@ async fn put(ctx: &mut Ctx, section: &str, key: &str) -> Result<Reply, Error> {
 }
 
 async fn delete(ctx: &mut Ctx, section: &str, key: &str) -> Result<Reply, Error> {
+    table::may_remove(section, key).map_err(closed)?;
     let persist = ctx.header_named("x-couch-persist") != Some("false");
     let old = ctx.app.delete_config(section, key, persist).await?;
     old.as_deref().map(text).ok_or_else(no_value)
+}
+
+fn closed(why: Closed) -> Error {
+    Error::Forbidden(why.to_string().into())
 }
 
 fn text(value: &str) -> Reply {

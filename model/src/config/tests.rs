@@ -62,9 +62,10 @@ fn later_texts_win_and_sections_have_two_names() {
     config.set("couch_httpd_auth", "timeout", "60");
     assert_eq!(config.parsed("chttpd_auth", "timeout", 600), 60);
     assert_eq!(config.parsed("chttpd_auth", "iterations", 600_000), 600_000);
-    assert_eq!(config.limit("s", "none", Some(5)), Some(5));
-    config.set("s", "none", "infinity");
-    assert_eq!(config.limit("s", "none", Some(5)), None);
+    let size = |config: &Config| config.limit("couchdb", "max_document_size", Some(5));
+    assert_eq!(size(&config), Some(5));
+    config.set("couchdb", "max_document_size", "infinity");
+    assert_eq!(size(&config), None);
 }
 
 #[test]
@@ -81,19 +82,121 @@ fn edits_keep_the_rest() {
     assert_eq!(edit("", "c", "x", Some("1")), "[c]\nx = 1\n");
 }
 
+#[test]
+fn what_cannot_be_kept_is_refused() {
+    let unfit = |section, key, value| check(section, key, value).unwrap_err();
+    for text in ["a\nb", "a\rb", "a\u{1a}b", "a\0b", "a]b", "[a", "a\u{85}b"] {
+        assert_eq!(unfit(text, "k", "v"), Unfit::Section, "{text:?}");
+        assert_eq!(unfit("s", text, "v"), Unfit::Key, "{text:?}");
+    }
+    for value in ["x\n[admins]\neve = e", "x\r", "x\u{1a}y", "a ; b", "a\t;b", ";a", " a", "a "] {
+        assert_eq!(unfit("s", "k", value), Unfit::Value, "{value:?}");
+    }
+    for key in ["", " k", "k ", ";k", "a = b", "k ;c", "= "] {
+        assert_eq!(unfit("s", key, "v"), Unfit::Key, "{key:?}");
+    }
+    for section in ["", "a ;b"] {
+        assert_eq!(unfit(section, "k", "v"), Unfit::Section, "{section:?}");
+    }
+    for value in ["", "[a, {b, c}]", "a;b", "a = b", "-----BEGIN\\nMIIB=\\n", "é"] {
+        assert_eq!(check("jwt_keys", "rsa:h2=", value), Ok(()), "{value:?}");
+    }
+}
+
+#[test]
+fn what_may_be_set_over_http() {
+    use table::{Closed, may_remove, may_set};
+    for (section, key) in [
+        ("chttpd", "require_valid_user"),
+        ("chttpd_auth", "require_valid_user"),
+        ("chttpd", "port"),
+        ("chttpd", "bind_address"),
+        ("httpd", "WWW-Authenticate"),
+        ("httpd", "enable_cors"),
+        ("chttpd", "enable_cors"),
+        ("chttpd", "max_http_request_size"),
+        ("chttpd", "config_whitelist"),
+        ("couchdb", "max_document_size"),
+        ("couchdb", "max_dbs_open"),
+        ("cors", "credentials"),
+        ("cors", "origins"),
+        ("cors:http://a.example", "origins"),
+        ("couch_httpd_auth", "public_fields"),
+        ("couch_httpd_auth", "secret"),
+        ("jwt_keys", "hmac:_default"),
+        ("admins", "ann"),
+        ("test", "foo"),
+        ("my-application", "any thing"),
+    ] {
+        assert_eq!(may_set(section, key), Ok(()), "{section}/{key}");
+        assert_eq!(may_remove(section, key), Ok(()), "{section}/{key}");
+    }
+    for section in ["query_servers", "os_daemons", "daemons", "external", "settee", "settee.new"] {
+        assert_eq!(may_set(section, "x"), Err(Closed::Section), "{section}");
+        assert_eq!(may_remove(section, "x"), Err(Closed::Section), "{section}");
+    }
+    for (section, key) in [
+        ("couchdb", "database_dir"),
+        ("couchdb", "view_index_dir"),
+        ("couchdb", "util_driver_dir"),
+        ("couchdb", "uri_file"),
+        ("cluster", "secret"),
+        ("cluster", "mesh"),
+        ("ssl", "key_file"),
+        ("log", "file"),
+        ("log", "writer"),
+        ("replicator", "key_file"),
+    ] {
+        assert_eq!(may_set(section, key), Err(Closed::Key), "{section}/{key}");
+        assert_eq!(may_remove(section, key), Err(Closed::Key), "{section}/{key}");
+    }
+    for (section, key) in [("couchdb", "new_thing"), ("httpd", "daemon"), ("cors:x", "y")] {
+        assert_eq!(may_set(section, key), Err(Closed::Unknown), "{section}/{key}");
+        assert_eq!(may_remove(section, key), Ok(()), "{section}/{key}");
+    }
+}
+
+#[test]
+fn nothing_in_the_list_that_names_files_is_open() {
+    let names = ["_file", "_dir", "_path", "password", "command", "writer"];
+    let known = table::keys().filter(|(_, key)| names.iter().any(|name| key.ends_with(name)));
+    let known: Vec<_> = known.filter(|(section, _)| *section != "jwt_auth").collect();
+    assert!(known.len() > 10, "{known:?}");
+    for (section, key) in known {
+        assert_eq!(table::may_set(section, key), Err(table::Closed::Key), "{section}/{key}");
+    }
+}
+
+#[test]
+fn the_list_shows_what_couchdb_shows() {
+    let shown = config(table::DEFAULTS);
+    assert_eq!(shown.get("chttpd", "port"), Some("5984"));
+    assert_eq!(shown.raw("chttpd_auth", "hash_algorithms"), Some("sha256, sha"));
+    assert_eq!(shown.raw("couchdb", "max_document_size"), None);
+    let defaults: Vec<_> = table::defaults().collect();
+    assert!(defaults.contains(&("couchdb", "max_document_size", "8000000")));
+    assert!(defaults.contains(&("cluster", "q", "2")));
+    assert!(defaults.iter().all(|(_, key, _)| *key != "max_dbs_open"), "it means nothing");
+}
+
 proptest::proptest! {
     #[test]
     fn what_passed_the_check_survives_the_file(
-        section in "[ -~]{1,8}", key in "[ -~]{1,8}", value in "\\PC{0,12}",
+        section in "[ -~]{1,8}|[a-z=; \\[\\]\t]{1,6}",
+        key in "[ -~]{1,8}|[a-z=; \\[\\]\t]{1,6}",
+        value in "\\PC{1,12}|[a-z=; \\[\\]\t]{1,6}",
     ) {
         proptest::prop_assume!(check(&section, &key, &value).is_ok());
-        let text = edit("[other]\nk = v\n", &section, &key, Some(&value));
-        let mut read = Config::default();
-        read.merge_ini(&text);
-        // No value may become another section or key.
-        let keys: usize = read.sections().map(|section| read.section(section).count()).sum();
-        proptest::prop_assert!(keys <= 2);
-        proptest::prop_assert_eq!(read.get("other", "k").is_some(), true);
+        let before = "; a remark\n[other]\nk = v\nkey = other\n\n[last]\nk = v\n";
+        let mut wanted = config(before);
+        wanted.insert(&section, &key, "first");
+        let text = edit(before, &section, &key, Some("first"));
+        proptest::prop_assert_eq!(&config(&text), &wanted);
+        wanted.insert(&section, &key, &value);
+        let text = edit(&text, &section, &key, Some(&value));
+        proptest::prop_assert_eq!(&config(&text), &wanted);
+        wanted.remove(&section, &key);
+        proptest::prop_assert_eq!(&config(&edit(&text, &section, &key, None)), &wanted);
     }
 
     #[test]
@@ -101,7 +204,7 @@ proptest::proptest! {
         let once = edit("", "s", &key, Some("first"));
         let text = edit(&once, "s", &key, Some(&value));
         let read = config(&text);
-        proptest::prop_assert_eq!(read.get("s", &key), Some(value.as_str()));
+        proptest::prop_assert_eq!(read.raw("s", &key), Some(value.as_str()));
         proptest::prop_assert_eq!(config(&edit(&text, "s", &key, None)), Config::default());
     }
 }
