@@ -172,10 +172,15 @@ impl Ctx {
         let secure = self.header_named("x-forwarded-ssl") == Some("on")
             || self.header_named("x-forwarded-proto") == Some("https");
         let scheme = if secure { "https" } else { "http" };
-        let host =
-            self.header_named(&self.settings.x_forwarded_host).or_else(|| self.header(&HOST));
-        let host = host.or_else(|| self.uri.authority().map(http::uri::Authority::as_str));
-        format!("{scheme}://{}{path}", host.unwrap_or("localhost"))
+        format!("{scheme}://{}{path}", self.host().unwrap_or("localhost"))
+    }
+
+    /// The host that was asked, with its port, as far as the client or a proxy says it.
+    #[must_use]
+    pub fn host(&self) -> Option<&str> {
+        let forwarded = self.header_named(&self.settings.x_forwarded_host);
+        let host = forwarded.or_else(|| self.header(&HOST));
+        host.or_else(|| self.uri.authority().map(http::uri::Authority::as_str))
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use http::header::{ACCEPT, CONTENT_LENGTH, EXPECT, HeaderValue, LOCATION, SERVER, SET_COOKIE};
-use http::header::{HeaderName, WWW_AUTHENTICATE};
+use http::header::{HeaderName, WWW_AUTHENTICATE, X_FRAME_OPTIONS};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 
@@ -43,12 +43,10 @@ pub async fn respond(app: Arc<App>, peer: Peer, request: Request<Incoming>) -> R
         peer,
     };
     let mut refresh = None;
-    let outcome = run(&mut ctx, &mut refresh).await;
-    let failed = outcome.is_err();
-    let mut reply = outcome.unwrap_or_else(|error| refusal(&ctx, error));
-    if failed {
-        make_room(&mut ctx).await;
-    }
+    let mut reply = match preflight(&ctx) {
+        Some(reply) => reply,
+        None => answered(&mut ctx, &mut refresh).await,
+    };
     dress(&ctx, &mut reply, refresh);
     if tracing::enabled!(target: "settee::access", tracing::Level::DEBUG) {
         log(&ctx, &head.method, reply.status, began);
@@ -65,7 +63,7 @@ fn method(head: &http::request::Parts) -> Method {
         let meant = head.headers.get("x-http-method-override");
         if let Some(meant) = meant.and_then(|value| value.to_str().ok()) {
             return match Method::parse(meant) {
-                Method::Other => Method::Post,
+                Method::Options | Method::Other => Method::Post,
                 method => method,
             };
         }
@@ -73,11 +71,34 @@ fn method(head: &http::request::Parts) -> Method {
     Method::parse(head.method.as_str())
 }
 
+/// What a browser is told that asks for a page whether it may ask: it sends no credentials for that,
+/// so this comes before anybody is asked who they are.
+fn preflight(ctx: &Ctx) -> Option<Reply> {
+    let cors = ctx.settings.cors.as_ref().filter(|_| ctx.method == Method::Options)?;
+    check_target(ctx).ok()?;
+    let mut reply = Reply::empty(StatusCode::NO_CONTENT);
+    reply.headers = cors.preflight(ctx.host(), &ctx.headers)?;
+    Some(reply)
+}
+
+async fn answered(ctx: &mut Ctx, refresh: &mut Option<String>) -> Reply {
+    let mut reply = match run(ctx, refresh).await {
+        Ok(reply) => reply,
+        Err(error) => {
+            make_room(ctx).await;
+            refusal(ctx, error)
+        }
+    };
+    if let Some(cors) = &ctx.settings.cors {
+        cors.allow(ctx.host(), &ctx.headers, &mut reply.headers);
+    }
+    reply
+}
+
 /// A design document may make another request of one: that is answered as if it had just come.
 async fn run(ctx: &mut Ctx, refresh: &mut Option<String>) -> Result<Reply, Error> {
     loop {
         let endpoint = find(ctx)?;
-        // Preflight requests of CORS will be answered here: before anybody is asked who they are.
         let asked = (&endpoint, ctx.method);
         let identity =
             authenticate(&ctx.app.accounts, &ctx.settings, &ctx.headers, ctx.peer, asked).await?;
@@ -100,7 +121,7 @@ fn handled(
     Box::pin(dispatch(ctx, endpoint))
 }
 
-fn find(ctx: &mut Ctx) -> Result<Endpoint, Error> {
+fn check_target(ctx: &Ctx) -> Result<(), Error> {
     let target = ctx.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
     if ctx.settings.max_uri_length.is_some_and(|most| target.len() > most) {
         return Err(Error::UriTooLong);
@@ -108,6 +129,11 @@ fn find(ctx: &mut Ctx) -> Result<Endpoint, Error> {
     if !encoding_is_sound(target) {
         return Err(Error::bad_request("invalid_url_encoding"));
     }
+    Ok(())
+}
+
+fn find(ctx: &mut Ctx) -> Result<Endpoint, Error> {
+    check_target(ctx)?;
     ctx.query = ctx.uri.query().map(Query::parse).transpose()?.unwrap_or_default();
     route(ctx.method, ctx.uri.path(), ctx.settings.plus)
 }
@@ -174,6 +200,12 @@ fn dress(ctx: &Ctx, reply: &mut Reply, refresh: Option<String>) {
         && let Ok(cookie) = HeaderValue::from_str(&cookie)
     {
         headers.insert(SET_COOKIE, cookie);
+    }
+    if let Some(frames) = &ctx.settings.frames {
+        let own = ctx.host().map(|_| ctx.absolute_uri(""));
+        if let Ok(told) = HeaderValue::from_str(&frames.told(own.as_deref())) {
+            headers.insert(X_FRAME_OPTIONS, told);
+        }
     }
     if ctx.header_named("prefer") == Some("return=minimal") {
         keep_few(headers);

@@ -24,7 +24,9 @@ pub enum Method {
     Delete,
     /// `COPY`.
     Copy,
-    /// `OPTIONS`, `PATCH`, and what nobody has heard of.
+    /// `OPTIONS`.
+    Options,
+    /// `PATCH`, and what nobody has heard of.
     Other,
 }
 
@@ -38,6 +40,7 @@ impl Method {
             "POST" => Method::Post,
             "DELETE" => Method::Delete,
             "COPY" => Method::Copy,
+            "OPTIONS" => Method::Options,
             _ => Method::Other,
         }
     }
@@ -51,7 +54,7 @@ impl Method {
             Method::Post => "POST",
             Method::Delete => "DELETE",
             Method::Copy => "COPY",
-            Method::Other => "OPTIONS",
+            Method::Options | Method::Other => "OPTIONS",
         }
     }
 }

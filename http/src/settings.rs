@@ -10,6 +10,9 @@ use settee_model::config::Config;
 use settee_query::mango;
 
 use crate::auth::AuthSettings;
+use crate::cors::Cors;
+use crate::csp::Csp;
+use crate::frames::Frames;
 use crate::route::Plus;
 
 /// Settings of the HTTP front. One value is seen by a request from its start to its end.
@@ -37,10 +40,12 @@ pub struct Settings {
     pub compressible_types: Vec<String>,
     /// `[attachments] compression_level`, 0 for none.
     pub compression_level: u32,
-    /// `[csp] attachments_header_value`, unless `attachments_enable` is false.
-    pub attachments_csp: Option<String>,
-    /// `[csp] showlist_header_value`, unless `showlist_enable` is false.
-    pub functions_csp: Option<String>,
+    /// Which pages of other servers may read answers; `None` if that is left to browsers.
+    pub cors: Option<Cors>,
+    /// Which pages may show answers in frames; `None` if any may.
+    pub frames: Option<Frames>,
+    /// What browsers may do with what is sent.
+    pub csp: Csp,
     /// `[chttpd] rewrite_limit`: how often a request may become another one.
     pub rewrite_limit: u32,
     /// `[chttpd] secure_rewrites`: whether rules may not lead out of the database.
@@ -133,12 +138,9 @@ impl Settings {
                 .map(|media| media.to_ascii_lowercase())
                 .collect(),
             compression_level: config.parsed("attachments", "compression_level", 8).min(9),
-            attachments_csp: config.boolean("csp", "attachments_enable", true).then(|| {
-                config.get("csp", "attachments_header_value").unwrap_or("sandbox").to_owned()
-            }),
-            functions_csp: config.boolean("csp", "showlist_enable", true).then(|| {
-                config.get("csp", "showlist_header_value").unwrap_or("sandbox").to_owned()
-            }),
+            cors: Cors::from_config(config),
+            frames: Frames::from_config(config),
+            csp: Csp::from_config(config),
             rewrite_limit: config.parsed("chttpd", "rewrite_limit", 100),
             secure_rewrites: config.boolean("chttpd", "secure_rewrites", true),
             changes_timeout: Duration::from_millis(size("chttpd", "changes_timeout", 60_000)),

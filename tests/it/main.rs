@@ -16,6 +16,7 @@ mod conformance;
 mod crash;
 mod feeds;
 mod forming;
+mod front;
 mod functions;
 mod healing;
 mod hostile;

@@ -3,8 +3,8 @@
 
 use http::StatusCode;
 use http::header::{
-    ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_RANGE,
-    CONTENT_SECURITY_POLICY, CONTENT_TYPE, RANGE,
+    ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE,
+    RANGE,
 };
 use settee_cluster::Db;
 use settee_cluster::docs::OpenOptions;
@@ -16,6 +16,7 @@ use super::edit;
 use super::play::stream_reply;
 use crate::accept::accepts_gzip;
 use crate::context::Ctx;
+use crate::csp;
 use crate::error::Error;
 use crate::random::hex_32;
 use crate::render::range::{self, Ranges};
@@ -85,13 +86,11 @@ fn send(ctx: &Ctx, db: &Db, id: &DocId, att: &Attachment, tag: &str) -> Result<R
 
 /// What a stranger uploaded must not run as a page of this server: hence the sandbox.
 fn with_headers(ctx: &Ctx, reply: Reply, att: &Attachment, (tag, ranges): (&str, &str)) -> Reply {
-    let reply = reply
+    let mut reply = reply
         .etag(tag)
         .header(CACHE_CONTROL, "must-revalidate")
         .header(CONTENT_TYPE, &att.content_type)
         .header(ACCEPT_RANGES, ranges);
-    match &ctx.settings.attachments_csp {
-        Some(policy) => reply.header(CONTENT_SECURITY_POLICY, policy),
-        None => reply,
-    }
+    csp::restrict(&mut reply.headers, ctx.settings.csp.attachments.as_ref());
+    reply
 }

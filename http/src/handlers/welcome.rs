@@ -5,6 +5,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, EXPIRES, LOCATION};
 
 use crate::auth::unix_time;
 use crate::context::Ctx;
+use crate::csp;
 use crate::date;
 use crate::error::Error;
 use crate::reply::{Reply, push_string};
@@ -69,5 +70,7 @@ pub async fn utils(ctx: &mut Ctx, path: Option<String>) -> Result<Reply, Error> 
     }
     let reply = Reply::bytes(StatusCode::NOT_FOUND, &b"Not found."[..]);
     let reply = reply.header(CONTENT_TYPE, "text/plain");
-    Ok(reply.header(CACHE_CONTROL, "private, must-revalidate"))
+    let mut reply = reply.header(CACHE_CONTROL, "private, must-revalidate");
+    csp::restrict(&mut reply.headers, ctx.settings.csp.utils.as_ref());
+    Ok(reply)
 }

@@ -52,7 +52,7 @@ pub async fn answer(
     rest: &[String],
 ) -> Result<Reply, Error> {
     // `OPTIONS` is as good as `GET` here, as in CouchDB.
-    if !matches!(ctx.method, Method::Get | Method::Post | Method::Other) {
+    if !matches!(ctx.method, Method::Get | Method::Post | Method::Options) {
         return Err(Error::MethodNotAllowed(ALLOWED));
     }
     let (name, of, view) = match rest {

@@ -2,11 +2,12 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::Value;
 
 use crate::context::Ctx;
+use crate::csp;
 use crate::error::Error;
 use crate::reply::{Reply, ReplyBody};
 
@@ -145,10 +146,7 @@ pub fn leave_to_connection(headers: &mut HeaderMap) {
 /// What a browser shows of a function's making shall do nothing in the name of its reader. Policies of
 /// the function's own can only restrict that further.
 pub fn restrict(ctx: &Ctx, headers: &mut HeaderMap) {
-    let policy = ctx.settings.functions_csp.as_deref().map(HeaderValue::from_str);
-    if let Some(Ok(policy)) = policy {
-        headers.append(CONTENT_SECURITY_POLICY, policy);
-    }
+    csp::restrict(headers, ctx.settings.csp.functions.as_ref());
 }
 
 fn header_text(value: &Value) -> Option<String> {
