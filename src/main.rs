@@ -6,6 +6,7 @@ mod check;
 mod files;
 mod handles;
 mod home;
+mod log;
 mod memory;
 mod serve;
 

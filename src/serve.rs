@@ -1,7 +1,6 @@
 //! `settee serve`: from a data directory to a server that listens, and back again at a signal.
 
 use std::fs::{self, File, TryLockError};
-use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -16,13 +15,13 @@ use settee_model::docid::DbName;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
 use crate::admins;
 use crate::args::Serve;
 use crate::files::Chain;
 use crate::handles::{self, Shares};
 use crate::home;
+use crate::log::Log;
 use crate::memory;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
@@ -37,7 +36,7 @@ pub fn run(options: Serve) -> Outcome<ExitCode> {
     fs::create_dir_all(&data)
         .map_err(|error| format!("cannot make {}: {error}", data.display()))?;
     let _lock = lock(&data)?;
-    start_log(&config);
+    let log = Log::start(&config, &cluster_settings(&options, &config).node_name)?;
     admins::complete(&mut config, &options, &chain);
     if config.section("admins").next().is_none() {
         eprintln!("settee: {}", admins::NO_ADMIN);
@@ -47,7 +46,7 @@ pub fn run(options: Serve) -> Outcome<ExitCode> {
     // Functions run on its threads, also those that call themselves without end.
     let stack = functions.limits.thread_stack();
     let runtime = Builder::new_multi_thread().enable_all().thread_stack_size(stack).build()?;
-    runtime.block_on(serve(options, data, config, chain))?;
+    runtime.block_on(serve(options, data, config, chain, &log))?;
     runtime.shutdown_background();
     Ok(ExitCode::SUCCESS)
 }
@@ -94,24 +93,13 @@ pub fn lock(data: &Path) -> Outcome<File> {
     }
 }
 
-fn start_log(config: &Config) {
-    let level = match config.get("log", "level").unwrap_or("info") {
-        "debug" => "debug",
-        "info" | "notice" => "info",
-        "warning" | "warn" => "warn",
-        "none" => "off",
-        _ => "error",
-    };
-    // Raft tells every message that a dead node misses; what matters is said by the cluster.
-    let usual = || EnvFilter::new(format!("{level},openraft=off"));
-    let filter = EnvFilter::try_from_env("SETTEE_LOG").unwrap_or_else(|_| usual());
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let log = log.with_ansi(std::io::stderr().is_terminal());
-    // Fails only if there is one already, which is then as good.
-    let _ = log.with_target(false).try_init();
-}
-
-async fn serve(options: Serve, data: PathBuf, config: Config, chain: Chain) -> Outcome<()> {
+async fn serve(
+    options: Serve,
+    data: PathBuf,
+    config: Config,
+    chain: Chain,
+    log: &Log,
+) -> Outcome<()> {
     let mut stop = Box::pin(stop_signal()?);
     let address = address(&config)?;
     let listener = TcpListener::bind(address)
@@ -141,6 +129,7 @@ async fn serve(options: Serve, data: PathBuf, config: Config, chain: Chain) -> O
     let watcher = tokio::spawn(settee_http::users::watch(app.clone()));
     tokio::spawn(settee_http::follow_common(app.clone()));
     tokio::spawn(sharing);
+    tokio::spawn(log.follow(app.config.changes()));
     eprintln!("settee is ready at http://{}", listener.local_addr()?);
     settee_http::serve(app, listener, shares.connections, stop).await?;
     watcher.abort();

@@ -3,10 +3,9 @@
 
 use std::sync::Arc;
 
-use parking_lot::RwLock;
 use settee_cluster::CommonSettings;
 use settee_model::config::{self, Config};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 use crate::auth::password::Verifier;
 use crate::context::App;
@@ -30,7 +29,7 @@ pub trait ConfigFiles: Send + Sync {
 
 /// The configuration of now, and how to change it.
 pub struct LiveConfig {
-    current: RwLock<Arc<Config>>,
+    current: watch::Sender<Arc<Config>>,
     files: Arc<dyn ConfigFiles>,
     /// Held by who changes it.
     turn: Mutex<()>,
@@ -40,14 +39,20 @@ impl LiveConfig {
     /// Begins with what the files said.
     #[must_use]
     pub fn new(config: Config, files: Box<dyn ConfigFiles>) -> Self {
-        let current = RwLock::new(Arc::new(config));
+        let current = watch::Sender::new(Arc::new(config));
         LiveConfig { current, files: files.into(), turn: Mutex::new(()) }
     }
 
     /// The configuration of now.
     #[must_use]
     pub fn now(&self) -> Arc<Config> {
-        self.current.read().clone()
+        self.current.borrow().clone()
+    }
+
+    /// The same, and what becomes of it.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<Arc<Config>> {
+        self.current.subscribe()
     }
 
     async fn with_files<T: Send + 'static>(
@@ -65,7 +70,7 @@ impl LiveConfig {
     fn swap(&self, change: impl FnOnce(&mut Config)) {
         let mut config = (*self.now()).clone();
         change(&mut config);
-        *self.current.write() = Arc::new(config);
+        self.current.send_replace(Arc::new(config));
     }
 }
 

@@ -1,4 +1,6 @@
-//! Dates as HTTP headers have them. Pure: the time is given.
+//! Dates as HTTP headers and logs have them. Pure: the time is given.
+
+use std::time::Duration;
 
 const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
 const MONTHS: [&str; 12] =
@@ -14,6 +16,15 @@ pub fn http(seconds: u64) -> String {
 #[must_use]
 pub fn cookie(seconds: u64) -> String {
     format(seconds, '-')
+}
+
+/// `2026-11-21T10:42:12.000000Z`, for the time since 1970.
+#[must_use]
+pub fn log(since: Duration) -> String {
+    let (seconds, micros) = (since.as_secs(), since.subsec_micros());
+    let (year, month, day) = civil(seconds / 86_400);
+    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    format!("{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
 }
 
 fn format(seconds: u64, dash: char) -> String {
@@ -49,6 +60,7 @@ mod tests {
         assert_eq!(http(951_782_400), "Tue, 29 Feb 2000 00:00:00 GMT");
         assert_eq!(http(4_107_542_399), "Sun, 28 Feb 2100 23:59:59 GMT");
         assert_eq!(http(4_107_542_400), "Mon, 01 Mar 2100 00:00:00 GMT");
+        assert_eq!(log(Duration::from_micros(784_111_777_000_012)), "1994-11-06T08:49:37.000012Z");
         assert_eq!(cookie(1_795_258_823), "Sat, 21-Nov-2026 11:00:23 GMT");
     }
 }

@@ -2,6 +2,7 @@
 //! and a handler answers by what the coordinator knows. Never touches files, trees or shards.
 
 pub mod accept;
+pub mod access;
 pub mod auth;
 pub mod body;
 pub mod compile;

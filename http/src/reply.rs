@@ -101,8 +101,9 @@ impl Reply {
         F: Future<Output = Result<(), Error>> + Send + 'static,
     {
         let slot = Arc::new(Mutex::new(None));
-        let writer = Box::pin(write(Sink { slot: slot.clone() }));
-        let body = StreamBody { slot, writer: Some(writer), length };
+        let writer: Writer = Box::pin(write(Sink { slot: slot.clone() }));
+        let writer = Some(writer);
+        let body = StreamBody { slot, writer, length, failed: false, over: None };
         Reply { status, headers: HeaderMap::new(), body: ReplyBody::Stream(body) }
     }
 
@@ -220,6 +221,29 @@ pub struct StreamBody {
     writer: Option<Writer>,
     /// Bytes still to come, if known.
     length: Option<u64>,
+    /// Whether the writer gave up.
+    failed: bool,
+    over: Option<Over>,
+}
+
+/// How an answer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// All of it was taken.
+    Whole,
+    /// Its writer failed, or the client went away.
+    BrokenOff,
+}
+
+type Over = Box<dyn FnOnce(Ended) + Send>;
+
+impl Drop for StreamBody {
+    fn drop(&mut self) {
+        let whole = self.length == Some(0) || (self.writer.is_none() && !self.failed);
+        if let Some(over) = self.over.take() {
+            over(if whole { Ended::Whole } else { Ended::BrokenOff });
+        }
+    }
 }
 
 impl std::fmt::Debug for StreamBody {
@@ -234,6 +258,11 @@ impl std::fmt::Debug for StreamBody {
 pub struct Aborted(String);
 
 impl StreamBody {
+    /// Has `over` called when nothing of it is left to be sent, or nothing more will be.
+    pub fn when_over(&mut self, over: Box<dyn FnOnce(Ended) + Send>) {
+        self.over = Some(over);
+    }
+
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Aborted>>> {
         let Some(writer) = &mut self.writer else { return Poll::Ready(None) };
         let done = match writer.as_mut().poll(cx) {
@@ -243,6 +272,7 @@ impl StreamBody {
             }
             Poll::Ready(Err(error)) => {
                 self.writer = None;
+                self.failed = true;
                 let (_, name, reason) = error.info();
                 return Poll::Ready(Some(Err(Aborted(format!("{name}: {reason}")))));
             }
@@ -326,6 +356,31 @@ mod tests {
         });
         assert_eq!(reply.body.length(), Some(10));
         assert!(collected(reply).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn it_is_told_how_a_stream_ended() {
+        let (told, heard) = std::sync::mpsc::channel();
+        let stream = |outcome: Result<(), Error>| {
+            let told = told.clone();
+            let mut reply = Reply::stream(StatusCode::OK, None, |mut sink| async move {
+                sink.send(&b"1"[..]).await;
+                outcome
+            });
+            if let ReplyBody::Stream(stream) = &mut reply.body {
+                stream.when_over(Box::new(move |ended| told.send(ended).unwrap()));
+            }
+            reply
+        };
+        drop(collected(stream(Ok(()))).await);
+        assert_eq!(heard.try_recv(), Ok(Ended::Whole));
+        drop(collected(stream(Err(Error::Timeout))).await);
+        assert_eq!(heard.try_recv(), Ok(Ended::BrokenOff));
+        let mut left = stream(Ok(()));
+        assert!(left.body.frame().await.is_some());
+        assert!(heard.try_recv().is_err(), "it is not over yet");
+        drop(left);
+        assert_eq!(heard.try_recv(), Ok(Ended::BrokenOff));
     }
 
     #[tokio::test]

@@ -13,6 +13,7 @@ use http::header::{HeaderName, WWW_AUTHENTICATE, X_FRAME_OPTIONS};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 
+use crate::access::{self, Asked};
 use crate::auth::authenticate;
 use crate::body::{Length, RequestBody};
 use crate::context::{App, Ctx, Peer, push_encoded};
@@ -26,6 +27,7 @@ use crate::route::{Endpoint, Method, encoding_is_sound, route};
 pub async fn respond(app: Arc<App>, peer: Peer, request: Request<Incoming>) -> Response<ReplyBody> {
     let began = Instant::now();
     let (head, body) = request.into_parts();
+    let asked = access::wanted().then(|| Asked::new(&head, peer, began));
     let settings = app.settings();
     let is_head = head.method == http::Method::HEAD;
     let body = RequestBody::from_wire(&head.headers, body, settings.max_http_request_size);
@@ -47,9 +49,10 @@ pub async fn respond(app: Arc<App>, peer: Peer, request: Request<Incoming>) -> R
         Some(reply) => reply,
         None => answered(&mut ctx, &mut refresh).await,
     };
-    dress(&ctx, &mut reply, refresh);
-    if tracing::enabled!(target: "settee::access", tracing::Level::DEBUG) {
-        log(&ctx, &head.method, reply.status, began);
+    let id = request_id();
+    dress(&ctx, &mut reply, refresh, &id);
+    if let Some(asked) = asked {
+        asked.follow(&mut reply, &ctx.user, id.to_str().unwrap_or_default());
     }
     let mut response = Response::new(reply.body);
     *response.status_mut() = reply.status;
@@ -190,10 +193,10 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-couch-request-id");
 const BODY_TIME: HeaderName = HeaderName::from_static("x-couchdb-body-time");
 
 /// Gives an answer the headers that all have, and `HEAD` no body.
-fn dress(ctx: &Ctx, reply: &mut Reply, refresh: Option<String>) {
+fn dress(ctx: &Ctx, reply: &mut Reply, refresh: Option<String>, id: &HeaderValue) {
     let headers = &mut reply.headers;
     headers.insert(SERVER, ctx.settings.server_header.clone());
-    headers.insert(REQUEST_ID, request_id());
+    headers.insert(REQUEST_ID, id.clone());
     let waited = ctx.body.time_spent().as_millis();
     headers.insert(BODY_TIME, HeaderValue::from(u64::try_from(waited).unwrap_or(u64::MAX)));
     if let Some(cookie) = refresh.filter(|_| !headers.contains_key(SET_COOKIE))
@@ -261,13 +264,4 @@ fn request_id() -> HeaderValue {
         *digit = char::from_digit(value, 16).map_or(b'0', |digit| digit as u8);
     }
     HeaderValue::from_bytes(&digits).unwrap_or(HeaderValue::from_static("0000000000"))
-}
-
-fn log(ctx: &Ctx, method: &http::Method, status: StatusCode, began: Instant) {
-    let user = ctx.user.name.as_deref().unwrap_or("undefined");
-    let (status, ms) = (status.as_u16(), began.elapsed().as_millis());
-    tracing::debug!(
-        target: "settee::access",
-        "{} {user} {method} {} {status} {ms}", ctx.peer, ctx.uri
-    );
 }

@@ -15,6 +15,9 @@ const START_LIMIT: Duration = Duration::from_secs(90);
 /// How long it may take to end when it is asked to.
 const END_LIMIT: Duration = Duration::from_secs(90);
 
+/// Lines for requests say nothing that a test did not know; a test of theirs sets it otherwise.
+const QUIET: &str = "info,settee::access=off,openraft=off";
+
 /// How a server is started, each time anew.
 #[derive(Clone, Debug)]
 pub struct Setup {
@@ -196,6 +199,7 @@ fn spawn(setup: &Setup) -> io::Result<Child> {
         .env("COUCHDB_USER", "admin")
         .env("COUCHDB_PASSWORD", "pass")
         .env_remove("COUCHDB_SECRET")
+        .env("SETTEE_LOG", QUIET)
         .envs(setup.environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
