@@ -9,6 +9,7 @@ mod home;
 mod log;
 mod memory;
 mod serve;
+mod tls;
 
 use std::process::ExitCode;
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use settee_cluster::{Cluster, CreateOptions, Error, SYSTEM};
 use settee_engine::io::RealStorage;
 use settee_engine::{Engine, Options};
-use settee_http::{App, ConfigFiles, FrontDesk, random};
+use settee_http::{App, ConfigFiles, FrontDesk, Listener, random};
 use settee_model::config::Config;
 use settee_model::docid::DbName;
 use tokio::net::TcpListener;
@@ -23,6 +23,7 @@ use crate::handles::{self, Shares};
 use crate::home;
 use crate::log::Log;
 use crate::memory;
+use crate::tls;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -102,9 +103,12 @@ async fn serve(
 ) -> Outcome<()> {
     let mut stop = Box::pin(stop_signal()?);
     let address = address(&config)?;
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|error| format!("cannot listen at {address}: {error}"))?;
+    let secured = tls::start(&config)?;
+    let mut listeners = vec![Listener { socket: listen(address).await?, secured: None }];
+    if let Some(secured) = &secured {
+        let socket = listen(secured_address(&config)?).await?;
+        listeners.push(Listener { socket, secured: Some(secured.subscribe()) });
+    }
     let shares = shares(&config);
     let engine_options = engine_options(&config, shares);
     let home = home::home(&options, &data, &config)?;
@@ -130,8 +134,14 @@ async fn serve(
     tokio::spawn(settee_http::follow_common(app.clone()));
     tokio::spawn(sharing);
     tokio::spawn(log.follow(app.config.changes()));
-    eprintln!("settee is ready at http://{}", listener.local_addr()?);
-    settee_http::serve(app, listener, shares.connections, stop).await?;
+    if let Some(secured) = secured {
+        tokio::spawn(tls::follow(secured, app.config.changes()));
+    }
+    for listener in &listeners {
+        let scheme = if listener.secured.is_some() { "https" } else { "http" };
+        eprintln!("settee is ready at {scheme}://{}", listener.socket.local_addr()?);
+    }
+    settee_http::serve(app, listeners, shares.connections, stop).await?;
     watcher.abort();
     tracing::info!("closing");
     cluster.close().await?;
@@ -150,14 +160,28 @@ fn stop_signal() -> Outcome<impl Future<Output = ()>> {
     })
 }
 
+async fn listen(address: SocketAddr) -> Outcome<TcpListener> {
+    let listening = TcpListener::bind(address).await;
+    listening.map_err(|error| format!("cannot listen at {address}: {error}").into())
+}
+
 fn address(config: &Config) -> Outcome<SocketAddr> {
-    let bind = match config.get("chttpd", "bind_address").unwrap_or("127.0.0.1") {
+    at(config.get("chttpd", "bind_address"), config.parsed("chttpd", "port", 5984))
+}
+
+/// At the same address as everything else, if nothing else is said.
+fn secured_address(config: &Config) -> Outcome<SocketAddr> {
+    let bind = config.get("ssl", "bind_address").or(config.get("chttpd", "bind_address"));
+    at(bind, config.parsed("ssl", "port", 6984))
+}
+
+fn at(bind: Option<&str>, port: u16) -> Outcome<SocketAddr> {
+    let bind = match bind.unwrap_or("127.0.0.1") {
         "any" => "0.0.0.0",
         "localhost" => "127.0.0.1",
         bind => bind.trim_matches(['[', ']']),
     };
     let ip = bind.parse().map_err(|_| format!("`{bind}` is no address to listen at"))?;
-    let port = config.parsed("chttpd", "port", 5984);
     Ok(SocketAddr::new(ip, port))
 }
 

@@ -1,7 +1,8 @@
 //! [`Ctx`]: all that a handler may know about its request, and [`App`]: what all requests share.
 //! Holds things; decides nothing.
 
-use std::net::SocketAddr;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use http::header::{HOST, IF_NONE_MATCH};
@@ -22,7 +23,27 @@ use crate::settings::Settings;
 use crate::uuids::Uuids;
 
 /// Who is at the other end of the connection.
-pub type Peer = SocketAddr;
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its address.
+    pub address: SocketAddr,
+    /// Whether what is said is secured by TLS.
+    pub secure: bool,
+}
+
+impl Peer {
+    /// Its address without the port.
+    #[must_use]
+    pub fn ip(&self) -> IpAddr {
+        self.address.ip()
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.address.fmt(f)
+    }
+}
 
 /// What all requests share.
 pub struct App {
@@ -169,7 +190,8 @@ impl Ctx {
     /// A path as an absolute URI, for `Location`. `path` is percent-encoded and begins with `/`.
     #[must_use]
     pub fn absolute_uri(&self, path: &str) -> String {
-        let secure = self.header_named("x-forwarded-ssl") == Some("on")
+        let secure = self.peer.secure
+            || self.header_named("x-forwarded-ssl") == Some("on")
             || self.header_named("x-forwarded-proto") == Some("https");
         let scheme = if secure { "https" } else { "http" };
         format!("{scheme}://{}{path}", self.host().unwrap_or("localhost"))

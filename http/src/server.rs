@@ -1,10 +1,12 @@
-//! [`serve`]: connections in, answers out. Speaks HTTP/1.1 and HTTP/2 in clear, whichever the
-//! client begins with. Knows nothing of endpoints.
+//! [`serve`]: connections in, answers out. Speaks HTTP/1.1 and HTTP/2, in clear and over TLS,
+//! whichever the client begins with. Knows nothing of endpoints.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use hyper::body::Incoming;
@@ -12,9 +14,12 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
 
 use crate::context::{App, Peer};
 use crate::patient::Patient;
@@ -24,6 +29,8 @@ use crate::wire::Lenient;
 
 /// How long a connection may be idle, or take to send the head of a request.
 const HEAD_PATIENCE: Duration = Duration::from_secs(300);
+/// How long a client may take to agree on how what is said is secured.
+const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(20);
 /// How long a client may take nothing of what it is sent.
 const READ_PATIENCE: Duration = Duration::from_secs(300);
 /// Bytes of a request's head in HTTP/2; a target alone may have half of it.
@@ -31,13 +38,24 @@ const LONGEST_HEAD: u32 = 128 << 10;
 /// How long answers under way may take when the server stops; feeds would go on for ever.
 const FAREWELL: Duration = Duration::from_secs(3);
 
+/// How connections are secured; what is in it is taken for the next one.
+pub type Secured = Arc<ServerConfig>;
+
+/// Where connections come in.
+pub struct Listener {
+    /// The socket.
+    pub socket: TcpListener,
+    /// If they are secured: how.
+    pub secured: Option<watch::Receiver<Secured>>,
+}
+
 /// Serves connections until `stop` is done, then lets answers under way finish.
 ///
 /// # Errors
-/// None of a single connection; the listener's own, if it is broken for good.
+/// None of a single connection; the listeners' own, if they are broken for good.
 pub async fn serve(
     app: Arc<App>,
-    listener: TcpListener,
+    listeners: Vec<Listener>,
     max_connections: usize,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
@@ -49,16 +67,19 @@ pub async fn serve(
         tokio::select! {
             () = &mut stop => break,
             Some(_) = connections.join_next() => {}
-            accepted = accept(&listener, &room) => match accepted {
-                Ok((stream, peer, permit)) => {
+            accepted = accept(&listeners, &room) => match accepted {
+                Ok((stream, address, secured, permit)) => {
                     let (app, closed) = (app.clone(), closed.clone());
-                    connections.spawn(connection(app, stream, peer, closed, permit));
+                    connections.spawn(async move {
+                        connection(app, stream, address, secured, closed).await;
+                        drop(permit);
+                    });
                 }
                 Err(error) => pause_after(error).await,
             },
         }
     }
-    drop(listener);
+    drop(listeners);
     let _ = closing.send(true);
     let all = async { while connections.join_next().await.is_some() {} };
     if tokio::time::timeout(FAREWELL, all).await.is_err() {
@@ -67,14 +88,21 @@ pub async fn serve(
     Ok(())
 }
 
-/// The next connection for which there is room.
-async fn accept(
-    listener: &TcpListener,
-    room: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, Peer, OwnedSemaphorePermit)> {
+type Accepted = (TcpStream, SocketAddr, Option<TlsAcceptor>, OwnedSemaphorePermit);
+
+/// The next connection for which there is room, on whichever listener it comes.
+async fn accept(listeners: &[Listener], room: &Arc<Semaphore>) -> io::Result<Accepted> {
     let permit = room.clone().acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, peer) = listener.accept().await?;
-    Ok((stream, peer, permit))
+    let next = poll_fn(|cx| {
+        let mut polled = listeners
+            .iter()
+            .map(|listener| listener.socket.poll_accept(cx).map(|accepted| (accepted, listener)));
+        polled.find(Poll::is_ready).unwrap_or(Poll::Pending)
+    });
+    let (accepted, listener) = next.await;
+    let (stream, address) = accepted?;
+    let secured = listener.secured.as_ref().map(|secured| secured.borrow().clone().into());
+    Ok((stream, address, secured, permit))
 }
 
 /// A client that went away already is no reason to wait; too many open files are.
@@ -90,11 +118,38 @@ async fn pause_after(error: io::Error) {
 async fn connection(
     app: Arc<App>,
     stream: TcpStream,
-    peer: Peer,
+    address: SocketAddr,
+    secured: Option<TlsAcceptor>,
     mut closing: watch::Receiver<bool>,
-    permit: OwnedSemaphorePermit,
 ) {
     let _ = stream.set_nodelay(true);
+    let peer = Peer { address, secure: secured.is_some() };
+    let told = async move { drop(closing.wait_for(|closing| *closing).await) };
+    let Some(acceptor) = secured else {
+        let (read, written) = stream.into_split();
+        return speak(app, read, written, peer, told).await;
+    };
+    tokio::pin!(told);
+    let agreed = tokio::select! {
+        agreed = tokio::time::timeout(HANDSHAKE_PATIENCE, acceptor.accept(stream)) => agreed,
+        () = &mut told => return,
+    };
+    match agreed {
+        Ok(Ok(stream)) => {
+            let (read, written) = tokio::io::split(stream);
+            speak(app, read, written, peer, told).await;
+        }
+        Ok(Err(error)) => tracing::debug!(%address, %error, "no agreement on TLS"),
+        Err(_) => tracing::debug!(%address, "no agreement on TLS in time"),
+    }
+}
+
+/// Answers requests until the client goes away, or until the server stops and nothing is under way.
+async fn speak<R, W>(app: Arc<App>, read: R, written: W, peer: Peer, told: impl Future<Output = ()>)
+where
+    R: AsyncRead + Send + Unpin + 'static,
+    W: AsyncWrite + Send + Unpin + 'static,
+{
     let service = service_fn(move |request| answer(app.clone(), peer, request));
     let mut builder = Builder::new(TokioExecutor::new());
     builder
@@ -107,11 +162,9 @@ async fn connection(
         .timer(TokioTimer::new())
         .max_concurrent_streams(1000)
         .max_header_list_size(LONGEST_HEAD);
-    let (read, written) = stream.into_split();
     let stream = tokio::io::join(Lenient::new(read), Patient::new(written, READ_PATIENCE));
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
-    let told = async move { drop(closing.wait_for(|closing| *closing).await) };
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = told => {
@@ -120,9 +173,8 @@ async fn connection(
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(%peer, error, "connection broken off");
+        tracing::debug!(peer = %peer.address, error, "connection broken off");
     }
-    drop(permit);
 }
 
 async fn answer(

@@ -11,7 +11,7 @@ use settee_cluster::Cluster;
 use settee_engine::Engine;
 use settee_engine::io::SimStorage;
 use settee_http::auth::password::{Prf, Verifier};
-use settee_http::{App, ConfigFiles, random};
+use settee_http::{App, ConfigFiles, Listener, random};
 use settee_model::config::Config;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -76,9 +76,10 @@ impl Server {
         let app = Arc::new(App::new(cluster, config, files, random::bytes()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        let listener = Listener { socket: listener, secured: None };
         let (stop, stopped) = oneshot::channel::<()>();
         let stopped = async { drop(stopped.await) };
-        let task = tokio::spawn(settee_http::serve(app, listener, 100, stopped));
+        let task = tokio::spawn(settee_http::serve(app, vec![listener], 100, stopped));
         Server { address, stop: Some(stop), task, _dir: dir }
     }
 

@@ -1,8 +1,14 @@
-//! The HTTP front as browsers and operators meet it: pages of other servers, frames and policies.
+//! The HTTP front as browsers and operators meet it: pages of other servers, frames and policies,
+//! the access log.
 
-use serde_json::json;
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use settee_tests::ask::wait_for;
 use settee_tests::client::{Client, Request, Response};
-use settee_tests::server::Server;
+use settee_tests::server::{Server, Setup, free_port};
 
 use crate::program;
 
@@ -12,6 +18,23 @@ fn with_server(test: impl FnOnce(&mut Client)) {
     let data = tempfile::tempdir().expect("a temporary directory");
     let server = Server::start(&program(), data.path()).expect("a server");
     test(&mut server.client());
+}
+
+/// A server that was told more before it started.
+pub fn configured(data: &Path, ini: &str) -> Server {
+    fs::write(data.join("local.ini"), ini).expect("a file");
+    let setup = Setup {
+        program: program(),
+        data: data.into(),
+        host: Ipv4Addr::LOCALHOST,
+        port: free_port().expect("a port"),
+        namespace: None,
+        arguments: Vec::new(),
+        environment: vec![("SETTEE_LOG".to_owned(), String::new())],
+    };
+    let mut server = Server::launch(setup).expect("a server");
+    server.wait_until_up().expect("a server that answers");
+    server
 }
 
 fn configure(client: &mut Client, key: &str, value: &str) {
@@ -135,4 +158,67 @@ fn frames_are_for_those_who_are_named() {
         configure(client, "x_frame_options/same_origin", "true");
         assert_eq!(told(client, "/").as_deref(), Some("SAMEORIGIN"));
     });
+}
+
+/// The lines of the log that speak of a path.
+fn lines(log: &Path, path: &str) -> Vec<String> {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    text.lines().filter(|line| line.contains(path)).map(str::to_owned).collect()
+}
+
+#[test]
+fn each_request_is_a_line_of_the_log_while_its_level_shows_it() {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let log = data.path().join("logs/couch.log");
+    let ini = format!("[log]\nwriter = file\nfile = {}\n", log.display());
+    let server = configured(data.path(), &ini);
+    let mut client = server.client();
+    let answer = client.send(&Request::new("GET", "/one%0a?q=1").header("Host", "here:1")).unwrap();
+    let id = answer.header("x-couch-request-id").expect("an id");
+    let line = wait_for(|| lines(&log, "/one").pop());
+    let words: Vec<&str> = line.split(' ').collect();
+    assert_eq!(words[0], "[notice]", "{line}");
+    assert!(words[1].ends_with('Z') && words[2].contains('@'), "{line}");
+    let status = answer.status.to_string();
+    let asked = ["here:1", "127.0.0.1", "admin", "GET", "/one%0a?q=1", &status, "ok"];
+    assert_eq!(words[4], id, "{line}");
+    assert_eq!(words[5..12], asked, "{line}");
+    assert!(words[12].parse::<u64>().is_ok() && words.len() == 13, "{line}");
+    ask(&mut client, "HEAD", "/_users/_changes?feed=normal&mark=1", &[("Host", "here:1")]);
+    let line = wait_for(|| lines(&log, "mark=1").pop());
+    assert!(line.contains(" here:1 127.0.0.1 undefined HEAD /_users/_changes"), "{line}");
+    let level = |client: &mut Client, level: &str, path: &str| {
+        configure(client, "log/level", level);
+        ask(client, "GET", path, &[]);
+    };
+    level(&mut client, "warning", "/_up?hidden=0");
+    // It takes a moment until it holds.
+    let hidden = |number: u32| format!("/_up?hidden={number}");
+    let quiet = (1..1000).find(|&number| {
+        ask(&mut client, "GET", &hidden(number), &[]);
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        lines(&log, &hidden(number)).is_empty()
+    });
+    assert!(quiet.is_some(), "it never became quiet");
+    level(&mut client, "notice", "/_up?shown=0");
+    wait_for(|| {
+        ask(&mut client, "GET", "/_up?shown=1", &[]);
+        lines(&log, "shown=1").pop()
+    });
+    assert!(lines(&log, &hidden(quiet.unwrap())).is_empty());
+}
+
+#[test]
+fn the_log_can_be_of_objects() {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let log = data.path().join("couch.log");
+    let ini = format!("[log]\nwriter = file\nfile = {}\nformat = json\n", log.display());
+    let server = configured(data.path(), &ini);
+    let mut client = server.client();
+    ask(&mut client, "GET", "/_session?mark=2", &[("X-Forwarded-For", "1.2.3.4")]);
+    let line = wait_for(|| lines(&log, "mark=2").pop());
+    let told: Value = serde_json::from_str(&line).expect("an object");
+    let expected = json!(["notice", "1.2.3.4", "undefined", "GET", "/_session?mark=2", 200, "ok"]);
+    let names = ["level", "peer", "user", "method", "path", "status", "ended"];
+    assert_eq!(Value::from_iter(names.map(|name| told[name].clone())), expected);
 }

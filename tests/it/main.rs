@@ -24,6 +24,7 @@ mod house;
 mod program;
 mod race;
 mod rewrites;
+mod secured;
 mod users;
 
 use std::path::{Path, PathBuf};

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use settee_cluster::{Answering, Desk, Error as Failure, LONGEST};
 
 use crate::body::RequestBody;
-use crate::context::{App, Ctx};
+use crate::context::{App, Ctx, Peer};
 use crate::error::Error;
 use crate::handlers::node;
 use crate::query::Query;
@@ -50,7 +50,8 @@ async fn question(ctx: &mut Ctx, path: &[&str]) -> Result<Vec<u8>, Error> {
         "path": path,
         "query": ctx.uri.query(),
         "headers": sent.collect::<Vec<_>>(),
-        "client": ctx.peer.to_string(),
+        "client": ctx.peer.address.to_string(),
+        "secure": ctx.peer.secure,
     });
     let body = match ctx.method {
         Method::Put => {
@@ -99,7 +100,10 @@ async fn answer(app: Arc<App>, question: &Bytes) -> Result<Reply, Error> {
         headers,
         settings,
         rewrites: 0,
-        peer: client.ok_or_else(strange)?,
+        peer: Peer {
+            address: client.ok_or_else(strange)?,
+            secure: head.get("secure").and_then(Value::as_bool) == Some(true),
+        },
         app,
     };
     let path = head.get("path").and_then(Value::as_array).ok_or_else(strange)?;
