@@ -12,7 +12,7 @@ use settee_engine::{Engine, Options};
 use settee_http::{App, ConfigFiles, FrontDesk, Listener, random};
 use settee_model::config::Config;
 use settee_model::docid::DbName;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -56,6 +56,9 @@ pub fn run(options: Serve) -> Outcome<ExitCode> {
 pub const LOCK: &str = "settee.lock";
 /// Where data is kept when nothing says where.
 const DATA: &str = "data";
+
+/// Connections that may wait until they are accepted, as far as the system allows.
+const BACKLOG: u32 = 4096;
 
 /// What was said when the program was started holds, and is what `_config` shows.
 fn overrule(chain: &mut Chain, options: &Serve) -> Outcome<()> {
@@ -104,9 +107,9 @@ async fn serve(
     let mut stop = Box::pin(stop_signal()?);
     let address = address(&config)?;
     let secured = tls::start(&config)?;
-    let mut listeners = vec![Listener { socket: listen(address).await?, secured: None }];
+    let mut listeners = vec![Listener { socket: listen(address, &config)?, secured: None }];
     if let Some(secured) = &secured {
-        let socket = listen(secured_address(&config)?).await?;
+        let socket = listen(secured_address(&config)?, &config)?;
         listeners.push(Listener { socket, secured: Some(secured.subscribe()) });
     }
     let shares = shares(&config);
@@ -160,8 +163,14 @@ fn stop_signal() -> Outcome<impl Future<Output = ()>> {
     })
 }
 
-async fn listen(address: SocketAddr) -> Outcome<TcpListener> {
-    let listening = TcpListener::bind(address).await;
+fn listen(address: SocketAddr, config: &Config) -> Outcome<TcpListener> {
+    let open = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(config.parsed("chttpd", "backlog", BACKLOG))
+    };
+    let listening: std::io::Result<TcpListener> = open();
     listening.map_err(|error| format!("cannot listen at {address}: {error}").into())
 }
 

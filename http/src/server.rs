@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -177,10 +178,9 @@ where
     }
 }
 
-async fn answer(
-    app: Arc<App>,
-    peer: Peer,
-    request: Request<Incoming>,
-) -> Result<Response<ReplyBody>, Infallible> {
-    Ok(respond(app, peer, request).await)
+type Answering = Pin<Box<dyn Future<Output = Result<Response<ReplyBody>, Infallible>> + Send>>;
+
+/// On the heap: a connection keeps the room for this while it is idle, too, and most are.
+fn answer(app: Arc<App>, peer: Peer, request: Request<Incoming>) -> Answering {
+    Box::pin(async move { Ok(respond(app, peer, request).await) })
 }

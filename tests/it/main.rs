@@ -13,6 +13,7 @@ mod cluster_quorum;
 mod cluster_setup;
 mod cluster_views;
 mod conformance;
+mod connections;
 mod crash;
 mod feeds;
 mod forming;

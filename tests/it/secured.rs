@@ -79,14 +79,6 @@ fn what_is_said_can_be_secured_and_certificates_renewed() {
     let far = "GET /_utils HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n";
     let (_, told) = say(dir.path(), port, &[], far);
     assert!(told.contains("https://here/_utils/"), "{told}");
-    let form = "name=admin&password=pass";
-    let login = format!(
-        "POST /_session HTTP/1.1\r\nHost: here\r\nConnection: close\r\nContent-Length: {}\r\n\
-         Content-Type: application/x-www-form-urlencoded\r\n\r\n{form}",
-        form.len()
-    );
-    let (_, told) = say(dir.path(), port, &[], &login);
-    assert!(told.contains("AuthSession=") && told.contains("; Secure;"), "{told}");
     let (_, told) = say(dir.path(), port, &["-alpn", "h2,http/1.1"], READ);
     assert!(told.contains("ALPN protocol: h2"), "{told}");
     let (old, _) = say(dir.path(), port, &["-tls1_1"], READ);

@@ -88,6 +88,14 @@ impl Server {
         &mut self.setup
     }
 
+    /// Bytes of memory that it holds, where the system tells.
+    #[must_use]
+    pub fn memory(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? << 10)
+    }
+
     /// A client for it.
     #[must_use]
     pub fn client(&self) -> Client {

@@ -1,0 +1,78 @@
+//! Connections that ask for nothing, never come to an end, or take their time: they cost little, and
+//! others are answered meanwhile as if there were none.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, getrlimit, setrlimit};
+use settee_tests::base64;
+use settee_tests::client::Request;
+use settee_tests::server::Server;
+
+use crate::program;
+
+/// Connections of each kind.
+const MOST: u64 = 1500;
+/// What each may cost the server; a build without optimization holds more than others.
+const BYTES_EACH: u64 = 80 << 10;
+/// On a busy machine, an answer takes as long as the machine wants.
+const PROMPT: Duration = Duration::from_secs(5);
+
+/// As many as the system lets this process have open, and the server, which inherits that.
+fn count() -> usize {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).expect("a limit");
+    let files = limit.maximum.unwrap_or(u64::MAX);
+    usize::try_from(MOST.min(files / 10)).expect("a count")
+}
+
+fn open(server: &Server, count: usize, text: &str) -> Vec<TcpStream> {
+    let address = format!("127.0.0.1:{}", server.port());
+    let opened = (0..count).map(|_| {
+        let mut stream = TcpStream::connect(&address).expect("a connection");
+        stream.write_all(text.as_bytes()).expect("to write");
+        stream
+    });
+    opened.collect()
+}
+
+#[test]
+fn thousands_that_wait_make_nobody_else_wait() {
+    let count = count();
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let server = Server::start(&program(), data.path()).expect("a server");
+    let mut client = server.client();
+    for request in [Request::new("PUT", "/slow"), Request::new("PUT", "/slow/doc").json("{}")] {
+        assert_eq!(client.send(&request).expect("an answer").status, 201);
+    }
+    let before = server.memory().unwrap_or_default();
+    let mut idle = open(&server, count, "GET /_up HTTP/1.1\r\nHost: x\r\n\r\n");
+    for stream in &mut idle {
+        assert!(stream.read(&mut [0; 1024]).expect("an answer") > 0);
+    }
+    let half = open(&server, count, "GET /_up HTTP/1.1\r\nHost: x\r\nX-Half: ");
+    let slow = open(
+        &server,
+        count,
+        &format!(
+            "PUT /slow/other HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {}\r\n\
+             Content-Type: application/json\r\nContent-Length: 100000\r\n\r\n{{\"a\":\"",
+            base64(b"admin:pass")
+        ),
+    );
+    for number in 0..200 {
+        let (began, kept) = (Instant::now(), number % 2 == 0);
+        let read = Request::new("GET", "/slow/doc");
+        let sent = if kept { client.send(&read) } else { server.client().send(&read) };
+        let answer = sent.expect("an answer");
+        assert_eq!(answer.status, 200);
+        assert!(began.elapsed() < PROMPT, "{number}: {:?}", began.elapsed());
+    }
+    let opened = (idle.len() + half.len() + slow.len()) as u64;
+    let more = server.memory().unwrap_or_default().saturating_sub(before);
+    assert!(more < opened * BYTES_EACH, "{} bytes for each of {opened}", more / opened);
+    drop((idle, half, slow));
+    assert_eq!(client.send(&Request::new("GET", "/slow/other")).expect("an answer").status, 404);
+}
