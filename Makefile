@@ -1,7 +1,7 @@
 # Everything a person does with settee. Two commands do it all on a fresh machine with Rust and
 # Debian's packages: `make run` and `make test`; each installs what it lacks.
 
-.PHONY: run cluster test check fix lint unit it clients chaos simulate bench record setup setup-clients help
+.PHONY: run cluster test check fix lint unit it clients chaos simulate bench record setup setup-it setup-clients help
 
 DATA ?= data
 PORT ?= 5984
@@ -29,10 +29,10 @@ lint: setup ## formatting and clippy, the fuzz targets too
 	cargo clippy --workspace --all-targets -- -D warnings
 	cd fuzz && cargo fmt --check && cargo clippy --target-dir ../target/fuzz -- -D warnings
 
-unit: setup ## unit and property tests of every crate
+unit: setup setup-it ## unit and property tests of every crate
 	cargo test --workspace --lib --bins
 
-it: setup ## tests over HTTP and of the whole program: recorded conversations, kill -9, house rules; clusters in a simulation
+it: setup setup-it ## tests over HTTP and of the whole program: recorded conversations, kill -9, house rules; clusters in a simulation
 	cargo test --workspace --test it --test frame --test simulation
 
 clients: setup setup-clients ## PouchDB, nano and couchbackup against a running settee
@@ -62,6 +62,9 @@ fix: ## format, and apply what clippy can
 
 setup: ## install what building needs
 	@sh scripts/setup.sh build
+
+setup-it: ## install what the tests of the whole program need
+	@sh scripts/setup.sh it
 
 setup-clients: ## install what the client tests need
 	@sh scripts/setup.sh clients

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what is missing: `setup.sh build` for the compiler's needs, `setup.sh clients` for the
-# tests with real clients. Does nothing, quickly, when everything is there.
+# Installs what is missing: `setup.sh build` for the compiler's needs, `setup.sh it` for the tests of
+# the whole program, `setup.sh clients` for the tests with real clients. Does nothing, quickly, when everything is there.
 set -eu
 
 apt_install() {
@@ -15,6 +15,9 @@ build)
     command -v cargo >/dev/null || { echo "settee needs Rust: https://rustup.rs" >&2; exit 1; }
     command -v cc >/dev/null || apt_install build-essential
     command -v openssl >/dev/null || apt_install openssl
+    ;;
+it)
+    command -v promtool >/dev/null || apt_install --no-install-recommends prometheus
     ;;
 clients)
     command -v node >/dev/null || apt_install nodejs npm

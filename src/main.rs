@@ -8,6 +8,7 @@ mod handles;
 mod home;
 mod log;
 mod memory;
+mod process;
 mod serve;
 mod tls;
 

@@ -3,7 +3,7 @@
 use std::fs::{self, File, TryLockError};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::sync::Arc;
 
 use settee_cluster::{Cluster, CreateOptions, Error, SYSTEM};
@@ -15,6 +15,8 @@ use settee_model::docid::DbName;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
 use crate::admins;
 use crate::args::Serve;
@@ -23,6 +25,7 @@ use crate::handles::{self, Shares};
 use crate::home;
 use crate::log::Log;
 use crate::memory;
+use crate::process;
 use crate::tls;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
@@ -47,9 +50,30 @@ pub fn run(options: Serve) -> Outcome<ExitCode> {
     // Functions run on its threads, also those that call themselves without end.
     let stack = functions.limits.thread_stack();
     let runtime = Builder::new_multi_thread().enable_all().thread_stack_size(stack).build()?;
-    runtime.block_on(serve(options, data, config, chain, &log))?;
+    let end = runtime.block_on(serve(options, data, config, chain, &log))?;
     runtime.shutdown_background();
-    Ok(ExitCode::SUCCESS)
+    match end {
+        End::Stop => Ok(ExitCode::SUCCESS),
+        End::Again => Err(again().into()),
+    }
+}
+
+/// Why serving came to an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// A signal said so.
+    Stop,
+    /// It is to begin anew.
+    Again,
+}
+
+/// Becomes a new run of this program, told what this one was told. Comes back if that fails.
+fn again() -> String {
+    let mut words = std::env::args_os();
+    let program = words.next().unwrap_or_else(|| "settee".into());
+    tracing::info!("beginning anew");
+    let error = std::os::unix::process::CommandExt::exec(Command::new(&program).args(words));
+    format!("cannot begin anew as {}: {error}", program.to_string_lossy())
 }
 
 /// The file that says that a data directory is in use, by being locked.
@@ -103,7 +127,7 @@ async fn serve(
     config: Config,
     chain: Chain,
     log: &Log,
-) -> Outcome<()> {
+) -> Outcome<End> {
     let mut stop = Box::pin(stop_signal()?);
     let address = address(&config)?;
     let secured = tls::start(&config)?;
@@ -112,6 +136,7 @@ async fn serve(
         let socket = listen(secured_address(&config)?, &config)?;
         listeners.push(Listener { socket, secured: Some(secured.subscribe()) });
     }
+    let metrics = metrics_address(&config)?.map(|at| listen(at, &config)).transpose()?;
     let shares = shares(&config);
     let engine_options = engine_options(&config, shares);
     let home = home::home(&options, &data, &config)?;
@@ -124,10 +149,12 @@ async fn serve(
     let cluster = tokio::select! {
         cluster = opening => cluster?,
         // It may wait for its seeds for ever; nobody was promised anything yet.
-        () = &mut stop => return Ok(()),
+        () = &mut stop => return Ok(End::Stop),
     };
     let sharing = admins::share(cluster.clone(), config.clone(), options);
-    let app = App::new(cluster.clone(), config, Box::new(chain), random::bytes());
+    let asked_again = Arc::new(Notify::new());
+    let process = Box::new(process::Own::new(asked_again.clone()));
+    let app = App::new(cluster.clone(), config, Box::new(chain), process, random::bytes());
     let app = Arc::new(app);
     FrontDesk::open(&app);
     let security = app.settings().default_security.clone();
@@ -140,15 +167,24 @@ async fn serve(
     if let Some(secured) = secured {
         tokio::spawn(tls::follow(secured, app.config.changes()));
     }
+    let metrics = metrics.map(|port| tokio::spawn(settee_http::serve_metrics(app.clone(), port)));
     for listener in &listeners {
         let scheme = if listener.secured.is_some() { "https" } else { "http" };
         eprintln!("settee is ready at {scheme}://{}", listener.socket.local_addr()?);
     }
-    settee_http::serve(app, listeners, shares.connections, stop).await?;
+    let mut end = End::Stop;
+    let ended = async {
+        tokio::select! {
+            () = stop => {}
+            () = asked_again.notified() => end = End::Again,
+        }
+    };
+    settee_http::serve(app, listeners, shares.connections, ended).await?;
     watcher.abort();
+    metrics.inspect(JoinHandle::abort);
     tracing::info!("closing");
     cluster.close().await?;
-    Ok(())
+    Ok(end)
 }
 
 /// Done when the system, or whoever sits before it, wants the program to end.
@@ -182,6 +218,15 @@ fn address(config: &Config) -> Outcome<SocketAddr> {
 fn secured_address(config: &Config) -> Outcome<SocketAddr> {
     let bind = config.get("ssl", "bind_address").or(config.get("chttpd", "bind_address"));
     at(bind, config.parsed("ssl", "port", 6984))
+}
+
+/// Where numbers are told to whoever asks, if they are.
+fn metrics_address(config: &Config) -> Outcome<Option<SocketAddr>> {
+    if !config.boolean("prometheus", "additional_port", false) {
+        return Ok(None);
+    }
+    let port = config.parsed("prometheus", "port", 17986);
+    at(config.get("prometheus", "bind_address"), port).map(Some)
 }
 
 fn at(bind: Option<&str>, port: u16) -> Outcome<SocketAddr> {
@@ -248,4 +293,37 @@ async fn make_system_databases(cluster: &Cluster, options: &CreateOptions) -> Ou
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use settee_model::config::table;
+
+    use super::*;
+
+    #[test]
+    fn what_nobody_sets_is_as_the_list_says() {
+        let told = |config: &Config| {
+            let shares = shares(config);
+            let options = engine_options(config, shares);
+            format!("{shares:?} {} {}", options.log_bytes, options.open_shards)
+        };
+        let usual = told(&Config::default());
+        for (section, key, default) in table::defaults() {
+            let mut config = Config::default();
+            config.set(section, key, default);
+            assert_eq!(told(&config), usual, "{section}/{key} = {default}");
+        }
+    }
+
+    #[test]
+    fn addresses_have_names() {
+        for (bind, address) in
+            [(None, "127.0.0.1:7"), (Some("any"), "0.0.0.0:7"), (Some("[::1]"), "[::1]:7")]
+        {
+            let said = at(bind, 7).map(|address| address.to_string());
+            assert_eq!(said.ok().as_deref(), Some(address));
+        }
+        assert!(at(Some("nowhere"), 7).is_err());
+    }
 }

@@ -11,7 +11,7 @@ use settee_model::docid::DbName;
 use tokio::sync::watch;
 
 use crate::catalogue::Layout;
-use crate::info::{ActiveTask, Members};
+use crate::info::{ActiveTask, Load, Members};
 use crate::membership::{Answer, Ask, Seed, ask, invite};
 use crate::mesh::Secret;
 use crate::node::{NewId, Node};
@@ -236,6 +236,16 @@ impl Cluster {
         let mut all: Vec<_> = tasks.map(|task| ActiveTask::new(node, task, now)).collect();
         all.extend(self.node.host().views.tasks(node));
         all
+    }
+
+    /// How much this node has to do with.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        let engine = self.node.engine();
+        Load {
+            open_shards: engine.open_shards() as u64,
+            compactions_waiting: engine.waiting_compactions() as u64,
+        }
     }
 
     /// Waits for what was accepted in the background, then puts everything in its place on disk.

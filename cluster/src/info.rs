@@ -127,6 +127,15 @@ impl ActiveTask {
     }
 }
 
+/// How much a node has to do with at a moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Shards that are open.
+    pub open_shards: u64,
+    /// Shards and indexes that wait to be compacted.
+    pub compactions_waiting: u64,
+}
+
 /// `GET /_membership`.
 #[derive(Clone, Debug, Default)]
 pub struct Members {

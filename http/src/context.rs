@@ -17,9 +17,11 @@ use crate::auth::{Accounts, User};
 use crate::body::RequestBody;
 use crate::config::{ConfigFiles, LiveConfig, overlay};
 use crate::error::Error;
+use crate::process::Process;
 use crate::query::Query;
 use crate::route::Method;
 use crate::settings::Settings;
+use crate::stats::stats;
 use crate::uuids::Uuids;
 
 /// Who is at the other end of the connection.
@@ -55,6 +57,8 @@ pub struct App {
     pub accounts: Accounts,
     /// The configuration as operators see and change it.
     pub config: LiveConfig,
+    /// The process that this runs in.
+    pub process: Box<dyn Process>,
     settings: RwLock<Arc<Settings>>,
 }
 
@@ -65,8 +69,11 @@ impl App {
         cluster: Cluster,
         mut config: Config,
         files: Box<dyn ConfigFiles>,
+        process: Box<dyn Process>,
         key: [u8; 32],
     ) -> Self {
+        // Its time begins here.
+        let _ = stats();
         overlay(&mut config, &cluster.common_settings().borrow());
         let settings = Settings::from_config(&config);
         cluster.set_layout(settings.layout.clone());
@@ -74,7 +81,7 @@ impl App {
         let settings = RwLock::new(Arc::new(settings));
         let accounts = Accounts::new(cluster.clone(), key);
         let (config, uuids) = (LiveConfig::new(config, files), Uuids::default());
-        App { cluster, uuids, accounts, config, settings }
+        App { cluster, uuids, accounts, config, process, settings }
     }
 
     /// The settings of now.

@@ -22,6 +22,7 @@ use crate::handlers::dispatch;
 use crate::query::Query;
 use crate::reply::{Reply, ReplyBody};
 use crate::route::{Endpoint, Method, encoding_is_sound, route};
+use crate::stats::{OfRequest, stats};
 
 /// Answers a request.
 pub async fn respond(app: Arc<App>, peer: Peer, request: Request<Incoming>) -> Response<ReplyBody> {
@@ -44,13 +45,14 @@ pub async fn respond(app: Arc<App>, peer: Peer, request: Request<Incoming>) -> R
         rewrites: 0,
         peer,
     };
-    let mut refresh = None;
+    let (mut refresh, mut counted) = (None, OfRequest::default());
     let mut reply = match preflight(&ctx) {
         Some(reply) => reply,
-        None => answered(&mut ctx, &mut refresh).await,
+        None => answered(&mut ctx, &mut refresh, &mut counted).await,
     };
     let id = request_id();
     dress(&ctx, &mut reply, refresh, &id);
+    stats().count_request(head.method.as_str(), counted, reply.status, began);
     if let Some(asked) = asked {
         asked.follow(&mut reply, &ctx.user, id.to_str().unwrap_or_default());
     }
@@ -84,8 +86,8 @@ fn preflight(ctx: &Ctx) -> Option<Reply> {
     Some(reply)
 }
 
-async fn answered(ctx: &mut Ctx, refresh: &mut Option<String>) -> Reply {
-    let mut reply = match run(ctx, refresh).await {
+async fn answered(ctx: &mut Ctx, refresh: &mut Option<String>, counted: &mut OfRequest) -> Reply {
+    let mut reply = match run(ctx, refresh, counted).await {
         Ok(reply) => reply,
         Err(error) => {
             make_room(ctx).await;
@@ -99,9 +101,14 @@ async fn answered(ctx: &mut Ctx, refresh: &mut Option<String>) -> Reply {
 }
 
 /// A design document may make another request of one: that is answered as if it had just come.
-async fn run(ctx: &mut Ctx, refresh: &mut Option<String>) -> Result<Reply, Error> {
+async fn run(
+    ctx: &mut Ctx,
+    refresh: &mut Option<String>,
+    counted: &mut OfRequest,
+) -> Result<Reply, Error> {
     loop {
         let endpoint = find(ctx)?;
+        *counted = OfRequest::new(&endpoint, ctx.method);
         let asked = (&endpoint, ctx.method);
         let identity =
             authenticate(&ctx.app.accounts, &ctx.settings, &ctx.headers, ctx.peer, asked).await?;

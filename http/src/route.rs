@@ -100,6 +100,8 @@ pub enum ServerEndpoint {
     Membership,
     /// `/_cluster_setup`
     ClusterSetup,
+    /// `/_reload_query_servers`
+    ReloadFunctions,
     /// `/_node/{node}/…`: the parts after `_node`.
     Node(Vec<String>),
     /// A part of CouchDB that is not built yet.
@@ -250,13 +252,11 @@ fn server_endpoint(first: &str, rest: &[&str], closed: bool) -> Option<ServerEnd
         "_db_updates" if exact => S::DbUpdates,
         "_membership" if exact => S::Membership,
         "_cluster_setup" if exact => S::ClusterSetup,
+        "_reload_query_servers" if exact => S::ReloadFunctions,
         "_node" => S::Node(rest.iter().map(|&part| part.to_owned()).collect()),
-        "_replicate"
-        | "_scheduler"
-        | "_reshard"
-        | "_search_analyze"
-        | "_nouveau_analyze"
-        | "_reload_query_servers" => S::Unbuilt,
+        "_replicate" | "_scheduler" | "_reshard" | "_search_analyze" | "_nouveau_analyze" => {
+            S::Unbuilt
+        }
         _ => return None,
     })
 }
@@ -363,6 +363,7 @@ impl ServerEndpoint {
             S::DbsInfo | S::ClusterSetup => "GET,HEAD,POST",
             S::Uuids | S::DbUpdates | S::Membership | S::Node(_) => "GET",
             S::Session => "GET,HEAD,POST,DELETE",
+            S::ReloadFunctions => "POST",
             _ => "GET,HEAD",
         }
     }

@@ -11,6 +11,7 @@ use settee_cluster::Cluster;
 use settee_engine::Engine;
 use settee_engine::io::SimStorage;
 use settee_http::auth::password::{Prf, Verifier};
+use settee_http::process::Unknown;
 use settee_http::{App, ConfigFiles, Listener, random};
 use settee_model::config::Config;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -73,7 +74,7 @@ impl Server {
         let cluster =
             Cluster::open(engine, settings, home, Arc::new(random::hex_32)).await.unwrap();
         let files = Box::new(Memory(Mutex::new(config.clone())));
-        let app = Arc::new(App::new(cluster, config, files, random::bytes()));
+        let app = Arc::new(App::new(cluster, config, files, Box::new(Unknown), random::bytes()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let listener = Listener { socket: listener, secured: None };

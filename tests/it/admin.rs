@@ -2,8 +2,11 @@
 //! that what a server tells about itself is so.
 
 use std::fs;
+use std::io::Write;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
+use settee_tests::ask::wait_for;
 use settee_tests::client::{Client, Request};
 use settee_tests::server::Server;
 
@@ -152,5 +155,132 @@ fn what_is_set_lasts() {
             ask(client, &delete),
             (404, json!({"error": "not_found", "reason": "unknown_config_value"}))
         );
+    });
+}
+
+const STATS: &str = "/_node/_local/_stats";
+
+/// What a metric of `_stats` says.
+fn metric(client: &mut Client, path: &str) -> u64 {
+    let shown = get(client, &format!("{STATS}/couchdb/{path}")).1;
+    shown["value"].as_u64().unwrap_or_else(|| panic!("{path}: {shown}"))
+}
+
+#[test]
+fn a_server_counts_what_it_does() {
+    with_server(|_, client| {
+        let names = [
+            "httpd_request_methods/PUT",
+            "httpd_status_codes/409",
+            "database_writes",
+            "document_writes",
+            "database_reads",
+            "httpd/bulk_requests",
+        ];
+        let before = names.map(|name| metric(client, name));
+        for (method, path, body, status) in [
+            ("PUT", "/db", None, 201),
+            ("PUT", "/db/doc", Some("{}"), 201),
+            ("PUT", "/db/doc", Some("{}"), 409),
+            ("GET", "/db/doc", None, 200),
+            ("GET", "/db/none", None, 404),
+            ("POST", "/db/_bulk_docs", Some(r#"{"docs":[{},{},{}]}"#), 201),
+        ] {
+            let request = Request::new(method, path);
+            let request = body.into_iter().fold(request, |request, body| request.json(body));
+            assert_eq!(ask(client, &request).0, status, "{method} {path}");
+        }
+        let after = names.map(|name| metric(client, name));
+        let more: Vec<_> = after.iter().zip(before).map(|(after, before)| after - before).collect();
+        assert_eq!(more, [3, 1, 2, 4, 1, 1], "{names:?}");
+        let time = get(client, &format!("{STATS}/couchdb/request_time")).1;
+        assert_eq!(time["type"], "histogram");
+        let value = &time["value"];
+        assert!(value["n"].as_u64() >= Some(6) && value["max"].as_f64() > Some(0.0), "{time}");
+        assert_eq!(value["percentile"].as_array().map(Vec::len), Some(6));
+        assert!(metric(client, "open_os_files") > 3 && metric(client, "open_databases") > 0);
+        assert_eq!(get(client, &format!("{STATS}/couchdb/none/of/it")), (200, Value::Null));
+        let feed = Request::new("GET", "/db/_changes?feed=continuous&heartbeat=1000&since=now");
+        let feed = client.open_feed(&feed).expect("a feed");
+        wait_for(|| (metric(client, "httpd/clients_requesting_changes") == 1).then_some(()));
+        drop(feed);
+        wait_for(|| (metric(client, "httpd/clients_requesting_changes") == 0).then_some(()));
+        let system = get(client, "/_node/_local/_system").1;
+        assert!(system["memory"]["processes"].as_u64() > Some(1 << 20), "{system}");
+        assert!(system["uptime"].is_u64() && system["process_count"].as_u64() > Some(0));
+        let smoosh = get(client, "/_node/_local/_smoosh/status").1;
+        assert_eq!(smoosh["channels"]["ratio_dbs"]["active"], 0, "{smoosh}");
+        for path in ["_stats", "_system", "_prometheus", "_smoosh/status", "_versions"] {
+            let path = format!("/_node/_local/{path}");
+            assert_eq!(ask(client, &Request::new("DELETE", &path)).0, 405, "{path}");
+            let stranger = Request::new("GET", &path).header("Authorization", "none");
+            assert_eq!(ask(client, &stranger).0, 401, "{path}");
+        }
+    });
+}
+
+#[test]
+fn metrics_have_a_port_of_their_own_if_it_is_wanted() {
+    with_server(|server, client| {
+        let port = settee_tests::server::free_port().expect("a port");
+        assert_eq!(set(client, "prometheus/port", &port.to_string()).0, 200);
+        assert_eq!(set(client, "prometheus/additional_port", "true").0, 200);
+        server.kill_and_restart().expect("a process");
+        let mut stranger = Client::new(&format!("http://127.0.0.1:{port}"));
+        let scrape = stranger.send(&Request::new("GET", "/_node/_local/_prometheus"));
+        assert!(scrape.expect("an answer").text().contains("couchdb_uptime_seconds "));
+        for path in ["/", "/_node/_local/_config", "/_all_dbs", "/_node/_local/_stats"] {
+            assert_eq!(get(&mut stranger, path).0, 404, "{path}");
+        }
+    });
+}
+
+#[test]
+fn prometheus_is_content_with_what_it_is_told() {
+    with_server(|_, client| {
+        assert_eq!(get(client, "/_all_dbs").0, 200);
+        let scrape = client.send(&Request::new("GET", "/_node/_local/_prometheus"));
+        let scrape = scrape.expect("an answer");
+        assert_eq!(scrape.header("content-type"), Some("text/plain; version=2.0"));
+        let text = scrape.text();
+        for name in ["couchdb_uptime_seconds ", "couchdb_httpd_status_codes{code=\"200\"} "] {
+            assert!(text.lines().any(|line| line.starts_with(name)), "{name} in\n{text}");
+        }
+        let mut tool = Command::new("promtool");
+        tool.args(["check", "metrics"]).stdin(Stdio::piped());
+        let Ok(mut tool) = tool.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn() else {
+            eprintln!("promtool is not installed: `make setup-it`");
+            return;
+        };
+        let mut input = tool.stdin.take().expect("its input");
+        input.write_all(&scrape.body).expect("it reads");
+        drop(input);
+        let said = tool.wait_with_output().expect("its end");
+        let words = [said.stdout, said.stderr].concat();
+        assert!(said.status.success() && words.is_empty(), "{}", String::from_utf8_lossy(&words));
+    });
+}
+
+#[test]
+fn a_server_begins_anew_when_it_is_asked_to() {
+    with_server(|server, client| {
+        assert_eq!(ask(client, &Request::new("PUT", "/kept")).0, 201);
+        assert_eq!(set(client, "test/key", "kept").0, 200);
+        let restart = Request::new("POST", "/_node/_local/_restart");
+        let stranger = restart.clone().header("Authorization", "none");
+        assert_eq!(ask(client, &stranger).0, 401);
+        assert_eq!(get(client, "/_node/_local/_restart").0, 405);
+        let requests = metric(client, "httpd/requests");
+        assert!(requests > 3);
+        assert_eq!(ask(client, &restart), (200, json!({"ok": true})));
+        // The same process counts from the beginning.
+        wait_for(|| {
+            let answer = server.client().send(&Request::new("GET", STATS)).ok()?;
+            let value = answer.json().ok()?["couchdb"]["httpd"]["requests"]["value"].as_u64()?;
+            (value < requests).then_some(())
+        });
+        assert_eq!(get(client, "/kept").0, 200);
+        assert_eq!(get(client, &format!("{CONFIG}/test")).1, json!({"key": "kept"}));
+        server.terminate().expect("it listens to signals still");
     });
 }

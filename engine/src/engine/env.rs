@@ -170,6 +170,11 @@ impl<T> Queue<T> {
         self.state.lock().0.pop_front()
     }
 
+    /// How many wait.
+    pub(crate) fn len(&self) -> usize {
+        self.state.lock().0.len()
+    }
+
     pub(crate) fn close(&self) {
         self.state.lock().1 = true;
         self.changed.notify_all();

@@ -140,6 +140,18 @@ impl Engine {
         self.0.env.tasks.list()
     }
 
+    /// How many shards are open.
+    #[must_use]
+    pub fn open_shards(&self) -> usize {
+        self.0.registry.count()
+    }
+
+    /// How many shards and indexes wait to be compacted.
+    #[must_use]
+    pub fn waiting_compactions(&self) -> usize {
+        self.0.env.compactions.len()
+    }
+
     /// Stops taking writes, puts everything into the shards' files and closes the log, so that the
     /// next start has nothing to replay.
     pub fn close(&self) -> Result<(), Error> {

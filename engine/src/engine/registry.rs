@@ -203,7 +203,7 @@ impl Registry {
         all
     }
 
-    fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.stripes.iter().map(|stripe| stripe.slots.lock().len()).sum()
     }
 

@@ -19,6 +19,7 @@ use crate::auth::verified::{Verdict, Verified};
 use crate::context::Peer;
 use crate::error::Error;
 use crate::settings::Settings;
+use crate::stats::{Counter, stats};
 
 /// How many documents of users are remembered.
 const CAPACITY: usize = 10_000;
@@ -112,8 +113,10 @@ impl Accounts {
 
     async fn user(&self, settings: &Settings, name: &str) -> Result<Option<Arc<Account>>, Error> {
         if let Some(known) = self.users.get(name) {
+            stats().count(Counter::AuthCacheHits);
             return Ok(known);
         }
+        stats().count(Counter::AuthCacheMisses);
         let Ok(db) = self.cluster.db(&DbName::trusted(&settings.auth.users_db)) else {
             return Ok(None);
         };

@@ -15,6 +15,7 @@ use crate::context::Ctx;
 use crate::error::Error;
 use crate::render::doc::write_rev;
 use crate::reply::{Reply, error_members};
+use crate::stats::stats;
 
 /// `POST /{db}/_bulk_docs`
 pub async fn post(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
@@ -45,6 +46,7 @@ pub async fn post(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
         return Ok(Reply::json(StatusCode::EXPECTATION_FAILED, failures(rows)));
     }
     let results = edit::submit(ctx, &db, edits, mode, options).await?;
+    stats().count_bulk(named.len());
     let rows = match mode {
         EditMode::Interactive => all_results(&named, &results),
         EditMode::Replicated => {

@@ -15,6 +15,7 @@ use crate::feed::Feed;
 use crate::handlers::play::play;
 use crate::render::Script;
 use crate::reply::{Reply, Sink};
+use crate::stats::Present;
 
 /// What a feed does while there is nothing to give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +102,7 @@ struct Walk<R> {
 impl<R: Rows> Walk<R> {
     async fn run(mut self) -> Result<(), Error> {
         let feed = self.of.feed;
+        let _counted = (feed != Feed::Normal).then(Present::follower);
         self.script.push(feed.opening());
         loop {
             self.give_what_is_there().await?;

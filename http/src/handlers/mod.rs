@@ -50,6 +50,7 @@ pub mod purge;
 pub mod revs;
 pub mod rows;
 pub mod session;
+pub mod stats;
 pub mod view;
 pub mod welcome;
 
@@ -103,6 +104,7 @@ async fn on_server(
         (S::Session, M::Get) => session::get(ctx).await,
         (S::Session, M::Post) => session::post(ctx).await,
         (S::Session, M::Delete) => session::delete(ctx).await,
+        (S::ReloadFunctions, M::Post) => stats::reload_functions(ctx),
         (S::Node(path), _) => node::any(ctx, path).await,
         (S::Unbuilt, _) => Err(Error::NotImplemented),
         _ => Err(Error::MethodNotAllowed(allow)),

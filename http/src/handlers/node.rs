@@ -1,5 +1,6 @@
-//! `/_node/{node}` and `/_node/{node}/_config/…`: the configuration, for administrators. What lies
-//! under `_nodes` and `_dbs` is in `node_docs`; other nodes are asked by `elsewhere`.
+//! `/_node/{node}` and `/_node/{node}/_config/…`: the configuration, for administrators. What a node
+//! tells of itself is in `stats`, what lies under `_nodes` and `_dbs` in `node_docs`; other nodes are
+//! asked by `elsewhere`.
 
 use http::StatusCode;
 use serde_json::Value;
@@ -7,7 +8,7 @@ use settee_model::config::table::{self, Closed};
 
 use crate::context::Ctx;
 use crate::error::Error;
-use crate::handlers::{elsewhere, node_docs, view, welcome};
+use crate::handlers::{elsewhere, node_docs, stats, welcome};
 use crate::reply::{Reply, push_string};
 use crate::route::Method;
 
@@ -39,40 +40,39 @@ pub async fn any(ctx: &mut Ctx, path: Vec<String>) -> Result<Reply, Error> {
 /// # Errors
 /// 404 for unknown values, 400 for values that are none.
 pub async fn here(ctx: &mut Ctx, path: &[&str]) -> Result<Reply, Error> {
+    let get = ctx.method == Method::Get;
     match path {
         [] => welcome::welcome(ctx).await,
-        ["_config"] => only("GET", ctx.method == Method::Get).map(|()| whole(ctx)),
+        ["_config"] => only("GET", get).map(|()| whole(ctx)),
         ["_config", "_reload"] => {
             only("POST", ctx.method == Method::Post)?;
             ctx.app.reload_config().await?;
             Ok(Reply::ok(StatusCode::OK))
         }
         ["_config", name] => {
-            only("GET", ctx.method == Method::Get)?;
+            only("GET", get)?;
             let mut out = Vec::new();
             push_section(&mut out, ctx, name);
             Ok(Reply::json(StatusCode::OK, out))
         }
         ["_config", section, key] => match ctx.method {
-            Method::Get => get(ctx, section, key),
+            Method::Get => value(ctx, section, key),
             Method::Put => put(ctx, section, key).await,
             Method::Delete => delete(ctx, section, key).await,
             _ => Err(Error::MethodNotAllowed("GET,PUT,DELETE")),
         },
-        ["_versions"] => only("GET", ctx.method == Method::Get).map(|()| versions()),
+        ["_versions"] => only("GET", get).map(|()| stats::versions()),
+        // Below it CouchDB looks at no method.
+        ["_stats", ..] if !get && path.len() > 1 => Err(Error::missing()),
+        ["_stats", place @ ..] => only("GET", get).map(|()| stats::metrics(ctx, place)),
+        ["_system"] => only("GET", get).map(|()| stats::system(ctx)),
+        ["_prometheus"] => only("GET", get).map(|()| stats::prometheus(&ctx.app)),
+        ["_smoosh", "status"] => only("GET", get).map(|()| stats::smoosh(ctx)),
+        ["_restart"] => only("POST", ctx.method == Method::Post).map(|()| stats::restart(ctx)),
         ["_nodes", path @ ..] => node_docs::nodes(ctx, path).await,
         ["_dbs", path @ ..] => node_docs::dbs(ctx, path).await,
         _ => Err(Error::missing()),
     }
-}
-
-/// What functions run on and what orders keys, as far as clients look at it.
-fn versions() -> Reply {
-    let versions = serde_json::json!({
-        "javascript_engine": { "name": "quickjs-ng" },
-        "collation_driver": { "name": "icu4x", "collator_version": view::COLLATOR },
-    });
-    Reply::json(StatusCode::OK, versions.to_string().into_bytes())
 }
 
 /// No node has this name.
@@ -112,7 +112,7 @@ fn push_section(out: &mut Vec<u8>, ctx: &Ctx, name: &str) {
     out.push(b'}');
 }
 
-fn get(ctx: &Ctx, section: &str, key: &str) -> Result<Reply, Error> {
+fn value(ctx: &Ctx, section: &str, key: &str) -> Result<Reply, Error> {
     let config = ctx.app.config.now();
     let value = config.raw(section, key).or_else(|| config.shown(section, key));
     value.map(text).ok_or_else(no_value)
