@@ -2,6 +2,8 @@
 //! with the order of members and numbers by value; what is random by nature (uuids, sequences,
 //! dates, boundaries) is compared by shape. Pure.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use crate::client::Response;
@@ -82,6 +84,12 @@ fn compare_headers(step: &Step, expected: &Response, actual: &Response, found: &
         match actual.header(name) {
             None => found.push(format!("header {name} is missing, was {value:?}")),
             Some(_) if name == "etag" && is_opaque_tag(value) => {}
+            Some(_) if name == "content-security-policy" => {
+                let (was, is) = (policies(expected), policies(actual));
+                if was != is {
+                    found.push(format!("policies were {was:?}, are {is:?}"));
+                }
+            }
             Some(other) if name == "set-cookie" => {
                 if without_secrets(value) != without_secrets(other) {
                     found.push(format!("cookie was {value:?}, is {other:?}"));
@@ -94,6 +102,9 @@ fn compare_headers(step: &Step, expected: &Response, actual: &Response, found: &
         }
     }
     for name in ALLOWING_HEADERS.into_iter().filter(|name| expected.header(name).is_none()) {
+        if step.ignore.iter().any(|ignored| ignored == name) {
+            continue;
+        }
         if let Some(value) = actual.header(name) {
             found.push(format!("header {name} was absent, is {value:?}"));
         }
@@ -116,6 +127,12 @@ fn without_port_and_boundary(value: &str) -> String {
         Some(rest) => rest.split_once('/').map_or(String::new(), |(_, path)| path.to_owned()),
         None => value.to_owned(),
     }
+}
+
+/// Policies of which each restricts: in a header each or in one, in any order.
+fn policies(response: &Response) -> BTreeSet<&str> {
+    let headers = response.headers.iter().filter(|(name, _)| name == "content-security-policy");
+    headers.flat_map(|(_, value)| value.split(',')).map(str::trim).collect()
 }
 
 /// A cookie's name, whether it is emptied, and its attributes; what is hashed and dates differ.
