@@ -181,7 +181,7 @@ async fn serve(
     };
     settee_http::serve(app, listeners, shares.connections, ended).await?;
     watcher.abort();
-    metrics.inspect(JoinHandle::abort);
+    metrics.iter().for_each(JoinHandle::abort);
     tracing::info!("closing");
     cluster.close().await?;
     Ok(end)

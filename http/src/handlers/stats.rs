@@ -17,7 +17,7 @@ use crate::stats::{self, Gauge, Metric, Present, stats};
 pub fn metrics(ctx: &Ctx, path: &[&str]) -> Reply {
     let all = stats::tree(&counted(&ctx.app, ctx.app.process.numbers()));
     let place = path.iter().try_fold(&all, |place, name| place.as_object()?.get(*name));
-    json(&place.unwrap_or(&Value::Null).clone())
+    json(place.unwrap_or(&Value::Null))
 }
 
 fn counted(app: &App, process: Numbers) -> Vec<Metric> {
