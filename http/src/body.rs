@@ -14,6 +14,8 @@ use crate::error::Error;
 
 /// How long a client may take for the next piece.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// How long the rest of a body may take that nobody wants.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(30);
 
 /// The body of one request. Reading it lets a client go on that asked `Expect: 100-continue`.
 #[derive(Debug)]
@@ -144,15 +146,18 @@ impl RequestBody {
     }
 
     /// Reads on to the end and throws it away, so that the connection can be used again; gives up
-    /// after a fair amount.
+    /// after a fair amount, and a fair time: strangers send these, too.
     pub async fn drain(&mut self) {
-        let mut left: usize = 1 << 20;
-        while let Ok(Some(piece)) = self.chunk().await {
-            match left.checked_sub(piece.len()) {
-                Some(rest) => left = rest,
-                None => return,
+        let rest = async {
+            let mut left: usize = 1 << 20;
+            while let Ok(Some(piece)) = self.chunk().await {
+                match left.checked_sub(piece.len()) {
+                    Some(rest) => left = rest,
+                    None => return,
+                }
             }
-        }
+        };
+        let _ = tokio::time::timeout(DRAIN_PATIENCE, rest).await;
     }
 
     /// A capacity to begin with, however large the head claims the body to be.
