@@ -151,7 +151,9 @@ fn frames_are_for_those_who_are_named() {
             answer.header("x-frame-options").map(str::to_owned)
         };
         assert_eq!(told(client, "/"), None);
-        configure(client, "chttpd/enable_xframe_options", "true");
+        let set = Request::new("PUT", "/_node/_local/_config/chttpd/enable_xframe_options");
+        let set = client.send(&set.json("\"true\"")).expect("an answer");
+        assert_eq!(set.header("x-frame-options"), Some("DENY"), "it holds at once");
         assert_eq!(told(client, "/missing").as_deref(), Some("DENY"));
         configure(client, "x_frame_options/hosts", "http://there:1, http://here:1");
         assert_eq!(told(client, "/").as_deref(), Some("ALLOW-FROM http://here:1"));

@@ -47,6 +47,7 @@ pub async fn here(ctx: &mut Ctx, path: &[&str]) -> Result<Reply, Error> {
         ["_config", "_reload"] => {
             only("POST", ctx.method == Method::Post)?;
             ctx.app.reload_config().await?;
+            go_by_what_is_set(ctx);
             Ok(Reply::ok(StatusCode::OK))
         }
         ["_config", name] => {
@@ -128,6 +129,7 @@ async fn put(ctx: &mut Ctx, section: &str, key: &str) -> Result<Reply, Error> {
     };
     let persist = ctx.header_named("x-couch-persist") != Some("false");
     let old = ctx.app.set_config(section, key, value.trim(), persist).await?;
+    go_by_what_is_set(ctx);
     Ok(text(&old))
 }
 
@@ -135,7 +137,13 @@ async fn delete(ctx: &mut Ctx, section: &str, key: &str) -> Result<Reply, Error>
     table::may_remove(section, key).map_err(closed)?;
     let persist = ctx.header_named("x-couch-persist") != Some("false");
     let old = ctx.app.delete_config(section, key, persist).await?;
+    go_by_what_is_set(ctx);
     old.as_deref().map(text).ok_or_else(no_value)
+}
+
+/// What was just set holds for the answer that says so, too.
+fn go_by_what_is_set(ctx: &mut Ctx) {
+    ctx.settings = ctx.app.settings();
 }
 
 fn closed(why: Closed) -> Error {
