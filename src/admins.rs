@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use settee_cluster::{Cluster, Error};
 use settee_http::ConfigFiles;
-use settee_http::auth::NewPasswords;
 use settee_http::auth::password::Verifier;
+use settee_http::auth::secrets::{self, Secrets};
+use settee_http::auth::{NewPasswords, unix_time};
 use settee_http::random;
 use settee_model::config::Config;
 
@@ -40,22 +41,26 @@ fn take_over(config: &mut Config, files: &dyn ConfigFiles, user: &str, password:
 pub async fn share(cluster: Cluster, config: Config, options: Serve) {
     let common = cluster.common_settings().borrow().clone();
     let known = |section: &str, key: &str| common.get(&(section.to_owned(), key.to_owned()));
+    let value = |section: &str, key: &str| config.get(section, key).unwrap_or_default().to_owned();
     let mut wanted = Vec::new();
     let told = options.secret.as_ref().is_some_and(|secret| !secret.is_empty());
-    if told || known("chttpd_auth", "secret").is_none() {
-        wanted.push(("chttpd_auth", "secret"));
+    let (secret, old) = (value("chttpd_auth", "secret"), known("chttpd_auth", "secret"));
+    if let Some(old) = old.filter(|old| told && **old != secret) {
+        wanted.push(("chttpd_auth", secrets::BEFORE, Secrets::replaced(old, unix_time())));
+    }
+    if told || old.is_none() {
+        wanted.push(("chttpd_auth", "secret", secret));
     }
     if let Some((user, password)) = given(&options) {
         // Unknown to the others it stays in this node's file. Known to them it is one and the same.
         if let Some(kept) = known("admins", user)
             && !is_password(kept.clone(), password.to_owned()).await
         {
-            wanted.push(("admins", user));
+            wanted.push(("admins", user, value("admins", user)));
         }
     }
-    for (section, key) in wanted {
-        let value = config.get(section, key).unwrap_or_default();
-        while let Err(error) = cluster.share_setting(section, key, value).await {
+    for (section, key, value) in wanted {
+        while let Err(error) = cluster.share_setting(section, key, &value).await {
             if matches!(error, Error::Closing) {
                 return;
             }

@@ -161,6 +161,7 @@ async fn serve(
     let create = CreateOptions { security: Some(security), ..CreateOptions::default() };
     make_system_databases(&cluster, &create).await?;
     let watcher = tokio::spawn(settee_http::users::watch(app.clone()));
+    tokio::spawn(settee_http::users::per_user::watch(app.clone()));
     tokio::spawn(settee_http::follow_common(app.clone()));
     tokio::spawn(sharing);
     tokio::spawn(log.follow(app.config.changes()));

@@ -95,6 +95,13 @@ impl Cluster {
         Members { all_nodes, cluster_nodes }
     }
 
+    /// Whether this node leads the others, as far as it knows: it does then what one is to do for all.
+    /// Two may believe it for a moment.
+    #[must_use]
+    pub fn leads(&self) -> bool {
+        self.node.book().store().leader() == Some(self.node.id())
+    }
+
     /// Where other nodes reach this one (`host:port`); none if it is alone.
     #[must_use]
     pub fn mesh_address(&self) -> Option<String> {

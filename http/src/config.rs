@@ -8,6 +8,8 @@ use settee_model::config::{self, Config};
 use tokio::sync::{Mutex, watch};
 
 use crate::auth::password::Verifier;
+use crate::auth::secrets::{self, Secrets};
+use crate::auth::unix_time;
 use crate::context::App;
 use crate::error::Error;
 use crate::layout;
@@ -96,6 +98,11 @@ impl App {
             _ => value.to_owned(),
         };
         let old = self.config.now().raw(section, key).unwrap_or_default().to_owned();
+        if persist && (section, key) == SECRET && !old.is_empty() && old != value {
+            let before = Secrets::replaced(&old, unix_time());
+            self.cluster.share_setting(section, secrets::BEFORE, &before).await?;
+            self.config.swap(|config| config.set(section, secrets::BEFORE, &before));
+        }
         if persist && is_common(section, key) {
             self.cluster.share_setting(section, key, &value).await?;
         } else if persist {
@@ -167,6 +174,15 @@ impl App {
         self.refresh();
     }
 
+    /// Gives sessions a new secret.
+    ///
+    /// # Errors
+    /// 503 if the cluster cannot agree on it.
+    pub async fn make_secret(&self) -> Result<(), Error> {
+        let (section, key) = SECRET;
+        self.set_config(section, key, &crate::random::hex_32(), true).await.map(drop)
+    }
+
     async fn hashed(&self, password: &str) -> Result<String, Error> {
         if Verifier::from_admin(password).is_some() {
             return Ok(password.to_owned());
@@ -192,12 +208,15 @@ pub async fn follow_common(app: Arc<App>) {
     }
 }
 
+/// What sessions are proven with.
+const SECRET: (&str, &str) = ("chttpd_auth", "secret");
+
 /// Whether a setting is the cluster's and not the node's: who administers it, what proves who somebody
 /// is, and how databases are laid out.
 pub(crate) fn is_common(section: &str, key: &str) -> bool {
     match section {
         "admins" => true,
-        "chttpd_auth" => key == "secret",
+        "chttpd_auth" => matches!(key, "secret" | secrets::BEFORE),
         "cluster" => matches!(key, "q" | "n" | "placement"),
         _ => false,
     }

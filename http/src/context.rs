@@ -78,8 +78,8 @@ impl App {
         let settings = Settings::from_config(&config);
         cluster.set_layout(settings.layout.clone());
         cluster.set_functions(settings.functions.clone());
+        let accounts = Accounts::new(cluster.clone(), key, settings.auth.lockout.capacity);
         let settings = RwLock::new(Arc::new(settings));
-        let accounts = Accounts::new(cluster.clone(), key);
         let (config, uuids) = (LiveConfig::new(config, files), Uuids::default());
         App { cluster, uuids, accounts, config, process, settings }
     }
@@ -194,13 +194,16 @@ impl Ctx {
         })
     }
 
+    /// Whether the client speaks TLS to whom it speaks to.
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        is_secure(&self.settings, &self.headers, self.peer)
+    }
+
     /// A path as an absolute URI, for `Location`. `path` is percent-encoded and begins with `/`.
     #[must_use]
     pub fn absolute_uri(&self, path: &str) -> String {
-        let secure = self.peer.secure
-            || self.header_named("x-forwarded-ssl") == Some("on")
-            || self.header_named("x-forwarded-proto") == Some("https");
-        let scheme = if secure { "https" } else { "http" };
+        let scheme = if self.is_secure() { "https" } else { "http" };
         format!("{scheme}://{}{path}", self.host().unwrap_or("localhost"))
     }
 
@@ -211,6 +214,28 @@ impl Ctx {
         let host = forwarded.or_else(|| self.header(&HOST));
         host.or_else(|| self.uri.authority().map(http::uri::Authority::as_str))
     }
+}
+
+/// Whether the client speaks TLS, to this server or to a proxy that says so. Who says so without being
+/// one gets cookies that it cannot use.
+#[must_use]
+pub fn is_secure(settings: &Settings, headers: &HeaderMap, peer: Peer) -> bool {
+    let says = |name: &str, value: &str| headers.get(name).is_some_and(|said| said == value);
+    peer.secure
+        || says(&settings.x_forwarded_ssl, "on")
+        || says(&settings.x_forwarded_proto, "https")
+}
+
+/// Who asks: the other end of the connection, unless that is a proxy whose word is taken for it.
+#[must_use]
+pub fn peer_of(settings: &Settings, headers: &HeaderMap, peer: Peer) -> Peer {
+    let Some(name) = &settings.peer_header else { return peer };
+    let mut said = headers.get_all(name).iter();
+    // Where there are several, one may be somebody else's.
+    let (Some(ip), None) = (said.next(), said.next()) else { return peer };
+    let ip = ip.to_str().ok().and_then(|ip| ip.trim().parse().ok());
+    let address = |ip| SocketAddr::new(ip, peer.address.port());
+    ip.map_or(peer, |ip| Peer { address: address(ip), ..peer })
 }
 
 /// Percent-encodes a path segment as CouchDB writes `Location`.
@@ -228,5 +253,59 @@ pub fn push_encoded(out: &mut String, text: &str) {
                 out.extend(digits.iter().filter_map(|&digit| DIGITS.get(digit)));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use settee_model::config::Config;
+
+    use super::*;
+
+    fn peer(address: &str) -> Peer {
+        Peer { address: address.parse().unwrap(), secure: false }
+    }
+
+    fn settings(key: &str, value: &str) -> Settings {
+        let mut config = Config::default();
+        config.set("chttpd", key, value);
+        Settings::from_config(&config)
+    }
+
+    fn headers(sent: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in sent {
+            headers.append(*name, http::HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn a_header_says_who_asks_if_it_is_configured() {
+        let peer = peer("10.0.0.1:80");
+        let sent = headers(&[("x-forwarded-for", "1.2.3.4")]);
+        let told = settings("peer_header", "X-Forwarded-For");
+        assert_eq!(peer_of(&Settings::default(), &sent, peer), peer);
+        assert_eq!(peer_of(&told, &sent, peer), self::peer("1.2.3.4:80"));
+        let twice = [("x-forwarded-for", "1.2.3.4"), ("x-forwarded-for", "5.6.7.8")];
+        for odd in [&[][..], &twice, &[("x-forwarded-for", "1.2.3.4, 5.6.7.8")]] {
+            assert_eq!(peer_of(&told, &headers(odd), peer), peer, "{odd:?}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_says_whether_it_is_asked_over_tls() {
+        let usual = Settings::default();
+        let plain = peer("10.0.0.1:80");
+        let says = |settings: &Settings, sent: (&'static str, &'static str)| {
+            is_secure(settings, &headers(&[sent]), plain)
+        };
+        assert!(says(&usual, ("x-forwarded-ssl", "on")));
+        assert!(says(&usual, ("x-forwarded-proto", "https")));
+        assert!(!says(&usual, ("x-forwarded-proto", "http")));
+        let other = settings("x_forwarded_proto", "X-Scheme");
+        assert!(says(&other, ("x-scheme", "https")));
+        assert!(!says(&other, ("x-forwarded-proto", "https")));
+        assert!(is_secure(&usual, &headers(&[]), Peer { secure: true, ..plain }));
     }
 }

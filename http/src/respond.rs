@@ -16,7 +16,7 @@ use hyper::body::Incoming;
 use crate::access::{self, Asked};
 use crate::auth::authenticate;
 use crate::body::{Length, RequestBody};
-use crate::context::{App, Ctx, Peer, push_encoded};
+use crate::context::{App, Ctx, Peer, peer_of, push_encoded};
 use crate::error::Error;
 use crate::handlers::dispatch;
 use crate::query::Query;
@@ -28,8 +28,9 @@ use crate::stats::{OfRequest, stats};
 pub async fn respond(app: Arc<App>, peer: Peer, request: Request<Incoming>) -> Response<ReplyBody> {
     let began = Instant::now();
     let (head, body) = request.into_parts();
-    let asked = access::wanted().then(|| Asked::new(&head, peer, began));
     let settings = app.settings();
+    let peer = peer_of(&settings, &head.headers, peer);
+    let asked = access::wanted().then(|| Asked::new(&head, peer, began));
     let is_head = head.method == http::Method::HEAD;
     let body = RequestBody::from_wire(&head.headers, body, settings.max_http_request_size);
     let mut ctx = Ctx {

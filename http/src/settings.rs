@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 use settee_cluster::{FunctionSettings, LayoutDefaults};
 use settee_model::config::Config;
 use settee_query::mango;
@@ -14,6 +14,7 @@ use crate::cors::Cors;
 use crate::csp::Csp;
 use crate::frames::Frames;
 use crate::route::Plus;
+use crate::users::per_user::PerUser;
 
 /// Settings of the HTTP front. One value is seen by a request from its start to its end.
 #[derive(Clone, Debug)]
@@ -71,6 +72,8 @@ pub struct Settings {
     pub users_db_suffix: String,
     /// `[couchdb] users_db_security_editable`.
     pub users_db_security_editable: bool,
+    /// `[couch_peruser]`: whether users have databases of their own, and how these are made.
+    pub per_user: Option<PerUser>,
     /// `[vendor] name`
     pub vendor: String,
     /// `[couchdb] maintenance_mode`: `true`, `nolb`, or none.
@@ -85,6 +88,12 @@ pub struct Settings {
     pub max_dbs_info: usize,
     /// `[chttpd] x_forwarded_host`: the header in which a proxy says what host was asked.
     pub x_forwarded_host: String,
+    /// `[chttpd] x_forwarded_proto`: the header in which it says `https`.
+    pub x_forwarded_proto: String,
+    /// `[chttpd] x_forwarded_ssl`: the header in which it says `on`.
+    pub x_forwarded_ssl: String,
+    /// `[chttpd] peer_header`: the header in which it says who asks; without it, nobody is believed.
+    pub peer_header: Option<HeaderName>,
     /// `[query_server_config] partition_query_limit`: most rows of one partition in an answer.
     pub partition_query_limit: Option<u64>,
     /// `[query_server_config] query_limit`: most rows of a view in an answer.
@@ -159,6 +168,7 @@ impl Settings {
                 "users_db_security_editable",
                 false,
             ),
+            per_user: PerUser::from_config(config),
             vendor: text("vendor", "name").unwrap_or_else(|| "settee".to_owned()),
             maintenance_mode: text("couchdb", "maintenance_mode").filter(|mode| mode != "false"),
             uuid_algorithm: text("uuids", "algorithm").unwrap_or_else(|| "sequential".to_owned()),
@@ -167,6 +177,13 @@ impl Settings {
             max_dbs_info: count("chttpd", "max_db_number_for_dbs_info_req", 100),
             x_forwarded_host: text("chttpd", "x_forwarded_host")
                 .unwrap_or_else(|| "X-Forwarded-Host".to_owned()),
+            x_forwarded_proto: text("chttpd", "x_forwarded_proto")
+                .unwrap_or_else(|| "X-Forwarded-Proto".to_owned()),
+            x_forwarded_ssl: text("chttpd", "x_forwarded_ssl")
+                .unwrap_or_else(|| "X-Forwarded-Ssl".to_owned()),
+            peer_header: config
+                .get("chttpd", "peer_header")
+                .and_then(|name| HeaderName::try_from(name).ok()),
             partition_query_limit: config.limit(
                 "query_server_config",
                 "partition_query_limit",

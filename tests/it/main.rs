@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 mod admin;
+mod auth;
 mod cluster;
 mod cluster_config;
 mod cluster_faults;

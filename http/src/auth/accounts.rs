@@ -10,12 +10,12 @@ use settee_cluster::docs::OpenOptions;
 use settee_cluster::{Cluster, Db};
 use settee_model::docid::{DbName, DocId};
 
-use crate::auth::User;
 use crate::auth::derivations::Derivations;
 use crate::auth::lockout::Lockout;
 use crate::auth::password::Verifier;
 use crate::auth::upgrades::Upgrades;
 use crate::auth::verified::{Verdict, Verified};
+use crate::auth::{Handler, User};
 use crate::context::Peer;
 use crate::error::Error;
 use crate::settings::Settings;
@@ -43,11 +43,11 @@ impl Account {
     /// An account.
     #[must_use]
     pub fn new(name: &str, roles: Vec<String>, verifier: Verifier) -> Self {
-        let user = |handler| {
+        let user = |handler: Handler| {
             let (name, roles) = (Some(name.to_owned()), roles.clone());
-            Arc::new(User { name, roles, handler: Some(handler) })
+            Arc::new(User { name, roles, handler: Some(handler.name()) })
         };
-        Account { verifier, by_password: user("default"), by_cookie: user("cookie") }
+        Account { verifier, by_password: user(Handler::Default), by_cookie: user(Handler::Cookie) }
     }
 
     fn roles(&self) -> &[String] {
@@ -71,9 +71,10 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    /// Looks for users through `cluster`. `key` is secret and random.
+    /// Looks for users through `cluster`. `key` is secret and random; of so many peers it is
+    /// remembered that they failed.
     #[must_use]
-    pub fn new(cluster: Cluster, key: [u8; 32]) -> Self {
+    pub fn new(cluster: Cluster, key: [u8; 32], failures: usize) -> Self {
         let derivations = Derivations::new(1);
         Accounts {
             users: Cache::new(CAPACITY),
@@ -82,7 +83,7 @@ impl Accounts {
             upgrades: Upgrades::new(cluster.clone(), derivations.clone()),
             cluster,
             derivations,
-            lockout: Lockout::new(),
+            lockout: Lockout::new(failures),
             nobody: Arc::new(User::default()),
         }
     }
@@ -172,7 +173,8 @@ impl Accounts {
         if iterations > most {
             return Err(Error::Forbidden("Iteration count is too high for this server".into()));
         }
-        let attempt = self.lockout.attempt(peer.ip(), name, settings.auth.lockout_threshold);
+        let salt = account.verifier.salt();
+        let attempt = self.lockout.attempt(peer.ip(), name, salt, settings.auth.lockout);
         match self.verified.check(password, &account.verifier, attempt).await? {
             Verdict::Right => {
                 self.upgrades.consider(&settings.auth, name, password, &account.verifier);

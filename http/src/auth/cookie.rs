@@ -4,12 +4,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::{GeneralPurpose, URL_SAFE_NO_PAD};
 use base64::engine::{DecodePaddingMode, GeneralPurposeConfig};
-use hmac::{Hmac, Mac};
-use sha1::Sha1;
-use sha2::{Sha224, Sha256, Sha384, Sha512};
 use subtle::ConstantTimeEq;
 
-use crate::auth::password::Prf;
+use crate::auth::prf::Prf;
 use crate::error::Error;
 
 /// Reads with and without padding.
@@ -57,7 +54,7 @@ impl Claim {
     #[must_use]
     pub fn proven(&self, key: &[u8], hashes: &[Prf]) -> bool {
         let message = format!("{}:{}", self.name, self.time);
-        hashes.iter().any(|&hash| mac(hash, key, message.as_bytes()).ct_eq(&self.mac).into())
+        hashes.iter().any(|&hash| hash.mac(key, message.as_bytes()).ct_eq(&self.mac).into())
     }
 }
 
@@ -65,26 +62,10 @@ impl Claim {
 #[must_use]
 pub fn make(name: &str, now: u64, key: &[u8], hash: Prf) -> String {
     let mut plain = format!("{name}:{now:X}").into_bytes();
-    let mac = mac(hash, key, &plain);
+    let mac = hash.mac(key, &plain);
     plain.push(b':');
     plain.extend_from_slice(&mac);
     URL_SAFE_NO_PAD.encode(plain)
-}
-
-fn mac(hash: Prf, key: &[u8], message: &[u8]) -> Vec<u8> {
-    match hash {
-        Prf::Sha1 => keyed::<Hmac<Sha1>>(key, message),
-        Prf::Sha224 => keyed::<Hmac<Sha224>>(key, message),
-        Prf::Sha256 => keyed::<Hmac<Sha256>>(key, message),
-        Prf::Sha384 => keyed::<Hmac<Sha384>>(key, message),
-        Prf::Sha512 => keyed::<Hmac<Sha512>>(key, message),
-    }
-}
-
-fn keyed<M: Mac + hmac::digest::KeyInit>(key: &[u8], message: &[u8]) -> Vec<u8> {
-    // HMAC takes keys of any length, so the error never comes; no mac would match nothing.
-    let Ok(mac) = <M as hmac::digest::KeyInit>::new_from_slice(key) else { return Vec::new() };
-    mac.chain_update(message).finalize().into_bytes().to_vec()
 }
 
 /// How cookies are dressed.
@@ -92,22 +73,21 @@ fn keyed<M: Mac + hmac::digest::KeyInit>(key: &[u8], message: &[u8]) -> Vec<u8> 
 pub struct Dress {
     /// Seconds for which it lasts, if the browser shall keep it.
     pub max_age: Option<u64>,
-    /// Sent over TLS only.
-    pub secure: bool,
     /// `[chttpd_auth] cookie_domain`
     pub domain: Option<String>,
     /// `[chttpd_auth] same_site`
     pub same_site: Option<String>,
 }
 
-/// The value of `Set-Cookie`; an empty `cookie` ends the session.
+/// The value of `Set-Cookie`; an empty `cookie` ends the session. One that was asked for over TLS is
+/// sent over TLS only.
 #[must_use]
-pub fn set_cookie(cookie: &str, now: u64, dress: &Dress) -> String {
+pub fn set_cookie(cookie: &str, now: u64, dress: &Dress, secure: bool) -> String {
     let mut out = format!("AuthSession={cookie}; Version=1");
     if let Some(age) = dress.max_age {
         out.push_str(&format!("; Expires={}; Max-Age={age}", crate::date::cookie(now + age)));
     }
-    if dress.secure {
+    if secure {
         out.push_str("; Secure");
     }
     if let Some(domain) = &dress.domain {
@@ -173,18 +153,17 @@ mod tests {
         assert_eq!(find("NotAuthSession=x"), None);
         let dress = Dress { max_age: Some(600), ..Dress::default() };
         assert_eq!(
-            set_cookie("", 1_795_258_823 - 600, &dress),
+            set_cookie("", 1_795_258_823 - 600, &dress, false),
             "AuthSession=; Version=1; Expires=Sat, 21-Nov-2026 11:00:23 GMT; Max-Age=600; Path=/; \
              HttpOnly"
         );
         let dress = Dress {
             max_age: None,
-            secure: true,
             domain: Some("example.com".into()),
             same_site: Some("strict".into()),
         };
         assert_eq!(
-            set_cookie("x", 0, &dress),
+            set_cookie("x", 0, &dress, true),
             "AuthSession=x; Version=1; Secure; Domain=example.com; Path=/; HttpOnly; \
              SameSite=strict"
         );

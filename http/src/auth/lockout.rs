@@ -7,11 +7,47 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use quick_cache::sync::Cache;
+use settee_model::config::Config;
 
-/// How long failures are remembered.
-const MEMORY: Duration = Duration::from_secs(300);
-/// How many peers and accounts are remembered.
-const CAPACITY: usize = 10_000;
+/// What becomes of peers that fail often: `[chttpd_auth_lockout]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rule {
+    mode: Mode,
+    /// How many failures are often.
+    threshold: u32,
+    /// How long failures are remembered, from the first.
+    memory: Duration,
+    /// How many peers and accounts are remembered; holds from a start on.
+    pub capacity: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// Nothing is counted.
+    Off,
+    /// The log tells of it.
+    Warn,
+    /// They are refused.
+    Enforce,
+}
+
+impl Rule {
+    /// Reads what is configured.
+    #[must_use]
+    pub fn from_config(config: &Config) -> Self {
+        let section = "chttpd_auth_lockout";
+        Rule {
+            mode: match config.get(section, "mode").unwrap_or("enforce") {
+                "enforce" => Mode::Enforce,
+                "warn" => Mode::Warn,
+                _ => Mode::Off,
+            },
+            threshold: config.parsed(section, "threshold", 5),
+            memory: Duration::from_millis(config.parsed(section, "max_lifetime", 300_000)),
+            capacity: config.parsed(section, "max_objects", 10_000),
+        }
+    }
+}
 
 /// Failed logins by peer and account.
 #[derive(Debug)]
@@ -24,36 +60,25 @@ pub struct Lockout {
 }
 
 impl Lockout {
-    /// No failures yet.
+    /// No failures yet; so many peers and accounts are remembered.
     #[must_use]
-    pub fn new() -> Self {
-        let (failures, names) = (Cache::new(CAPACITY), RandomState::new());
+    pub fn new(capacity: usize) -> Self {
+        let (failures, names) = (Cache::new(capacity), RandomState::new());
         Lockout { failures, names, any: AtomicBool::new(false) }
     }
 
-    /// What a peer does to log in as somebody.
+    /// What a peer does to log in as somebody, whose password has this salt: with a new one nobody has
+    /// failed yet.
     #[must_use]
-    pub fn attempt<'a>(&'a self, peer: IpAddr, account: &'a str, most: Option<u32>) -> Attempt<'a> {
-        Attempt { lockout: self, peer, account, most }
-    }
-
-    /// How often this peer failed at this account of late.
-    #[must_use]
-    pub fn failures(&self, peer: IpAddr, account: &str) -> u32 {
-        if !self.any.load(Ordering::Relaxed) {
-            return 0;
-        }
-        let known = self.failures.get(&(peer, self.names.hash_one(account)));
-        known.filter(|(_, first)| first.elapsed() < MEMORY).map_or(0, |(count, _)| count)
-    }
-
-    /// Counts one more.
-    pub fn failed(&self, peer: IpAddr, account: &str) {
-        self.any.store(true, Ordering::Relaxed);
-        let key = (peer, self.names.hash_one(account));
-        let known = self.failures.get(&key).filter(|(_, first)| first.elapsed() < MEMORY);
-        let (count, first) = known.unwrap_or((0, Instant::now()));
-        self.failures.insert(key, (count.saturating_add(1), first));
+    pub fn attempt<'a>(
+        &'a self,
+        peer: IpAddr,
+        account: &'a str,
+        salt: &str,
+        rule: Rule,
+    ) -> Attempt<'a> {
+        let key = (peer, self.names.hash_one((account, salt)));
+        Attempt { lockout: self, account, key, rule }
     }
 }
 
@@ -61,10 +86,9 @@ impl Lockout {
 #[derive(Clone, Copy, Debug)]
 pub struct Attempt<'a> {
     lockout: &'a Lockout,
-    peer: IpAddr,
     account: &'a str,
-    /// Failures after which it is refused.
-    most: Option<u32>,
+    key: (IpAddr, u64),
+    rule: Rule,
 }
 
 impl Attempt<'_> {
@@ -77,12 +101,34 @@ impl Attempt<'_> {
     /// Whether the peer failed too often before.
     #[must_use]
     pub fn refused(&self) -> bool {
-        self.most.is_some_and(|most| self.lockout.failures(self.peer, self.account) >= most)
+        let often = self.rule.mode != Mode::Off && self.failures() >= self.rule.threshold;
+        if often && self.rule.mode == Mode::Warn {
+            tracing::warn!(name = self.account, peer = %self.key.0, "many failed logins");
+        }
+        often && self.rule.mode == Mode::Enforce
     }
 
     /// Counts a failure.
     pub fn failed(&self) {
-        self.lockout.failed(self.peer, self.account);
+        if self.rule.mode == Mode::Off {
+            return;
+        }
+        self.lockout.any.store(true, Ordering::Relaxed);
+        let (count, first) = self.known().unwrap_or((0, Instant::now()));
+        self.lockout.failures.insert(self.key, (count.saturating_add(1), first));
+    }
+
+    fn failures(&self) -> u32 {
+        self.known().map_or(0, |(count, _)| count)
+    }
+
+    /// Failures of late, and when the first was.
+    fn known(&self) -> Option<(u32, Instant)> {
+        if !self.lockout.any.load(Ordering::Relaxed) {
+            return None;
+        }
+        let known = self.lockout.failures.get(&self.key);
+        known.filter(|(_, first)| first.elapsed() < self.rule.memory)
     }
 }
 
@@ -90,14 +136,41 @@ impl Attempt<'_> {
 mod tests {
     use super::*;
 
+    fn rule(pairs: &[(&str, &str)]) -> Rule {
+        let mut config = Config::default();
+        pairs.iter().for_each(|(key, value)| config.set("chttpd_auth_lockout", key, value));
+        Rule::from_config(&config)
+    }
+
     #[test]
-    fn counts_for_each_peer_and_account() {
-        let (lockout, here) = (Lockout::new(), IpAddr::from([127, 0, 0, 1]));
+    fn counts_for_each_peer_account_and_password() {
+        let (lockout, rule) = (Lockout::new(100), rule(&[("threshold", "3")]));
+        let attempt = |peer: [u8; 4], name, salt| lockout.attempt(peer.into(), name, salt, rule);
+        let here = [127, 0, 0, 1];
         for _ in 0..3 {
-            lockout.failed(here, "ann");
+            assert!(!attempt(here, "ann", "a").refused());
+            attempt(here, "ann", "a").failed();
         }
-        assert_eq!(lockout.failures(here, "ann"), 3);
-        assert_eq!(lockout.failures(here, "bob"), 0);
-        assert_eq!(lockout.failures(IpAddr::from([10, 0, 0, 1]), "ann"), 0);
+        assert!(attempt(here, "ann", "a").refused());
+        assert!(!attempt(here, "bob", "a").refused());
+        assert!(!attempt(here, "ann", "b").refused());
+        assert!(!attempt([10, 0, 0, 1], "ann", "a").refused());
+    }
+
+    #[test]
+    fn what_is_counted_and_for_how_long() {
+        for (pairs, refused, counted) in [
+            (&[("threshold", "1")][..], true, 2),
+            (&[("threshold", "1"), ("mode", "warn")], false, 2),
+            (&[("threshold", "1"), ("mode", "off")], false, 0),
+            (&[("threshold", "1"), ("mode", "of")], false, 0),
+            (&[("threshold", "1"), ("max_lifetime", "0")], false, 0),
+        ] {
+            let lockout = Lockout::new(100);
+            let attempt = lockout.attempt([127, 0, 0, 1].into(), "ann", "", rule(pairs));
+            attempt.failed();
+            attempt.failed();
+            assert_eq!((attempt.refused(), attempt.failures()), (refused, counted), "{pairs:?}");
+        }
     }
 }

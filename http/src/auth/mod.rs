@@ -1,14 +1,19 @@
-//! Who asks, and what they may do. [`authenticate`] answers the first question, in the order of
-//! CouchDB's handlers (cookie, then basic, then nobody); `access` and `security` the second.
+//! Who asks, and what they may do. [`authenticate`] answers the first question, by the handlers that
+//! are configured and in their order; `access` and `security` the second.
 
 pub mod access;
 mod accounts;
 pub mod cookie;
 mod derivations;
+mod handler;
+mod jwt;
 mod lockout;
 mod new_passwords;
 pub mod password;
+pub mod prf;
+mod proxy;
 mod requirements;
+pub mod secrets;
 pub mod security;
 mod settings;
 mod upgrades;
@@ -24,11 +29,12 @@ use http::HeaderMap;
 use http::header::{AUTHORIZATION, COOKIE};
 
 pub use accounts::{Account, Accounts, ID_PREFIX};
+pub use handler::Handler;
 pub use new_passwords::NewPasswords;
 pub use settings::AuthSettings;
 pub use user::User;
 
-use crate::context::Peer;
+use crate::context::{Peer, is_secure};
 use crate::error::Error;
 use crate::route::{Endpoint, Method, ServerEndpoint};
 use crate::settings::Settings;
@@ -42,6 +48,12 @@ pub struct Identity {
     pub refresh: Option<String>,
 }
 
+impl From<Arc<User>> for Identity {
+    fn from(user: Arc<User>) -> Self {
+        Identity { user, refresh: None }
+    }
+}
+
 /// Finds out who asks.
 ///
 /// # Errors
@@ -53,17 +65,27 @@ pub async fn authenticate(
     peer: Peer,
     asked: (&Endpoint, Method),
 ) -> Result<Identity, Error> {
-    if let Some(identity) = by_cookie(accounts, settings, headers).await? {
-        return Ok(identity);
-    }
-    if let Some((name, password)) = basic_credentials(headers)? {
-        let account = accounts.check(settings, &name, &password, peer).await?;
-        return Ok(Identity { user: account.by_password.clone(), refresh: None });
+    for handler in &settings.auth.handlers {
+        let found = match handler {
+            Handler::Cookie => by_cookie(accounts, settings, headers, peer).await?,
+            Handler::Default => match basic_credentials(headers)? {
+                Some((name, password)) => {
+                    let account = accounts.check(settings, &name, &password, peer).await?;
+                    Some(account.by_password.clone().into())
+                }
+                None => None,
+            },
+            Handler::Proxy => by_proxy(settings, headers),
+            Handler::Jwt => by_token(settings, headers)?,
+        };
+        if let Some(identity) = found {
+            return Ok(identity);
+        }
     }
     if needs_somebody(settings, asked) {
         return Err(Error::Unauthorized("Authentication required.".into()));
     }
-    Ok(Identity { user: accounts.nobody(), refresh: None })
+    Ok(accounts.nobody().into())
 }
 
 /// Whether the settings want a name for this. Anybody may try to log in.
@@ -81,6 +103,7 @@ async fn by_cookie(
     accounts: &Accounts,
     settings: &Settings,
     headers: &HeaderMap,
+    peer: Peer,
 ) -> Result<Option<Identity>, Error> {
     let mut sent = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
     let Some(cookie) = sent.find_map(cookie::find) else { return Ok(None) };
@@ -92,12 +115,13 @@ async fn by_cookie(
     let Some(left) = ends.and_then(|ends| ends.checked_sub(now)).filter(|&left| left > 0) else {
         return Ok(None);
     };
-    let key = session_key(&auth.secret, &account);
-    if auth.secret.is_empty() || !claim.proven(&key, &auth.hash_algorithms) {
-        return Ok(None);
-    }
-    let old = left.saturating_mul(10) < auth.timeout.saturating_mul(9);
-    let refresh = old.then(|| session_cookie(settings, &account, now));
+    let proves =
+        |secret: &&str| claim.proven(&session_key(secret, &account), &auth.hash_algorithms);
+    let Some(secret) = auth.secrets.believed(now).find(proves) else { return Ok(None) };
+    let old = left.saturating_mul(10) < auth.timeout.saturating_mul(9)
+        || auth.secrets.current() != Some(secret);
+    let secure = || is_secure(settings, headers, peer);
+    let refresh = if old { session_cookie(settings, &account, now, secure()) } else { None };
     Ok(Some(Identity { user: account.by_cookie.clone(), refresh }))
 }
 
@@ -105,21 +129,38 @@ fn session_key(secret: &str, account: &Account) -> Vec<u8> {
     [secret.as_bytes(), account.verifier.salt().as_bytes()].concat()
 }
 
-/// The `Set-Cookie` of a new session.
+/// The `Set-Cookie` of a new session; none if there is no secret to prove it with.
 #[must_use]
-pub fn session_cookie(settings: &Settings, account: &Account, now: u64) -> String {
+pub fn session_cookie(
+    settings: &Settings,
+    account: &Account,
+    now: u64,
+    secure: bool,
+) -> Option<String> {
     let auth = &settings.auth;
-    let key = session_key(&auth.secret, account);
+    let key = session_key(auth.secrets.current()?, account);
     let name = account.by_cookie.name.as_deref().unwrap_or_default();
     let value = cookie::make(name, now, &key, auth.new_hash());
-    cookie::set_cookie(&value, now, &auth.cookie)
+    Some(cookie::set_cookie(&value, now, &auth.cookie, secure))
+}
+
+fn by_proxy(settings: &Settings, headers: &HeaderMap) -> Option<Identity> {
+    let auth = &settings.auth;
+    let user = auth.proxy.user(headers, &auth.secrets, &auth.hash_algorithms, unix_time())?;
+    Some(Arc::new(user).into())
+}
+
+/// Who has a token in an `Authorization: Bearer` header.
+fn by_token(settings: &Settings, headers: &HeaderMap) -> Result<Option<Identity>, Error> {
+    let Some(token) = authorization(headers, "Bearer ") else { return Ok(None) };
+    let user = settings.auth.jwt.user(token, unix_time())?;
+    Ok(Some(Arc::new(user).into()))
 }
 
 /// Name and password of an `Authorization: Basic` header. `_` and `_` are nobody's, for clients
 /// that want to be rid of a browser's.
 fn basic_credentials(headers: &HeaderMap) -> Result<Option<(String, String)>, Error> {
-    let Some(value) = headers.get(AUTHORIZATION) else { return Ok(None) };
-    let Some(encoded) = value.as_bytes().strip_prefix(b"Basic ") else { return Ok(None) };
+    let Some(encoded) = authorization(headers, "Basic ") else { return Ok(None) };
     let plain = STANDARD
         .decode(encoded)
         .map_err(|_| Error::bad_request("Authorization header has invalid base64 value"))?;
@@ -128,6 +169,12 @@ fn basic_credentials(headers: &HeaderMap) -> Result<Option<(String, String)>, Er
         None | Some(("_", "_")) => None,
         Some((name, password)) => Some((name.to_owned(), password.to_owned())),
     })
+}
+
+/// What follows the scheme in the `Authorization` header. Of several the first counts.
+fn authorization<'a>(headers: &'a HeaderMap, scheme: &str) -> Option<&'a str> {
+    let value = std::str::from_utf8(headers.get(AUTHORIZATION)?.as_bytes()).ok()?;
+    value.strip_prefix(scheme)
 }
 
 /// Seconds since 1970.

@@ -3,7 +3,8 @@
 
 use settee_model::config::Config;
 
-use crate::auth::password::{Prf, Verifier};
+use crate::auth::password::Verifier;
+use crate::auth::prf::Prf;
 use crate::auth::requirements::Requirements;
 use crate::error::Error;
 

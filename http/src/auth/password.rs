@@ -2,15 +2,13 @@
 //! `[admins]` or into documents of `_users`. Pure and slow on purpose; never call it on a thread
 //! that serves requests.
 
-use std::fmt::Write as _;
-
 use bytes::Bytes;
-use hmac::Hmac;
 use serde_json::Value;
 use settee_model::json::{Raw, push_member};
 use sha1::{Digest, Sha1};
-use sha2::{Sha224, Sha256, Sha384, Sha512};
 use subtle::ConstantTimeEq;
+
+use crate::auth::prf::{Prf, hex};
 
 /// Members that say how a password is kept, or how it is to be.
 const KEPT: [&str; 8] = [
@@ -41,63 +39,6 @@ enum Scheme {
         prf: Prf,
         iterations: u32,
     },
-}
-
-/// The hash inside PBKDF2 or an HMAC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Prf {
-    /// SHA-1, which CouchDB calls `sha`.
-    Sha1,
-    /// `sha224`
-    Sha224,
-    /// `sha256`
-    Sha256,
-    /// `sha384`
-    Sha384,
-    /// `sha512`
-    Sha512,
-}
-
-impl Prf {
-    /// CouchDB's name for it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Prf::Sha1 => "sha",
-            Prf::Sha224 => "sha224",
-            Prf::Sha256 => "sha256",
-            Prf::Sha384 => "sha384",
-            Prf::Sha512 => "sha512",
-        }
-    }
-
-    /// Reads CouchDB's name.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        let all = [Prf::Sha1, Prf::Sha224, Prf::Sha256, Prf::Sha384, Prf::Sha512];
-        all.into_iter().find(|prf| prf.name() == name)
-    }
-
-    fn derive(self, password: &[u8], salt: &[u8], iterations: u32) -> String {
-        let mut key = [0; 64];
-        let length = match self {
-            Prf::Sha1 => 20,
-            Prf::Sha224 => 28,
-            Prf::Sha256 => 32,
-            Prf::Sha384 => 48,
-            Prf::Sha512 => 64,
-        };
-        let key = key.get_mut(..length).unwrap_or_default();
-        // The only error is a key of an invalid length, and HMAC takes any.
-        let _ = match self {
-            Prf::Sha1 => pbkdf2::pbkdf2::<Hmac<Sha1>>(password, salt, iterations, key),
-            Prf::Sha224 => pbkdf2::pbkdf2::<Hmac<Sha224>>(password, salt, iterations, key),
-            Prf::Sha256 => pbkdf2::pbkdf2::<Hmac<Sha256>>(password, salt, iterations, key),
-            Prf::Sha384 => pbkdf2::pbkdf2::<Hmac<Sha384>>(password, salt, iterations, key),
-            Prf::Sha512 => pbkdf2::pbkdf2::<Hmac<Sha512>>(password, salt, iterations, key),
-        };
-        hex(key)
-    }
 }
 
 impl Verifier {
@@ -248,14 +189,6 @@ impl Verifier {
 
 fn simple(password: &str, salt: &str) -> String {
     hex(&Sha1::new().chain_update(password).chain_update(salt).finalize())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        let _ = write!(out, "{byte:02x}");
-    }
-    out
 }
 
 #[cfg(test)]

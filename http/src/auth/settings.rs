@@ -7,17 +7,29 @@ use settee_model::config::Config;
 
 use crate::auth::accounts::Account;
 use crate::auth::cookie::Dress;
+use crate::auth::handler::Handler;
+use crate::auth::jwt::Jwt;
+use crate::auth::lockout;
 use crate::auth::new_passwords::NewPasswords;
-use crate::auth::password::{Prf, Verifier};
+use crate::auth::password::Verifier;
+use crate::auth::prf::Prf;
+use crate::auth::proxy::Proxy;
+use crate::auth::secrets::Secrets;
 
 /// Settings of authentication.
 #[derive(Clone, Debug)]
 pub struct AuthSettings {
     /// `[admins]`, by name. A password in clear is not among them.
     pub admins: HashMap<String, Arc<Account>>,
-    /// `[chttpd_auth] secret`: keys session cookies; empty if there is none, and then no cookie is
-    /// believed.
-    pub secret: String,
+    /// `[chttpd] authentication_handlers`: ways to prove who one is, in the order in which they are
+    /// tried.
+    pub handlers: Vec<Handler>,
+    /// `[jwt_auth]` and `[jwt_keys]`
+    pub jwt: Jwt,
+    /// `[chttpd_auth] proxy_use_secret`, `x_auth_username` and its like.
+    pub proxy: Proxy,
+    /// `[chttpd_auth] secret`: keys session cookies and tokens of proxies.
+    pub secrets: Secrets,
     /// `[chttpd_auth] timeout`: seconds that a session lasts.
     pub timeout: u64,
     /// `[chttpd_auth] hash_algorithms`: of cookies that are believed; the first makes new ones.
@@ -41,9 +53,8 @@ pub struct AuthSettings {
     pub public_fields: Vec<String>,
     /// `[chttpd_auth] min_iterations` and `max_iterations` of passwords that are checked.
     pub iterations_allowed: (u32, u32),
-    /// `[chttpd_auth_lockout]`: failures after which a peer may not try an account any more;
-    /// `None` if it is off.
-    pub lockout_threshold: Option<u32>,
+    /// `[chttpd_auth_lockout]`: what becomes of peers that fail often.
+    pub lockout: lockout::Rule,
 }
 
 impl AuthSettings {
@@ -53,19 +64,19 @@ impl AuthSettings {
         let text = |key| config.get("chttpd_auth", key).map(str::to_owned);
         let timeout = config.parsed("chttpd_auth", "timeout", 600);
         let hashes = config.list("chttpd_auth", "hash_algorithms", "sha256, sha");
-        let lockout = "chttpd_auth_lockout";
-        let enforced = config.get(lockout, "mode").unwrap_or("enforce") == "enforce";
         let new_passwords = NewPasswords::from_config(config);
         AuthSettings {
             admins: admins(config),
-            secret: text("secret").unwrap_or_default(),
+            handlers: Handler::configured(config),
+            jwt: Jwt::from_config(config),
+            proxy: Proxy::from_config(config),
+            secrets: Secrets::from_config(config, timeout),
             timeout,
             hash_algorithms: hashes.iter().filter_map(|name| Prf::parse(name)).collect(),
             cookie: Dress {
                 max_age: config
                     .boolean("chttpd_auth", "allow_persistent_cookies", true)
                     .then_some(timeout),
-                secure: false,
                 domain: text("cookie_domain"),
                 same_site: text("same_site").filter(|value| known_same_site(value)),
             },
@@ -88,7 +99,7 @@ impl AuthSettings {
                 config.parsed("chttpd_auth", "max_iterations", new_passwords.most_iterations()),
             ),
             new_passwords,
-            lockout_threshold: enforced.then(|| config.parsed(lockout, "threshold", 5)),
+            lockout: lockout::Rule::from_config(config),
         }
     }
 

@@ -86,14 +86,22 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::auth::lockout::Lockout;
-    use crate::auth::password::Prf;
+    use settee_model::config::Config;
+
+    use crate::auth::lockout::{Lockout, Rule};
+    use crate::auth::prf::Prf;
+
+    fn rule(threshold: u32) -> Rule {
+        let mut config = Config::default();
+        config.set("chttpd_auth_lockout", "threshold", &threshold.to_string());
+        Rule::from_config(&config)
+    }
 
     #[tokio::test]
     async fn derives_once_for_a_right_password() {
         let (verified, lockout) =
-            (Verified::new([7; 32], Derivations::of_half_the_cores()), Lockout::new());
-        let attempt = lockout.attempt([127, 0, 0, 1].into(), "ann", None);
+            (Verified::new([7; 32], Derivations::of_half_the_cores()), Lockout::new(100));
+        let attempt = lockout.attempt([127, 0, 0, 1].into(), "ann", "", rule(9));
         let verifier = Verifier::derive("secret", "salt", Prf::Sha256, 20_000);
         assert_eq!(verified.check("wrong", &verifier, attempt).await, Ok(Verdict::Wrong));
         let began = Instant::now();
@@ -109,8 +117,8 @@ mod tests {
     #[tokio::test]
     async fn guesses_at_the_same_time_count_one_by_one() {
         let (verified, lockout) =
-            (Verified::new([7; 32], Derivations::of_half_the_cores()), Lockout::new());
-        let attempt = lockout.attempt([127, 0, 0, 1].into(), "ann", Some(2));
+            (Verified::new([7; 32], Derivations::of_half_the_cores()), Lockout::new(100));
+        let attempt = lockout.attempt([127, 0, 0, 1].into(), "ann", "", rule(2));
         let verifier = Verifier::derive("secret", "salt", Prf::Sha256, 1000);
         let guess = |text| verified.check(text, &verifier, attempt);
         let verdicts: [_; 6] =

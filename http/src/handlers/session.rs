@@ -21,12 +21,14 @@ pub async fn get(ctx: &mut Ctx) -> Result<Reply, Error> {
     }
     let mut out = b"{\"ok\":true,\"userCtx\":{\"name\":".to_vec();
     push_name_and_roles(&mut out, user.name.as_deref(), &user.roles);
-    out.extend_from_slice(b"},\"info\":{\"authentication_handlers\":[\"cookie\",\"default\"]");
+    out.extend_from_slice(b"},\"info\":{\"authentication_handlers\":");
+    push_list(&mut out, ctx.settings.auth.handlers.iter().map(|handler| handler.name()));
     if let Some(handler) = user.handler {
         out.extend_from_slice(b",\"authenticated\":");
         push_string(&mut out, handler);
     }
-    if let Some(db) = ctx.app.config.now().get("chttpd_auth", "authentication_db") {
+    // Said only if it stands in exactly this section.
+    if let Some(db) = ctx.app.config.now().raw("chttpd_auth", "authentication_db") {
         out.extend_from_slice(b",\"authentication_db\":");
         push_string(&mut out, db);
     }
@@ -39,12 +41,17 @@ fn push_name_and_roles(out: &mut Vec<u8>, name: Option<&str>, roles: &[String]) 
         Some(name) => push_string(out, name),
         None => out.extend_from_slice(b"null"),
     }
-    out.extend_from_slice(b",\"roles\":[");
-    for (index, role) in roles.iter().enumerate() {
+    out.extend_from_slice(b",\"roles\":");
+    push_list(out, roles.iter().map(String::as_str));
+}
+
+fn push_list<'a>(out: &mut Vec<u8>, items: impl Iterator<Item = &'a str>) {
+    out.push(b'[');
+    for (index, item) in items.enumerate() {
         if index > 0 {
             out.push(b',');
         }
-        push_string(out, role);
+        push_string(out, item);
     }
     out.push(b']');
 }
@@ -69,6 +76,13 @@ pub async fn post(ctx: &mut Ctx) -> Result<Reply, Error> {
         }
         Err(error) => return Err(error),
     };
+    let settings = match settings.auth.secrets.current() {
+        Some(_) => settings,
+        None => {
+            ctx.app.make_secret().await?;
+            ctx.app.settings()
+        }
+    };
     let mut out = b"{\"ok\":true,\"name\":".to_vec();
     push_name_and_roles(&mut out, Some(&name), &account.by_cookie.roles);
     out.push(b'}');
@@ -76,7 +90,8 @@ pub async fn post(ctx: &mut Ctx) -> Result<Reply, Error> {
     if let Some(target) = ctx.query.get("next") {
         reply = redirect(ctx, reply, target)?;
     }
-    Ok(reply.header(SET_COOKIE, &session_cookie(&settings, &account, unix_time())))
+    let cookie = session_cookie(&settings, &account, unix_time(), ctx.is_secure());
+    Ok(cookie.into_iter().fold(reply, |reply, cookie| reply.header(SET_COOKIE, &cookie)))
 }
 
 /// `DELETE`
@@ -92,7 +107,8 @@ pub async fn delete(ctx: &mut Ctx) -> Result<Reply, Error> {
 }
 
 fn logged_out(ctx: &Ctx, reply: Reply) -> Reply {
-    reply.header(SET_COOKIE, &cookie::set_cookie("", unix_time(), &ctx.settings.auth.cookie))
+    let dress = &ctx.settings.auth.cookie;
+    reply.header(SET_COOKIE, &cookie::set_cookie("", unix_time(), dress, ctx.is_secure()))
 }
 
 /// Sends a browser on to another page of this server, and of no other.

@@ -1,9 +1,11 @@
 //! What is different about databases of users: passwords are derived before a document is stored
 //! (`keep`), people see their own documents and what is public of others (`sight`), and a design
 //! document holds the rules of what users' documents look like (`rules`), which is seen to as long as
-//! the server runs (`watch`). Whose password is right is `auth`'s business.
+//! the server runs (`watch`), as is that users have databases of their own (`per_user`). Whose password
+//! is right is `auth`'s business.
 
 mod keep;
+pub mod per_user;
 mod rules;
 mod sight;
 mod watch;
