@@ -1,10 +1,11 @@
 # Everything a person does with settee. Two commands do it all on a fresh machine with Rust and
 # Debian's packages: `make run` and `make test`; each installs what it lacks.
 
-.PHONY: run cluster test check fix lint unit it clients chaos simulate bench record setup setup-it setup-clients help
+.PHONY: run cluster test check fix lint unit it clients chaos simulate bench record setup setup-it setup-fauxton setup-clients help
 
 DATA ?= data
 PORT ?= 5984
+FAUXTON ?= target/fauxton/dist/release
 COUCHDB_USER ?= admin
 COUCHDB_PASSWORD ?= password
 OURS ?= http://$(COUCHDB_USER):$(COUCHDB_PASSWORD)@127.0.0.1:$(PORT)
@@ -12,14 +13,14 @@ OURS ?= http://$(COUCHDB_USER):$(COUCHDB_PASSWORD)@127.0.0.1:$(PORT)
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
-run: setup ## build settee and serve $(DATA) on port $(PORT); admin / password unless the environment says otherwise
+run: setup setup-fauxton ## build settee and serve $(DATA) on port $(PORT), with Fauxton at /_utils; admin / password unless the environment says otherwise
 	cargo build --release --bin settee
-	COUCHDB_USER=$(COUCHDB_USER) COUCHDB_PASSWORD=$(COUCHDB_PASSWORD) \
+	COUCHDB_USER=$(COUCHDB_USER) COUCHDB_PASSWORD=$(COUCHDB_PASSWORD) COUCHDB_FAUXTON_DOCROOT=$(FAUXTON) \
 		target/release/settee serve --data $(DATA) --port $(PORT)
 
-cluster: setup ## build settee and serve three joined nodes on loopback, from $(PORT) on
+cluster: setup setup-fauxton ## build settee and serve three joined nodes on loopback, from $(PORT) on
 	cargo build --release --bin settee
-	@DATA=$(DATA) PORT=$(PORT) COUCHDB_USER=$(COUCHDB_USER) COUCHDB_PASSWORD=$(COUCHDB_PASSWORD) \
+	@DATA=$(DATA) PORT=$(PORT) COUCHDB_FAUXTON_DOCROOT=$(FAUXTON) COUCHDB_USER=$(COUCHDB_USER) COUCHDB_PASSWORD=$(COUCHDB_PASSWORD) \
 		sh scripts/cluster.sh
 
 test: lint unit it clients ## everything that CI runs
@@ -65,6 +66,9 @@ setup: ## install what building needs
 
 setup-it: ## install what the tests of the whole program need
 	@sh scripts/setup.sh it
+
+setup-fauxton: ## install Fauxton
+	@sh scripts/setup.sh fauxton
 
 setup-clients: ## install what the client tests need
 	@sh scripts/setup.sh clients

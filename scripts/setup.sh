@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what is missing: `setup.sh build` for the compiler's needs, `setup.sh it` for the tests of
-# the whole program, `setup.sh clients` for the tests with real clients. Does nothing, quickly, when everything is there.
+# the whole program, `setup.sh fauxton` for the web interface (into target/fauxton), `setup.sh clients`
+# for the tests with real clients. Does nothing, quickly, when everything is there.
 set -eu
 
 apt_install() {
@@ -18,6 +19,21 @@ build)
     ;;
 it)
     command -v promtool >/dev/null || apt_install --no-install-recommends prometheus
+    ;;
+fauxton)
+    version=1.2.6
+    hash=5ZwPKqstwmQclSHifWBmbyzlBOLoBB3gssGaiEFLPcIzHO0Zxz+uPr/D/Fs6DGH7Hfohw7s6zqcjwU9CRcshfw==
+    cd "$(dirname "$0")/.."
+    [ "$(cat target/fauxton/version 2>/dev/null)" = "$version" ] && exit 0
+    command -v npm >/dev/null || apt_install nodejs npm
+    # Its release alone: what it is built with is not needed.
+    rm -rf target/fauxton && mkdir -p target/fauxton && cd target/fauxton
+    npm pack "fauxton@$version" --silent >/dev/null
+    [ "$(openssl dgst -sha512 -binary "fauxton-$version.tgz" | base64 -w 0)" = "$hash" ] ||
+        { echo "fauxton $version is not what it was" >&2; exit 1; }
+    tar xzf "fauxton-$version.tgz" --strip-components=1 package/dist/release package/package.json package/LICENSE
+    rm "fauxton-$version.tgz"
+    echo "$version" >version
     ;;
 clients)
     command -v node >/dev/null || apt_install nodejs npm

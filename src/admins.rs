@@ -140,6 +140,7 @@ mod tests {
             seedlist: None,
             cookie: None,
             erl_flags: None,
+            fauxton: None,
         }
     }
 

@@ -61,6 +61,9 @@ pub struct Serve {
     /// where changes are kept [default: local.ini and local.d in the data directory]
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub config: Vec<PathBuf>,
+    /// Files of Fauxton, shown at /_utils
+    #[arg(long, value_name = "DIR", env = "COUCHDB_FAUXTON_DOCROOT")]
+    pub fauxton: Option<PathBuf>,
     /// First administrator's name
     #[arg(long, env = "COUCHDB_USER", hide = true)]
     pub user: Option<String>,

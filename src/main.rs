@@ -10,6 +10,7 @@ mod log;
 mod memory;
 mod process;
 mod serve;
+mod site;
 mod tls;
 
 use std::process::ExitCode;

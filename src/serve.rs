@@ -9,7 +9,7 @@ use std::sync::Arc;
 use settee_cluster::{Cluster, CreateOptions, Error, SYSTEM};
 use settee_engine::io::RealStorage;
 use settee_engine::{Engine, Options};
-use settee_http::{App, ConfigFiles, FrontDesk, Listener, random};
+use settee_http::{App, ConfigFiles, FrontDesk, Listener, Site, random};
 use settee_model::config::Config;
 use settee_model::docid::DbName;
 use tokio::net::{TcpListener, TcpSocket};
@@ -26,6 +26,7 @@ use crate::home;
 use crate::log::Log;
 use crate::memory;
 use crate::process;
+use crate::site::Folder;
 use crate::tls;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
@@ -151,11 +152,14 @@ async fn serve(
         // It may wait for its seeds for ever; nobody was promised anything yet.
         () = &mut stop => return Ok(End::Stop),
     };
+    let fauxton = options.fauxton.as_deref().and_then(fauxton);
+    let version = fauxton.as_ref().and_then(Folder::version);
+    let site = fauxton.map(|folder| Site::new(Arc::new(folder))).unwrap_or_default();
     let sharing = admins::share(cluster.clone(), config.clone(), options);
     let asked_again = Arc::new(Notify::new());
     let process = Box::new(process::Own::new(asked_again.clone()));
     let app = App::new(cluster.clone(), config, Box::new(chain), process, random::bytes());
-    let app = Arc::new(app);
+    let app = Arc::new(app.with_site(site));
     FrontDesk::open(&app);
     let security = app.settings().default_security.clone();
     let create = CreateOptions { security: Some(security), ..CreateOptions::default() };
@@ -171,7 +175,11 @@ async fn serve(
     let metrics = metrics.map(|port| tokio::spawn(settee_http::serve_metrics(app.clone(), port)));
     for listener in &listeners {
         let scheme = if listener.secured.is_some() { "https" } else { "http" };
-        eprintln!("settee is ready at {scheme}://{}", listener.socket.local_addr()?);
+        let url = format!("{scheme}://{}", listener.socket.local_addr()?);
+        if let Some(version) = &version {
+            eprintln!("Fauxton {version} is at {url}/_utils/");
+        }
+        eprintln!("settee is ready at {url}");
     }
     let mut end = End::Stop;
     let ended = async {
@@ -186,6 +194,12 @@ async fn serve(
     tracing::info!("closing");
     cluster.close().await?;
     Ok(end)
+}
+
+/// The files of the web interface; without them the server does all else.
+fn fauxton(path: &Path) -> Option<Folder> {
+    let opened = Folder::open(path);
+    opened.inspect_err(|error| tracing::warn!(%error, path = %path.display(), "no Fauxton")).ok()
 }
 
 /// Done when the system, or whoever sits before it, wants the program to end.

@@ -21,6 +21,7 @@ use crate::process::Process;
 use crate::query::Query;
 use crate::route::Method;
 use crate::settings::Settings;
+use crate::site::Site;
 use crate::stats::stats;
 use crate::uuids::Uuids;
 
@@ -59,6 +60,8 @@ pub struct App {
     pub config: LiveConfig,
     /// The process that this runs in.
     pub process: Box<dyn Process>,
+    /// The web interface.
+    pub site: Site,
     settings: RwLock<Arc<Settings>>,
 }
 
@@ -81,7 +84,14 @@ impl App {
         let accounts = Accounts::new(cluster.clone(), key, settings.auth.lockout.capacity);
         let settings = RwLock::new(Arc::new(settings));
         let (config, uuids) = (LiveConfig::new(config, files), Uuids::default());
-        App { cluster, uuids, accounts, config, process, settings }
+        let site = Site::default();
+        App { cluster, uuids, accounts, config, process, site, settings }
+    }
+
+    /// The same with a web interface.
+    #[must_use]
+    pub fn with_site(self, site: Site) -> Self {
+        App { site, ..self }
     }
 
     /// The settings of now.

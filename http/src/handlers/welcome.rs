@@ -1,14 +1,18 @@
 //! What is there before any database: `/`, `/_up`, `/favicon.ico`, `/_utils`.
 
 use http::StatusCode;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, EXPIRES, LOCATION};
+use http::header::{
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, EXPIRES, LOCATION, VARY,
+};
 
+use crate::accept::accepts_gzip;
 use crate::auth::unix_time;
 use crate::context::Ctx;
 use crate::csp;
 use crate::date;
 use crate::error::Error;
 use crate::reply::{Reply, push_string};
+use crate::site::Page;
 
 /// The version of CouchDB that clients shall take this for.
 pub const COUCHDB_VERSION: &str = "3.4.2";
@@ -59,18 +63,46 @@ pub async fn favicon(ctx: &mut Ctx) -> Result<Reply, Error> {
     Ok(reply.header(EXPIRES, &date::http(unix_time() + YEAR)))
 }
 
-/// `GET /_utils/…`: no interface is built in yet.
+/// `GET /_utils/…`
 ///
 /// # Errors
-/// None.
+/// A file that is there and cannot be read.
 pub async fn utils(ctx: &mut Ctx, path: Option<String>) -> Result<Reply, Error> {
     if path.is_none() {
         let reply = Reply::empty(StatusCode::MOVED_PERMANENTLY);
         return Ok(reply.header(LOCATION, &ctx.absolute_uri("/_utils/")));
     }
-    let reply = Reply::bytes(StatusCode::NOT_FOUND, &b"Not found."[..]);
-    let reply = reply.header(CONTENT_TYPE, "text/plain");
-    let mut reply = reply.header(CACHE_CONTROL, "private, must-revalidate");
+    let found = ctx.app.site.page(path.as_deref().unwrap_or_default()).await;
+    let mut reply = match found {
+        Ok(page) => show(ctx, page)?,
+        Err(error) if error == Error::missing() => {
+            let text = if ctx.app.site.is_empty() { NO_SITE } else { "Not found." };
+            let reply = Reply::bytes(StatusCode::NOT_FOUND, text);
+            let reply = reply.header(CONTENT_TYPE, "text/plain");
+            reply.header(CACHE_CONTROL, "private, must-revalidate")
+        }
+        Err(error) => return Err(error),
+    };
     csp::restrict(&mut reply.headers, ctx.settings.csp.utils.as_ref());
     Ok(reply)
 }
+
+fn show(ctx: &Ctx, page: &Page) -> Result<Reply, Error> {
+    let reply = if ctx.etag_matches(&page.tag) {
+        Reply::not_modified(&page.tag)
+    } else if accepts_gzip(ctx.header(&ACCEPT_ENCODING)) {
+        Reply::bytes(StatusCode::OK, page.packed()).header(CONTENT_ENCODING, "gzip")
+    } else {
+        let content = page.content();
+        let content = content.map_err(|error| Error::Internal("error", error.to_string().into()))?;
+        Reply::bytes(StatusCode::OK, content)
+    };
+    let kept = if page.is_eternal { ETERNAL } else { "private, must-revalidate" };
+    let reply = reply.etag(&page.tag).header(VARY, "Accept-Encoding").header(CACHE_CONTROL, kept);
+    Ok(reply.header(CONTENT_TYPE, page.media))
+}
+
+/// How long browsers may keep what never changes under its name.
+const ETERNAL: &str = "public, max-age=31536000, immutable";
+/// What is said where the web interface would be.
+const NO_SITE: &str = "Not found. Fauxton is not installed here: start settee with --fauxton DIR, where DIR holds its files.\n";
