@@ -37,6 +37,7 @@ fauxton)
     ;;
 clients)
     command -v node >/dev/null || apt_install nodejs npm
+    command -v chromium >/dev/null || apt_install chromium
     cd "$(dirname "$0")/../tests/clients"
     [ -d node_modules ] && [ node_modules -nt package-lock.json ] || { npm ci --no-audit --no-fund --silent && touch node_modules; }
     ;;

@@ -26,15 +26,15 @@ async function untilUp(url) {
   throw new Error(`${url} does not come up`);
 }
 
-/** Starts a server; `url` carries the administrator's name and password. */
-export async function startServer() {
+/** Starts a server, with more of a command line; `url` carries the administrator's name and password. */
+export async function startServer(more = []) {
   if (process.env.SERVER_URL) {
     return { url: process.env.SERVER_URL.replace(/\/$/, ''), stop() {} };
   }
   const data = mkdtempSync(join(tmpdir(), 'settee-clients-'));
   const port = await freePort();
   const program = join(process.env.CARGO_TARGET_DIR ?? join(root, 'target'), 'debug', 'settee');
-  const settee = spawn(program, ['serve', '--data', data, '--bind', '127.0.0.1', '--port', `${port}`], {
+  const settee = spawn(program, ['serve', '--data', data, '--bind', '127.0.0.1', '--port', `${port}`, ...more], {
     env: { ...process.env, COUCHDB_USER: 'admin', COUCHDB_PASSWORD: 'pass' },
     stdio: ['ignore', 'ignore', 'inherit'],
   });

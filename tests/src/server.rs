@@ -1,10 +1,15 @@
 //! A settee process of a test's own: started on a free port with a fresh data directory, killed
 //! when dropped. Knows the program's command line and nothing of its inside.
 
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::client::{Client, Request};
@@ -17,6 +22,8 @@ const END_LIMIT: Duration = Duration::from_secs(90);
 
 /// Lines for requests say nothing that a test did not know; a test of theirs sets it otherwise.
 const QUIET: &str = "info,settee::access=off,openraft=off";
+/// Below what systems give to outgoing connections.
+const PORTS: Range<u64> = 10_000..32_000;
 
 /// How a server is started, each time anew.
 #[derive(Clone, Debug)]
@@ -181,12 +188,23 @@ impl Drop for Server {
     }
 }
 
-/// A port that nobody uses right now.
+/// A port that nobody uses right now, of those that the system gives to no outgoing connection: such
+/// a one would keep a server from coming back to its port.
 ///
 /// # Errors
 /// When there is none.
 pub fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+    static NEXT: LazyLock<AtomicU64> =
+        LazyLock::new(|| AtomicU64::new(RandomState::new().hash_one(std::process::id())));
+    let ports = PORTS.end - PORTS.start;
+    for _ in 0..ports {
+        let next = NEXT.fetch_add(1, Ordering::Relaxed) % ports;
+        let port = u16::try_from(PORTS.start + next).unwrap_or_default();
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err(io::ErrorKind::AddrInUse.into())
 }
 
 fn spawn(setup: &Setup) -> io::Result<Child> {

@@ -94,7 +94,8 @@ fn show(ctx: &Ctx, page: &Page) -> Result<Reply, Error> {
         Reply::bytes(StatusCode::OK, page.packed()).header(CONTENT_ENCODING, "gzip")
     } else {
         let content = page.content();
-        let content = content.map_err(|error| Error::Internal("error", error.to_string().into()))?;
+        let content =
+            content.map_err(|error| Error::Internal("error", error.to_string().into()))?;
         Reply::bytes(StatusCode::OK, content)
     };
     let kept = if page.is_eternal { ETERNAL } else { "private, must-revalidate" };
