@@ -36,7 +36,7 @@ unit: setup setup-it ## unit and property tests of every crate
 it: setup setup-it ## tests over HTTP and of the whole program: recorded conversations, kill -9, house rules; clusters in a simulation
 	cargo test --workspace --test it --test frame --test simulation
 
-clients: setup setup-fauxton setup-clients ## PouchDB, nano, couchbackup and Fauxton in Chromium against a running settee
+clients: setup setup-fauxton setup-clients ## PouchDB, nano, couchbackup, couchdb-bootstrap, Python's clients and Fauxton in Chromium against a running settee
 	cargo build --workspace --bin settee
 	node --test tests/clients/
 

@@ -38,7 +38,11 @@ fauxton)
 clients)
     command -v node >/dev/null || apt_install nodejs npm
     command -v chromium >/dev/null || apt_install chromium
+    python3 -c 'import ensurepip' 2>/dev/null || apt_install python3-venv
     cd "$(dirname "$0")/../tests/clients"
+    python=../../target/python
+    [ "$python" -nt requirements.txt ] ||
+        { python3 -m venv "$python" && "$python/bin/pip" install -q -r requirements.txt && touch "$python"; }
     [ -d node_modules ] && [ node_modules -nt package-lock.json ] || { npm ci --no-audit --no-fund --silent && touch node_modules; }
     ;;
 esac

@@ -35,7 +35,7 @@ export async function startServer(more = []) {
   const port = await freePort();
   const program = join(process.env.CARGO_TARGET_DIR ?? join(root, 'target'), 'debug', 'settee');
   const settee = spawn(program, ['serve', '--data', data, '--bind', '127.0.0.1', '--port', `${port}`, ...more], {
-    env: { ...process.env, COUCHDB_USER: 'admin', COUCHDB_PASSWORD: 'pass' },
+    env: { ...process.env, COUCHDB_USER: 'admin', COUCHDB_PASSWORD: 'pass', SETTEE_LOG: 'warn' },
     stdio: ['ignore', 'ignore', 'inherit'],
   });
   await untilUp(`http://127.0.0.1:${port}`);
