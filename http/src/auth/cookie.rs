@@ -76,7 +76,7 @@ pub struct Dress {
     /// `[chttpd_auth] cookie_domain`
     pub domain: Option<String>,
     /// `[chttpd_auth] same_site`
-    pub same_site: Option<String>,
+    pub same_site: Option<&'static str>,
 }
 
 /// The value of `Set-Cookie`; an empty `cookie` ends the session. One that was asked for over TLS is
@@ -94,7 +94,7 @@ pub fn set_cookie(cookie: &str, now: u64, dress: &Dress, secure: bool) -> String
         out.push_str(&format!("; Domain={domain}"));
     }
     out.push_str("; Path=/; HttpOnly");
-    if let Some(same_site) = &dress.same_site {
+    if let Some(same_site) = dress.same_site {
         out.push_str(&format!("; SameSite={same_site}"));
     }
     out
@@ -157,15 +157,12 @@ mod tests {
             "AuthSession=; Version=1; Expires=Sat, 21-Nov-2026 11:00:23 GMT; Max-Age=600; Path=/; \
              HttpOnly"
         );
-        let dress = Dress {
-            max_age: None,
-            domain: Some("example.com".into()),
-            same_site: Some("strict".into()),
-        };
+        let dress =
+            Dress { max_age: None, domain: Some("example.com".into()), same_site: Some("Strict") };
         assert_eq!(
             set_cookie("x", 0, &dress, true),
             "AuthSession=x; Version=1; Secure; Domain=example.com; Path=/; HttpOnly; \
-             SameSite=strict"
+             SameSite=Strict"
         );
     }
 }

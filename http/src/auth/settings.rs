@@ -78,7 +78,7 @@ impl AuthSettings {
                     .boolean("chttpd_auth", "allow_persistent_cookies", true)
                     .then_some(timeout),
                 domain: text("cookie_domain"),
-                same_site: text("same_site").filter(|value| known_same_site(value)),
+                same_site: text("same_site").and_then(|value| same_site(&value)),
             },
             users_db: text("authentication_db").unwrap_or_else(|| "_users".to_owned()),
             require_valid_user: config.boolean("chttpd", "require_valid_user", false),
@@ -110,8 +110,9 @@ impl AuthSettings {
     }
 }
 
-fn known_same_site(value: &str) -> bool {
-    ["none", "lax", "strict"].iter().any(|known| value.eq_ignore_ascii_case(known))
+/// As it stands in cookies, however it is written in the configuration.
+fn same_site(value: &str) -> Option<&'static str> {
+    ["None", "Lax", "Strict"].into_iter().find(|known| value.eq_ignore_ascii_case(known))
 }
 
 fn admins(config: &Config) -> HashMap<String, Arc<Account>> {

@@ -21,6 +21,7 @@ pub async fn create(ctx: &mut Ctx, name: String) -> Result<Reply, Error> {
     if options.partitioned && name.as_str().starts_with('_') {
         return Err(Error::bad_request("Cannot partition a system database"));
     }
+    name.check_length().map_err(|too_long| Error::DbNameTooLong(too_long.0))?;
     let written = ctx.app.cluster.create_db(&name, options).await?;
     let mut path = String::from("/");
     push_encoded(&mut path, name.as_str());
