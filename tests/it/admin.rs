@@ -8,9 +8,8 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 use settee_tests::ask::wait_for;
 use settee_tests::client::{Client, Request};
-use settee_tests::server::Server;
 
-use crate::program;
+use crate::with_server;
 
 const CONFIG: &str = "/_node/_local/_config";
 
@@ -31,13 +30,6 @@ fn set(client: &mut Client, key: &str, value: &str) -> (u16, Value) {
 /// What is set, as `_config` shows it.
 fn shown(client: &mut Client) -> Value {
     get(client, CONFIG).1
-}
-
-fn with_server(test: impl FnOnce(&mut Server, &mut Client)) {
-    let data = tempfile::tempdir().expect("a temporary directory");
-    let mut server = Server::start(&program(), data.path()).expect("a server");
-    let mut client = server.client();
-    test(&mut server, &mut client);
 }
 
 #[test]

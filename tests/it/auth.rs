@@ -2,43 +2,25 @@
 //! server that wants to know who asks, whatever is asked.
 
 use serde_json::{Value, json};
-use settee_tests::ask::{get, put_json, status, wait_for};
+use settee_tests::ask::{as_nobody, configure, get, put_json, status, wait_for};
 use settee_tests::base64;
 use settee_tests::client::{ANONYMOUS, Client, Request, Response};
-use settee_tests::server::Server;
 
-use crate::program;
+use crate::with_server;
 
 const TOKENS: &str = include_str!("../../http/src/auth/jwt/tokens.json");
 
 /// A server for which these settings hold, and a client that administers it.
 fn with(settings: &[(&str, &str)], test: impl FnOnce(&mut Client)) {
-    let data = tempfile::tempdir().expect("a temporary directory");
-    let server = Server::start(&program(), data.path()).expect("a server");
-    let mut client = server.client();
-    settings.iter().for_each(|(key, value)| set(&mut client, key, value));
-    test(&mut client);
-}
-
-fn set(client: &mut Client, key: &str, value: &str) {
-    let path = format!("/_node/_local/_config/{key}");
-    let answer = put_json(client, &path, &json!(value).to_string());
-    assert_eq!(answer.status, 200, "{key}: {}", answer.text());
-}
-
-/// Asks with these headers, and as nobody otherwise.
-fn ask(client: &mut Client, method: &str, path: &str, headers: &[(&str, &str)]) -> Response {
-    let mut request = Request::new(method, path);
-    if !headers.iter().any(|(name, _)| *name == "Authorization") {
-        request = request.header("Authorization", ANONYMOUS);
-    }
-    let request = headers.iter().fold(request, |sent, (name, value)| sent.header(name, value));
-    client.send(&request).expect("an answer")
+    with_server(|_, client| {
+        settings.iter().for_each(|(key, value)| configure(client, key, value));
+        test(client);
+    });
 }
 
 /// Who one is with these headers, and how that was proven.
 fn session(client: &mut Client, headers: &[(&str, &str)]) -> (Value, Value, Value) {
-    let answer = ask(client, "GET", "/_session", headers);
+    let answer = as_nobody(client, "GET", "/_session", headers);
     assert_eq!(answer.status, 200, "{}", answer.text());
     let session = answer.json().expect("JSON");
     let user = &session["userCtx"];
@@ -55,32 +37,32 @@ fn tokens_are_believed_if_they_are_configured() {
     let bearer = |token: &Value| format!("Bearer {}", token.as_str().expect("a token"));
     with(&[], |client| {
         for (name, key) in tokens["keys"].as_object().expect("an object") {
-            set(client, &format!("jwt_keys/{name}"), key.as_str().expect("a key"));
+            configure(client, &format!("jwt_keys/{name}"), key.as_str().expect("a key"));
         }
         let admin = bearer(&tokens["admin"]);
         let admin = [("Authorization", admin.as_str())];
         assert_eq!(session(client, &admin).0, Value::Null);
-        set(client, "chttpd/authentication_handlers", &format!("{JWT}, {USUAL}"));
+        configure(client, "chttpd/authentication_handlers", &format!("{JWT}, {USUAL}"));
         for good in tokens["good"].as_array().expect("a list") {
             let said = session(client, &[("Authorization", &bearer(&good["token"]))]);
             assert_eq!(said, (json!("ann"), json!(["dev"]), json!("jwt")), "{good}");
         }
         for bad in tokens["bad"].as_array().expect("a list") {
             let token = bearer(&bad["token"]);
-            let answer = ask(client, "GET", "/_session", &[("Authorization", &token)]);
+            let answer = as_nobody(client, "GET", "/_session", &[("Authorization", &token)]);
             let body = answer.json().expect("JSON");
             let said = (json!(answer.status), &body["error"], &body["reason"]);
             assert_eq!(said, (bad["status"].clone(), &bad["error"], &bad["reason"]), "{bad}");
         }
         assert_eq!(session(client, &admin), (json!("root"), json!(["_admin"]), json!("jwt")));
-        assert_eq!(ask(client, "GET", "/_all_dbs", &admin).status, 200);
+        assert_eq!(as_nobody(client, "GET", "/_all_dbs", &admin).status, 200);
         // From here on neither passwords nor cookies are.
-        set(client, "chttpd/authentication_handlers", JWT);
+        configure(client, "chttpd/authentication_handlers", JWT);
         let answer = client.send(&Request::new("GET", "/_session")).expect("an answer");
         let answer = answer.json().expect("JSON");
         assert_eq!(answer["userCtx"]["name"], Value::Null);
         assert_eq!(answer["info"]["authentication_handlers"], json!(["jwt"]));
-        assert_eq!(ask(client, "GET", "/_all_dbs", &admin).status, 200);
+        assert_eq!(as_nobody(client, "GET", "/_all_dbs", &admin).status, 200);
     });
 }
 
@@ -109,10 +91,10 @@ fn a_proxy_is_believed_if_it_proves_what_it_says() {
         for sent in [&[name, roles][..], &[other, roles, token], &[name, roles, admin, token]] {
             assert_eq!(session(client, sent).0, Value::Null, "{sent:?}");
         }
-        set(client, "chttpd_auth/x_auth_username", "X-Who");
+        configure(client, "chttpd_auth/x_auth_username", "X-Who");
         assert_eq!(session(client, &[name, token]).0, Value::Null);
         assert_eq!(session(client, &[("X-Who", "ann"), token, admin]).1, json!(["_admin"]));
-        set(client, "chttpd_auth/proxy_use_secret", "false");
+        configure(client, "chttpd_auth/proxy_use_secret", "false");
         assert_eq!(session(client, &[("X-Who", "bob"), roles]).0, json!("bob"));
     });
 }
@@ -135,10 +117,10 @@ fn sessions_go_on_when_the_secret_changes() {
     with(&[("chttpd_auth/secret", "one")], |client| {
         let old = cookie(&log_in(client, &[])).expect("a cookie");
         let sent = [("Cookie", old.as_str())];
-        set(client, "chttpd_auth/secret", "two");
+        configure(client, "chttpd_auth/secret", "two");
         assert_eq!(session(client, &sent).0, json!("admin"));
-        let new = cookie(&ask(client, "GET", "/_session", &sent)).expect("a fresh cookie");
-        let answer = ask(client, "GET", "/_session", &[("Cookie", &new)]);
+        let new = cookie(&as_nobody(client, "GET", "/_session", &sent)).expect("a fresh cookie");
+        let answer = as_nobody(client, "GET", "/_session", &[("Cookie", &new)]);
         assert_eq!(cookie(&answer), None);
         // Who must be rid of the old one at once says so.
         let request = Request::new("DELETE", "/_node/_local/_config/chttpd_auth/secret_before");
@@ -173,9 +155,9 @@ fn peers_that_guess_are_told_apart_by_what_is_configured() {
         let wrong = format!("Basic {}", base64(b"admin:wrong"));
         let guess = |client: &mut Client, from: &str| {
             let sent = [("Authorization", wrong.as_str()), ("X-Forwarded-For", from)];
-            ask(client, "GET", "/", &sent).status
+            as_nobody(client, "GET", "/", &sent).status
         };
-        set(client, "chttpd/peer_header", "X-Forwarded-For");
+        configure(client, "chttpd/peer_header", "X-Forwarded-For");
         assert_eq!([(); 3].map(|()| guess(client, "1.2.3.4")), [401, 401, 403]);
         assert_eq!(guess(client, "5.6.7.8"), 401);
         let request = Request::new("DELETE", "/_node/_local/_config/chttpd/peer_header");
@@ -259,31 +241,31 @@ fn a_server_that_wants_to_know_who_asks_is_told_nothing_less() {
         assert_eq!(put_json(client, "/db", "").status, 201);
         assert_eq!(put_json(client, "/db/_security", "{}").status, 200);
         for (flag, up) in [("require_valid_user", 401), ("require_valid_user_except_for_up", 200)] {
-            set(client, &format!("chttpd/{flag}"), "true");
+            configure(client, &format!("chttpd/{flag}"), "true");
             for path in PATHS {
                 for method in METHODS {
                     let proofs = [("Authorization", "Bearer x"), ("Cookie", "AuthSession=")];
                     for sent in [&[][..], &proofs] {
                         if (method, path) != ("POST", "/_session") {
-                            let status = ask(client, method, path, sent).status;
+                            let status = as_nobody(client, method, path, sent).status;
                             assert_eq!(status, 401, "{method} {path} with {flag}");
                         }
                     }
                 }
             }
-            assert_eq!(ask(client, "GET", "/_up", &[]).status, up);
-            assert_eq!(ask(client, "POST", "/_session", &[]).status, 415);
+            assert_eq!(as_nobody(client, "GET", "/_up", &[]).status, up);
+            assert_eq!(as_nobody(client, "POST", "/_session", &[]).status, 415);
             assert_eq!(log_in(client, &[]).status, 200);
             assert_eq!(client.send(&Request::new("GET", "/db")).expect("an answer").status, 200);
             let path = format!("/_node/_local/_config/chttpd/{flag}");
             client.send(&Request::new("DELETE", &path)).expect("an answer");
         }
         // With both, nothing but what one of them lets through.
-        set(client, "chttpd/require_valid_user", "true");
-        set(client, "chttpd/require_valid_user_except_for_up", "true");
-        assert_eq!(ask(client, "GET", "/_up", &[]).status, 200);
-        assert_eq!(ask(client, "GET", "/db", &[]).status, 401);
-        let odd = ask(client, "GET", "/", &[("Authorization", "Basic !")]);
+        configure(client, "chttpd/require_valid_user", "true");
+        configure(client, "chttpd/require_valid_user_except_for_up", "true");
+        assert_eq!(as_nobody(client, "GET", "/_up", &[]).status, 200);
+        assert_eq!(as_nobody(client, "GET", "/db", &[]).status, 401);
+        let odd = as_nobody(client, "GET", "/", &[("Authorization", "Basic !")]);
         assert_eq!(odd.status, 400, "{}", odd.text());
     });
 }
@@ -303,7 +285,7 @@ fn users_have_databases_of_their_own() {
         // One that was there before, and one whose name somebody took.
         assert_eq!(put_json(client, &path("ann"), &user("ann")).status, 201);
         assert_eq!(put_json(client, &db("eve"), "").status, 201);
-        set(client, "couch_peruser/enable", "true");
+        configure(client, "couch_peruser/enable", "true");
         wait_for(|| (status(client, &db("ann")) == 200).then_some(()));
         let security = get(client, &format!("{}/_security", db("ann")));
         assert_eq!(security["admins"], json!({"roles": ["_admin"], "names": ["ann"]}));
@@ -312,10 +294,10 @@ fn users_have_databases_of_their_own() {
         let basic = |name: &str| format!("Basic {}", base64(format!("{name}:x").as_bytes()));
         let ann = [("Authorization", basic("ann"))];
         let ann = ann.each_ref().map(|(name, value)| (*name, value.as_str()));
-        assert_eq!(ask(client, "GET", &db("ann"), &ann).status, 200);
+        assert_eq!(as_nobody(client, "GET", &db("ann"), &ann).status, 200);
         assert_eq!(put_json(client, &path("bob"), &user("bob")).status, 201);
         wait_for(|| (status(client, &db("bob")) == 200).then_some(()));
-        assert_eq!(ask(client, "GET", &db("bob"), &ann).status, 403);
+        assert_eq!(as_nobody(client, "GET", &db("bob"), &ann).status, 403);
         // They go, and their databases stay.
         let gone = |client: &mut Client, name: &str| {
             let rev = get(client, &path(name))["_rev"].as_str().expect("a revision").to_owned();
@@ -328,7 +310,7 @@ fn users_have_databases_of_their_own() {
         };
         wait_for(|| (names(client) == json!([])).then_some(()));
         // They go, and their databases with them, but not those of others.
-        set(client, "couch_peruser/delete_dbs", "true");
+        configure(client, "couch_peruser/delete_dbs", "true");
         gone(client, "bob");
         wait_for(|| (status(client, &db("bob")) == 404).then_some(()));
         assert_eq!(status(client, &db("eve")), 200);

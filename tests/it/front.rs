@@ -2,66 +2,35 @@
 //! the access log.
 
 use std::fs;
-use std::net::Ipv4Addr;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use settee_tests::ask::wait_for;
-use settee_tests::client::{Client, Request, Response};
-use settee_tests::server::{Server, Setup, free_port};
+use settee_tests::ask::{as_nobody, configure, wait_for};
+use settee_tests::client::{Client, Request};
+use settee_tests::server::Server;
 
-use crate::program;
+use crate::{program, with_server};
 
 const PAGE: &str = "http://example.com";
-
-fn with_server(test: impl FnOnce(&mut Client)) {
-    let data = tempfile::tempdir().expect("a temporary directory");
-    let server = Server::start(&program(), data.path()).expect("a server");
-    test(&mut server.client());
-}
 
 /// A server that was told more before it started.
 pub fn configured(data: &Path, ini: &str) -> Server {
     fs::write(data.join("local.ini"), ini).expect("a file");
-    let setup = Setup {
-        program: program(),
-        data: data.into(),
-        host: Ipv4Addr::LOCALHOST,
-        port: free_port().expect("a port"),
-        namespace: None,
-        arguments: Vec::new(),
-        environment: vec![("SETTEE_LOG".to_owned(), String::new())],
-    };
-    let mut server = Server::launch(setup).expect("a server");
-    server.wait_until_up().expect("a server that answers");
-    server
-}
-
-fn configure(client: &mut Client, key: &str, value: &str) {
-    let path = format!("/_node/_local/_config/{key}");
-    let answer = client.send(&Request::new("PUT", &path).json(&json!(value).to_string()));
-    assert_eq!(answer.expect("an answer").status, 200, "{key}");
-}
-
-/// Asks as nobody, as a browser does for a page of somebody else.
-fn ask(client: &mut Client, method: &str, path: &str, headers: &[(&str, &str)]) -> Response {
-    let nobody = Request::new(method, path).header("Authorization", "none");
-    let request = headers.iter().fold(nobody, |request, (name, value)| request.header(name, value));
-    client.send(&request).expect("an answer")
+    Server::start_with(&program(), data, &[("SETTEE_LOG", "")]).expect("a server")
 }
 
 #[test]
 fn pages_of_known_servers_may_ask_before_they_log_in() {
-    with_server(|client| {
+    with_server(|_, client| {
         let question = [("Origin", PAGE), ("Access-Control-Request-Method", "PUT")];
-        let off = ask(client, "OPTIONS", "/", &question);
+        let off = as_nobody(client, "OPTIONS", "/", &question);
         assert_eq!((off.status, off.header("access-control-allow-origin")), (405, None));
         configure(client, "chttpd/enable_cors", "true");
         configure(client, "chttpd/require_valid_user", "true");
         configure(client, "cors/origins", "http://example.com, app://obsidian.md");
         configure(client, "cors/credentials", "true");
         for path in ["/", "/missing", "/missing/doc", "/_users/_changes?a=b", "/_session", "/_x"] {
-            let told = ask(client, "OPTIONS", path, &question);
+            let told = as_nobody(client, "OPTIONS", path, &question);
             assert_eq!(told.status, 204, "{path}");
             assert_eq!(told.header("access-control-allow-origin"), Some(PAGE), "{path}");
             assert_eq!(told.header("access-control-allow-credentials"), Some("true"), "{path}");
@@ -79,22 +48,22 @@ fn pages_of_known_servers_may_ask_before_they_log_in() {
                 ("Access-Control-Request-Headers", "x-unheard-of"),
             ],
         ] {
-            let refused = ask(client, "OPTIONS", "/missing", headers);
+            let refused = as_nobody(client, "OPTIONS", "/missing", headers);
             assert_eq!(refused.status, 401, "{headers:?}");
             assert_eq!(refused.header("access-control-allow-methods"), None, "{headers:?}");
         }
-        assert_eq!(ask(client, "OPTIONS", "/%zz", &question).status, 400);
+        assert_eq!(as_nobody(client, "OPTIONS", "/%zz", &question).status, 400);
     });
 }
 
 #[test]
 fn pages_of_known_servers_may_read_every_answer() {
-    with_server(|client| {
+    with_server(|_, client| {
         configure(client, "httpd/enable_cors", "true");
         configure(client, "cors/origins", PAGE);
         let feed = "/_users/_all_docs";
         for (path, status) in [("/", 200), ("/missing", 404), ("/_all_dbs", 401), (feed, 401)] {
-            let answer = ask(client, "GET", path, &[("Origin", PAGE)]);
+            let answer = as_nobody(client, "GET", path, &[("Origin", PAGE)]);
             assert_eq!(answer.status, status, "{path}: {}", answer.text());
             assert_eq!(answer.header("access-control-allow-origin"), Some(PAGE), "{path}");
             assert_eq!(answer.header("access-control-allow-credentials"), None, "{path}");
@@ -102,7 +71,7 @@ fn pages_of_known_servers_may_read_every_answer() {
             let expected = "content-type, cache-control, accept-ranges, etag, server, \
                             x-couch-request-id, x-couch-update-newrev, x-couchdb-body-time";
             assert_eq!(names, expected, "{path}");
-            let strange = ask(client, "GET", path, &[("Origin", "https://example.com")]);
+            let strange = as_nobody(client, "GET", path, &[("Origin", "https://example.com")]);
             assert_eq!(strange.status, status, "{path}");
             assert_eq!(strange.header("access-control-allow-origin"), None, "{path}");
         }
@@ -113,7 +82,7 @@ fn pages_of_known_servers_may_read_every_answer() {
             ("other.host:5984", PAGE, false),
             ("other.host", "http://one.example", true),
         ] {
-            let answer = ask(client, "GET", "/", &[("Origin", origin), ("Host", host)]);
+            let answer = as_nobody(client, "GET", "/", &[("Origin", origin), ("Host", host)]);
             let told = answer.header("access-control-allow-origin");
             assert_eq!(told, allowed.then_some(origin), "{host} {origin}");
         }
@@ -122,13 +91,13 @@ fn pages_of_known_servers_may_read_every_answer() {
 
 #[test]
 fn browsers_are_told_what_they_may_do_with_an_answer() {
-    with_server(|client| {
+    with_server(|_, client| {
         let policy = "content-security-policy";
-        let interface = ask(client, "GET", "/_utils/", &[]);
+        let interface = as_nobody(client, "GET", "/_utils/", &[]);
         assert!(interface.header(policy).expect("a policy").contains("default-src 'self'"));
         configure(client, "csp/utils_enable", "false");
         configure(client, "csp/header_value", "default-src 'none'");
-        let interface = ask(client, "GET", "/_utils/", &[]);
+        let interface = as_nobody(client, "GET", "/_utils/", &[]);
         assert_eq!(interface.header(policy), Some("default-src 'none'"));
         let file = Request::new("PUT", "/csp/doc/page").header("Content-Type", "text/html");
         let file = Request { body: Some(b"<script></script>".to_vec()), ..file };
@@ -145,9 +114,9 @@ fn browsers_are_told_what_they_may_do_with_an_answer() {
 
 #[test]
 fn frames_are_for_those_who_are_named() {
-    with_server(|client| {
+    with_server(|_, client| {
         let told = |client: &mut Client, path: &str| {
-            let answer = ask(client, "GET", path, &[("Host", "here:1")]);
+            let answer = as_nobody(client, "GET", path, &[("Host", "here:1")]);
             answer.header("x-frame-options").map(str::to_owned)
         };
         assert_eq!(told(client, "/"), None);
@@ -186,25 +155,25 @@ fn each_request_is_a_line_of_the_log_while_its_level_shows_it() {
     assert_eq!(words[4], id, "{line}");
     assert_eq!(words[5..12], asked, "{line}");
     assert!(words[12].parse::<u64>().is_ok() && words.len() == 13, "{line}");
-    ask(&mut client, "HEAD", "/_users/_changes?feed=normal&mark=1", &[("Host", "here:1")]);
+    as_nobody(&mut client, "HEAD", "/_users/_changes?feed=normal&mark=1", &[("Host", "here:1")]);
     let line = wait_for(|| lines(&log, "mark=1").pop());
     assert!(line.contains(" here:1 127.0.0.1 undefined HEAD /_users/_changes"), "{line}");
     let level = |client: &mut Client, level: &str, path: &str| {
         configure(client, "log/level", level);
-        ask(client, "GET", path, &[]);
+        as_nobody(client, "GET", path, &[]);
     };
     level(&mut client, "warning", "/_up?hidden=0");
     // It takes a moment until it holds.
     let hidden = |number: u32| format!("/_up?hidden={number}");
     let quiet = (1..1000).find(|&number| {
-        ask(&mut client, "GET", &hidden(number), &[]);
+        as_nobody(&mut client, "GET", &hidden(number), &[]);
         std::thread::sleep(std::time::Duration::from_millis(100));
         lines(&log, &hidden(number)).is_empty()
     });
     assert!(quiet.is_some(), "it never became quiet");
     level(&mut client, "notice", "/_up?shown=0");
     wait_for(|| {
-        ask(&mut client, "GET", "/_up?shown=1", &[]);
+        as_nobody(&mut client, "GET", "/_up?shown=1", &[]);
         lines(&log, "shown=1").pop()
     });
     assert!(lines(&log, &hidden(quiet.unwrap())).is_empty());
@@ -217,7 +186,7 @@ fn the_log_can_be_of_objects() {
     let ini = format!("[log]\nwriter = file\nfile = {}\nformat = json\n", log.display());
     let server = configured(data.path(), &ini);
     let mut client = server.client();
-    ask(&mut client, "GET", "/_session?mark=2", &[("X-Forwarded-For", "1.2.3.4")]);
+    as_nobody(&mut client, "GET", "/_session?mark=2", &[("X-Forwarded-For", "1.2.3.4")]);
     let line = wait_for(|| lines(&log, "mark=2").pop());
     let told: Value = serde_json::from_str(&line).expect("an object");
     let expected = json!(["notice", "1.2.3.4", "undefined", "GET", "/_session?mark=2", 200, "ok"]);

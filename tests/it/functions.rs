@@ -1,12 +1,12 @@
 //! Functions of design documents that do harm: each ends in an error for its own request, in time,
 //! and nobody else notices.
 
-use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use settee_tests::ask::configure;
 use settee_tests::client::{Client, Request, Response};
-use settee_tests::server::{Server, Setup, free_port};
+use settee_tests::server::Server;
 
 use crate::program;
 
@@ -40,21 +40,10 @@ struct Place {
 fn place() -> Place {
     let data = tempfile::tempdir().expect("a temporary directory");
     // Small stacks unless the program says better: functions that recurse shall not need luck.
-    let mut server = Server::launch(Setup {
-        program: program(),
-        data: data.path().into(),
-        host: Ipv4Addr::LOCALHOST,
-        port: free_port().expect("a port"),
-        namespace: None,
-        arguments: Vec::new(),
-        environment: vec![("RUST_MIN_STACK".into(), "1048576".into())],
-    })
-    .expect("a server");
-    server.wait_until_up().expect("a server");
+    let stack = [("RUST_MIN_STACK", "1048576")];
+    let server = Server::start_with(&program(), data.path(), &stack).expect("a server");
     let mut client = server.client();
-    let limit = format!("\"{}\"", LIMIT.as_millis());
-    let setting = "/_node/_local/_config/couchdb/os_process_timeout";
-    ask(&mut client, "PUT", setting, Some(&limit), 200);
+    configure(&mut client, "couchdb/os_process_timeout", &LIMIT.as_millis().to_string());
     for db in ["/bad", "/good"] {
         ask(&mut client, "PUT", &format!("{db}?q=1"), None, 201);
         ask(&mut client, "PUT", &format!("{db}/d"), Some("{\"n\":1}"), 201);

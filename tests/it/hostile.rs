@@ -8,17 +8,17 @@ use std::time::Duration;
 use settee_tests::client::{Client, Request, Response};
 use settee_tests::server::Server;
 
-use crate::program;
+use crate::with_server;
 
-fn with_server(test: impl FnOnce(&Server, &mut Client)) {
-    let data = tempfile::tempdir().expect("a temporary directory");
-    let server = Server::start(&program(), data.path()).expect("a server");
-    let mut client = server.client();
-    expect(&mut client, Request::new("PUT", "/hostile?q=2"), 201);
-    expect(&mut client, Request::new("PUT", "/hostile/kept").json(r#"{"kept":true}"#), 201);
-    test(&server, &mut client);
-    let kept = expect(&mut client, Request::new("GET", "/hostile/kept"), 200);
-    assert_eq!(kept.json().expect("JSON")["kept"], true);
+/// A server with a document that must still be there in the end.
+fn with_kept(test: impl FnOnce(&Server, &mut Client)) {
+    with_server(|server, client| {
+        expect(client, Request::new("PUT", "/hostile?q=2"), 201);
+        expect(client, Request::new("PUT", "/hostile/kept").json(r#"{"kept":true}"#), 201);
+        test(server, client);
+        let kept = expect(client, Request::new("GET", "/hostile/kept"), 200);
+        assert_eq!(kept.json().expect("JSON")["kept"], true);
+    });
 }
 
 fn expect(client: &mut Client, request: Request, status: u16) -> Response {
@@ -42,7 +42,7 @@ fn raw(server: &Server, bytes: &[u8]) -> String {
 
 #[test]
 fn documents_that_are_none_are_refused() {
-    with_server(|_, client| {
+    with_kept(|_, client| {
         let deep = format!("{{\"a\":{}1{}}}", "[".repeat(200_000), "]".repeat(200_000));
         let huge = format!("{{\"a\":\"{}\"}}", "x".repeat(9 << 20));
         let bodies: [(&[u8], u16); 12] = [
@@ -73,7 +73,7 @@ fn documents_that_are_none_are_refused() {
 
 #[test]
 fn paths_lead_nowhere_else() {
-    with_server(|_, client| {
+    with_kept(|_, client| {
         for path in [
             "/../../etc/passwd",
             "/%2e%2e%2f%2e%2e%2fetc%2fpasswd",
@@ -100,7 +100,7 @@ fn paths_lead_nowhere_else() {
 
 #[test]
 fn absurd_numbers_are_refused_or_harmless() {
-    with_server(|_, client| {
+    with_kept(|_, client| {
         for (path, status) in [
             ("/_uuids?count=99999999999999999999", 400),
             ("/hostile/_all_docs?limit=99999999999999999999", 200),
@@ -125,7 +125,7 @@ fn absurd_numbers_are_refused_or_harmless() {
 
 #[test]
 fn broken_http_is_answered_or_closed() {
-    with_server(|server, client| {
+    with_kept(|server, client| {
         let long_path = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(1 << 20));
         let many_headers = format!("GET / HTTP/1.1\r\n{}\r\n", "X-A: b\r\n".repeat(100_000));
         for bytes in [
@@ -148,7 +148,7 @@ fn broken_http_is_answered_or_closed() {
 
 #[test]
 fn bodies_that_lie_about_themselves_are_refused() {
-    with_server(|_, client| {
+    with_kept(|_, client| {
         let gzip = Request::new("PUT", "/hostile/zip").json("no gzip at all");
         expect(client, gzip.header("Content-Encoding", "gzip"), 400);
         let unknown = Request::new("PUT", "/hostile/zip").json("{}");
@@ -166,7 +166,7 @@ fn bodies_that_lie_about_themselves_are_refused() {
 
 #[test]
 fn questions_that_cost_much_cost_nobody_else() {
-    with_server(|server, client| {
+    with_kept(|server, client| {
         let text = format!(r#"{{"a":"{}!","n":1}}"#, "a".repeat(50_000));
         for number in 0..50 {
             expect(client, Request::new("PUT", &format!("/hostile/x{number}")).json(&text), 201);

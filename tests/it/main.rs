@@ -31,10 +31,21 @@ mod users;
 
 use std::path::{Path, PathBuf};
 
+use settee_tests::client::Client;
+use settee_tests::server::Server;
+
 /// The program under test: `SETTEE_PROGRAM`, or the one that was built with the tests.
 fn program() -> PathBuf {
     let built = env!("CARGO_BIN_EXE_settee");
     std::env::var_os("SETTEE_PROGRAM").map_or_else(|| built.into(), PathBuf::from)
+}
+
+/// A server over an empty directory, and a client that administers it.
+fn with_server(test: impl FnOnce(&mut Server, &mut Client)) {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let mut server = Server::start(&program(), data.path()).expect("a server");
+    let mut client = server.client();
+    test(&mut server, &mut client);
 }
 
 /// A folder of the repository.

@@ -1,6 +1,7 @@
 //! Functions that rewrite requests: what they may make of one, and what they cannot.
 
 use serde_json::json;
+use settee_tests::ask::configure;
 use settee_tests::client::{Client, Request, Response};
 use settee_tests::server::Server;
 
@@ -102,8 +103,7 @@ fn nothing_is_changed_out_of_the_database() {
     assert_eq!(place.rewritten("PUT", "other").status, 500);
     let inside = place.rewritten("GET", "up");
     assert_eq!(inside.json().expect("JSON")["db_name"], "db");
-    let setting = "/_node/_local/_config/chttpd/secure_rewrites";
-    place.ask(&Request::new("PUT", setting).json("\"false\""));
+    configure(&mut place.client, "chttpd/secure_rewrites", "false");
     assert_eq!(place.rewritten("GET", "config").status, 200);
 }
 

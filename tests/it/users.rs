@@ -2,12 +2,11 @@
 //! somebody else.
 
 use serde_json::{Value, json};
-use settee_tests::ask::wait_for;
+use settee_tests::ask::{configure, wait_for};
 use settee_tests::base64;
 use settee_tests::client::{Client, Request};
-use settee_tests::server::Server;
 
-use crate::program;
+use crate::with_server;
 
 fn basic(user: &str) -> String {
     format!("Basic {}", base64(user.as_bytes()))
@@ -22,21 +21,16 @@ fn ask(client: &mut Client, user: Option<&str>, request: Request) -> (u16, Value
 
 /// A server whose `_users` is everybody's, with Ann in it.
 fn with_users(test: impl FnOnce(&mut Client)) {
-    let data = tempfile::tempdir().expect("a temporary directory");
-    let server = Server::start(&program(), data.path()).expect("a server");
-    let mut client = server.client();
-    for (key, value) in [("couchdb/default_security", "everyone"), ("chttpd_auth/iterations", "10")]
-    {
-        let path = format!("/_node/_local/_config/{key}");
-        let answer = client.send(&Request::new("PUT", &path).json(&json!(value).to_string()));
-        assert_eq!(answer.expect("an answer").status, 200);
-    }
-    // The server may have made its own, of which only administrators are members.
-    client.send(&Request::new("DELETE", "/_users")).expect("an answer");
-    assert_eq!(client.send(&Request::new("PUT", "/_users")).expect("an answer").status, 201);
-    assert_eq!(ask(&mut client, None, sign_up("ann", &json!({"password": "x"}))).0, 201);
-    assert_eq!(ask(&mut client, Some("ann:x"), Request::new("GET", "/_session")).0, 200);
-    test(&mut client);
+    with_server(|_, client| {
+        configure(client, "couchdb/default_security", "everyone");
+        configure(client, "chttpd_auth/iterations", "10");
+        // The server may have made its own, of which only administrators are members.
+        client.send(&Request::new("DELETE", "/_users")).expect("an answer");
+        assert_eq!(client.send(&Request::new("PUT", "/_users")).expect("an answer").status, 201);
+        assert_eq!(ask(client, None, sign_up("ann", &json!({"password": "x"}))).0, 201);
+        assert_eq!(ask(client, Some("ann:x"), Request::new("GET", "/_session")).0, 200);
+        test(client);
+    });
 }
 
 fn user(name: &str, more: &Value) -> Value {
@@ -133,9 +127,7 @@ fn a_changed_or_purged_user_counts_at_once() {
         assert_eq!(ask(client, Some("ann:x"), session()).0, 401);
         assert_eq!(ask(client, Some("ann:new"), session()).0, 200);
         // New passwords are kept otherwise now: so is this one, once it was used.
-        let path_of = |key| format!("/_node/_local/_config/chttpd_auth/{key}");
-        let set = Request::new("PUT", &path_of("iterations")).json("\"11\"");
-        assert_eq!(ask(client, Some("admin:pass"), set).0, 200);
+        configure(client, "chttpd_auth/iterations", "11");
         assert_eq!(ask(client, Some("ann:new"), session()).0, 200);
         let kept = wait_for(|| {
             let (_, ann) = ask(client, Some("ann:new"), Request::new("GET", path));

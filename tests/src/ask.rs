@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::client::{Client, Request, Response};
+use crate::client::{ANONYMOUS, Client, Request, Response};
 
 /// How long a node that comes back may take until it shows what the others show.
 pub const CATCH_UP: Duration = Duration::from_secs(10);
@@ -37,6 +37,29 @@ pub fn get(client: &mut Client, path: &str) -> Value {
 /// The status of what is there, or is not.
 pub fn status(client: &mut Client, path: &str) -> u16 {
     client.send(&Request::new("GET", path)).expect("an answer").status
+}
+
+/// Configures the node that is asked, and fails if it does not let that happen.
+pub fn configure(client: &mut Client, key: &str, value: &str) {
+    let path = format!("/_node/_local/_config/{key}");
+    let answer = put_json(client, &path, &Value::from(value).to_string());
+    assert_eq!(answer.status, 200, "{key}: {}", answer.text());
+}
+
+/// Asks with these headers, and as nobody if none of them says who asks: as a browser does for a
+/// page of somebody else.
+pub fn as_nobody(
+    client: &mut Client,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> Response {
+    let mut request = Request::new(method, path);
+    if !headers.iter().any(|(name, _)| *name == "Authorization") {
+        request = request.header("Authorization", ANONYMOUS);
+    }
+    let request = headers.iter().fold(request, |sent, (name, value)| sent.header(name, value));
+    client.send(&request).expect("an answer")
 }
 
 /// What a node shows of a database: revisions by id.

@@ -57,6 +57,19 @@ impl Server {
     /// # Errors
     /// When it does not come up.
     pub fn start(program: &Path, data: &Path) -> io::Result<Self> {
+        Server::start_with(program, data, &[])
+    }
+
+    /// The same with more in its environment.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub fn start_with(
+        program: &Path,
+        data: &Path,
+        environment: &[(&str, &str)],
+    ) -> io::Result<Self> {
+        let owned = |&(name, value): &(&str, &str)| (name.to_owned(), value.to_owned());
         let mut server = Server::launch(Setup {
             program: program.into(),
             data: data.into(),
@@ -64,7 +77,7 @@ impl Server {
             port: free_port()?,
             namespace: None,
             arguments: Vec::new(),
-            environment: Vec::new(),
+            environment: environment.iter().map(owned).collect(),
         })?;
         server.wait_until_up()?;
         Ok(server)
