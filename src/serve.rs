@@ -9,13 +9,13 @@ use std::sync::Arc;
 use settee_cluster::{Cluster, CreateOptions, Error, SYSTEM};
 use settee_engine::io::RealStorage;
 use settee_engine::{Engine, Options};
-use settee_http::{App, ConfigFiles, FrontDesk, Listener, Site, random};
+use settee_http::{App, ConfigFiles, FrontDesk, Listener, Secured, Site, random};
 use settee_model::config::Config;
 use settee_model::docid::DbName;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use crate::admins;
@@ -41,7 +41,7 @@ pub fn run(options: Serve) -> Outcome<ExitCode> {
     fs::create_dir_all(&data)
         .map_err(|error| format!("cannot make {}: {error}", data.display()))?;
     let _lock = lock(&data)?;
-    let log = Log::start(&config, &cluster_settings(&options, &config).node_name)?;
+    let log = Log::start(&config, &node_name(&options))?;
     admins::complete(&mut config, &options, &chain);
     if config.section("admins").next().is_none() {
         eprintln!("settee: {}", admins::NO_ADMIN);
@@ -130,14 +130,7 @@ async fn serve(
     log: &Log,
 ) -> Outcome<End> {
     let mut stop = Box::pin(stop_signal()?);
-    let address = address(&config)?;
-    let secured = tls::start(&config)?;
-    let mut listeners = vec![Listener { socket: listen(address, &config)?, secured: None }];
-    if let Some(secured) = &secured {
-        let socket = listen(secured_address(&config)?, &config)?;
-        listeners.push(Listener { socket, secured: Some(secured.subscribe()) });
-    }
-    let metrics = metrics_address(&config)?.map(|at| listen(at, &config)).transpose()?;
+    let ports = Ports::open(&config)?;
     let shares = shares(&config);
     let engine_options = engine_options(&config, shares);
     let home = home::home(&options, &data, &config)?;
@@ -169,18 +162,12 @@ async fn serve(
     tokio::spawn(settee_http::follow_common(app.clone()));
     tokio::spawn(sharing);
     tokio::spawn(log.follow(app.config.changes()));
+    ports.announce(version.as_deref())?;
+    let Ports { clients, secured, metrics } = ports;
     if let Some(secured) = secured {
         tokio::spawn(tls::follow(secured, app.config.changes()));
     }
     let metrics = metrics.map(|port| tokio::spawn(settee_http::serve_metrics(app.clone(), port)));
-    for listener in &listeners {
-        let scheme = if listener.secured.is_some() { "https" } else { "http" };
-        let url = format!("{scheme}://{}", listener.socket.local_addr()?);
-        if let Some(version) = &version {
-            eprintln!("Fauxton {version} is at {url}/_utils/");
-        }
-        eprintln!("settee is ready at {url}");
-    }
     let mut end = End::Stop;
     let ended = async {
         tokio::select! {
@@ -188,12 +175,48 @@ async fn serve(
             () = asked_again.notified() => end = End::Again,
         }
     };
-    settee_http::serve(app, listeners, shares.connections, ended).await?;
+    settee_http::serve(app, clients, shares.connections, ended).await?;
     watcher.abort();
     metrics.iter().for_each(JoinHandle::abort);
     tracing::info!("closing");
     cluster.close().await?;
     Ok(end)
+}
+
+/// Where the program listens.
+struct Ports {
+    clients: Vec<Listener>,
+    /// What certificates are worth, for those who renew them.
+    secured: Option<watch::Sender<Secured>>,
+    /// Of those who read numbers and nothing else.
+    metrics: Option<TcpListener>,
+}
+
+impl Ports {
+    fn open(config: &Config) -> Outcome<Ports> {
+        let secured = tls::start(config)?;
+        let plain = listen(address(config)?, config)?;
+        let mut clients = vec![Listener { socket: plain, secured: None }];
+        if let Some(secured) = &secured {
+            let socket = listen(secured_address(config)?, config)?;
+            clients.push(Listener { socket, secured: Some(secured.subscribe()) });
+        }
+        let metrics = metrics_address(config)?.map(|at| listen(at, config)).transpose()?;
+        Ok(Ports { clients, secured, metrics })
+    }
+
+    /// Tells whoever started the program where it is.
+    fn announce(&self, fauxton: Option<&str>) -> Outcome<()> {
+        for listener in &self.clients {
+            let scheme = if listener.secured.is_some() { "https" } else { "http" };
+            let url = format!("{scheme}://{}", listener.socket.local_addr()?);
+            if let Some(version) = fauxton {
+                eprintln!("Fauxton {version} is at {url}/_utils/");
+            }
+            eprintln!("settee is ready at {url}");
+        }
+        Ok(())
+    }
 }
 
 /// The files of the web interface; without them the server does all else.
@@ -281,11 +304,15 @@ fn engine_options(config: &Config, shares: Shares) -> Options {
     }
 }
 
+fn node_name(options: &Serve) -> String {
+    options.full_node_name().unwrap_or_else(|| settee_cluster::Settings::default().node_name)
+}
+
 fn cluster_settings(options: &Serve, config: &Config) -> settee_cluster::Settings {
     let defaults = settee_cluster::Settings::default();
     let timeout = defaults.request_timeout_ms;
     settee_cluster::Settings {
-        node_name: options.full_node_name().unwrap_or(defaults.node_name),
+        node_name: node_name(options),
         layout: settee_http::Settings::from_config(config).layout,
         request_timeout_ms: config
             .limit("fabric", "request_timeout", Some(timeout))
