@@ -134,6 +134,11 @@ impl Changes {
         self.begin_round()
     }
 
+    /// [`Changes::wait`], for so long at most. Cancel safe.
+    pub async fn wait_at_most(&mut self, patience: Duration) -> Result<(), Error> {
+        timeout(patience, self.wait()).await.unwrap_or(Ok(()))
+    }
+
     /// Begins to scan every shard that may have something new.
     fn begin_round(&mut self) -> Result<(), Error> {
         self.database.live()?;

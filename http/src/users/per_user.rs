@@ -101,10 +101,8 @@ impl Worker<'_> {
             if !batch.changes.is_empty() {
                 self.keep(&changes.last_seq()).await?;
             }
-            if batch.done
-                && let Ok(woken) = tokio::time::timeout(REST, changes.wait()).await
-            {
-                woken?;
+            if batch.done {
+                changes.wait_at_most(REST).await?;
             }
         }
         Ok(())

@@ -16,6 +16,7 @@ use crate::users::rules;
 const AGE: Duration = Duration::from_secs(300);
 /// How often it is looked whether users are somewhere else now.
 const REST: Duration = Duration::from_secs(1);
+
 /// Follows the users' database for as long as the server runs, and forgets who changed.
 pub async fn watch(app: Arc<App>) {
     loop {
@@ -41,10 +42,8 @@ async fn follow(app: &App, db: &Db) -> Result<(), settee_cluster::Error> {
     while *app.settings().auth.users_db == *db.name().as_str() {
         let batch = changes.next_batch().await?;
         batch.changes.iter().for_each(|change| accounts.forget(&change.id));
-        if batch.done
-            && let Ok(woken) = tokio::time::timeout(REST, changes.wait()).await
-        {
-            woken?;
+        if batch.done {
+            changes.wait_at_most(REST).await?;
         }
         if since.elapsed() > AGE {
             accounts.forget_all();
