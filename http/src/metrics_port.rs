@@ -2,7 +2,6 @@
 //! reach it, and nothing else. So it is bound to loopback unless the configuration says otherwise.
 
 use std::convert::Infallible;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,13 +18,12 @@ use tokio::time::timeout;
 use crate::context::App;
 use crate::handlers::stats;
 use crate::reply::{Reply, ReplyBody};
+use crate::server::pause_after;
 
 /// Connections at once; further ones wait.
 const CONNECTIONS: usize = 16;
 /// How long a connection may last: each scrape can make its own.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Rest after a connection could not be taken.
-const REST: Duration = Duration::from_millis(100);
 
 /// Answers until it is dropped.
 pub async fn serve_metrics(app: Arc<App>, listener: TcpListener) {
@@ -40,14 +38,9 @@ pub async fn serve_metrics(app: Arc<App>, listener: TcpListener) {
                     drop(permit);
                 });
             }
-            Err(error) => rest_after(error).await,
+            Err(error) => pause_after(error).await,
         }
     }
-}
-
-async fn rest_after(error: io::Error) {
-    tracing::debug!(%error, "cannot accept a connection for metrics");
-    tokio::time::sleep(REST).await;
 }
 
 async fn connection(app: Arc<App>, stream: TcpStream) {
@@ -72,8 +65,5 @@ async fn answer(
         _ => Reply::json(StatusCode::NOT_FOUND, r#"{"error":"not_found","reason":""}"#),
     };
     reply.headers.insert(SERVER, app.settings().server_header.clone());
-    let mut response = Response::new(reply.body);
-    *response.status_mut() = reply.status;
-    *response.headers_mut() = reply.headers;
-    Ok(response)
+    Ok(reply.into())
 }

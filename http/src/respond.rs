@@ -57,10 +57,7 @@ pub async fn respond(app: Arc<App>, peer: Peer, request: Request<Incoming>) -> R
     if let Some(asked) = asked {
         asked.follow(&mut reply, &ctx.user, id.to_str().unwrap_or_default());
     }
-    let mut response = Response::new(reply.body);
-    *response.status_mut() = reply.status;
-    *response.headers_mut() = reply.headers;
-    response
+    reply.into()
 }
 
 /// The method that is meant: a `POST` may name another, for clients that know no more.

@@ -107,7 +107,7 @@ async fn accept(listeners: &[Listener], room: &Arc<Semaphore>) -> io::Result<Acc
 }
 
 /// A client that went away already is no reason to wait; too many open files are.
-async fn pause_after(error: io::Error) {
+pub(crate) async fn pause_after(error: io::Error) {
     use io::ErrorKind as E;
     if matches!(error.kind(), E::ConnectionAborted | E::ConnectionReset | E::ConnectionRefused) {
         return;

@@ -8,7 +8,7 @@ macro_rules! described {
     ($(#[$doc:meta])* $kind:ident { $($name:ident: [$($part:literal),+] $about:literal,)+ }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        #[allow(missing_docs)]
+        #[expect(missing_docs, reason = "the table says what each is about")]
         pub enum $kind { $($name,)+ }
 
         impl $kind {

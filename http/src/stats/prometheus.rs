@@ -18,22 +18,22 @@ pub fn text(metrics: &[Metric], more: &[Family<'_>]) -> String {
     let mut labelled = "";
     for metric in metrics {
         let path = metric.path.strip_prefix(&["couchdb"]).unwrap_or(metric.path);
-        match (path, &metric.value) {
-            ([family, name], Value::Count(count)) if label(family).is_some() => {
-                let (label, about) = label(family).unwrap_or_default();
+        let label = path.first().and_then(|family| label(family));
+        match (path, &metric.value, label) {
+            ([family, name], Value::Count(count), Some((label, about))) => {
                 if labelled != *family {
                     header(&mut out, family, "untyped", about);
                     labelled = family;
                 }
                 line(&mut out, family, Some((label, name)), *count as f64);
             }
-            (path, Value::Count(count)) => counter(&mut out, metrics, path, metric, *count),
-            (path, Value::Now(count)) => {
+            (path, Value::Count(count), _) => counter(&mut out, metrics, path, metric, *count),
+            (path, Value::Now(count), _) => {
                 let name = path.join("_");
                 header(&mut out, &name, "gauge", metric.about);
                 line(&mut out, &name, None, *count as f64);
             }
-            (path, Value::Distributed(summary)) => {
+            (path, Value::Distributed(summary), _) => {
                 distribution(&mut out, path, metric.about, summary);
             }
         }
