@@ -40,11 +40,12 @@ clients: setup setup-fauxton setup-clients ## PouchDB, nano, couchbackup, couchd
 	cargo build --workspace --bin settee
 	node --test tests/clients/
 
-chaos: setup ## kill -9 in a loop, starts in every order, races, and every fault of one node of three for MINUTES=n under load, on a network of its own (needs root)
+chaos: setup ## kill -9 in a loop, starts in every order, races, 10,000 idle connections, and every fault of one node of three for MINUTES=n under load, on a network of its own (needs root)
 	cargo build --release --bin settee
 	ROUNDS=$${ROUNDS:-100} cargo test --release --test it acknowledged_writes_survive_kill_9
 	FORMINGS=$${FORMINGS:-50} cargo test --release --test it it_forms -- --nocapture --test-threads 1
 	RACE=$${RACE:-600} cargo test --release --test it clients_that_race -- --nocapture
+	CONNECTIONS=$${CONNECTIONS:-3400} cargo test --release --test it thousands_that_wait -- --nocapture
 	MINUTES=$${MINUTES:-60} FAULTS=$${FAULTS:-300} RACE=$${RACE:-600} \
 		cargo test --release --test chaos -- --nocapture --test-threads 1
 

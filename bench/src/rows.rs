@@ -10,6 +10,7 @@ use settee_tests::client::Request;
 
 use crate::load::{Nodes, closed_loop, timed};
 use crate::report::Better;
+use crate::users::Proof;
 
 /// A row of the table.
 pub struct Row {
@@ -26,7 +27,7 @@ pub struct Row {
 }
 
 /// The rows, in the order in which they run.
-pub const ROWS: [Row; 30] = [
+pub const ROWS: [Row; 34] = [
     rate("bulk insert, 1000 a batch", "docs/s", Bench::bulk_insert),
     rate("durable write, 1 client", "docs/s", |b| b.single_writes(1)),
     rate("durable write, 64 clients", "docs/s", |b| b.single_writes(64)),
@@ -35,6 +36,10 @@ pub const ROWS: [Row; 30] = [
     rate("read with r=1, 64 clients", "docs/s", |b| b.reads(1, 64)),
     rate("read with r=2, 1 client", "docs/s", |b| b.reads(2, 1)),
     rate("read with r=2, 64 clients", "docs/s", |b| b.reads(2, 64)),
+    rate("read as nobody, 32 clients", "docs/s", |b| b.reads_as(Proof::Nothing, 32)),
+    rate("read with a cookie, 32 clients", "docs/s", |b| b.reads_as(Proof::Cookie, 32)),
+    rate("read with a password, 32 clients", "docs/s", |b| b.reads_as(Proof::Password, 32)),
+    rate("log in, 2 clients", "logins/s", |b| b.logins(2)),
     rate("_all_docs", "rows/s", |b| b.scan("_all_docs")),
     rate("_all_docs with documents", "rows/s", |b| b.scan("_all_docs?include_docs=true")),
     rate("_changes", "rows/s", |b| b.scan("_changes")),
