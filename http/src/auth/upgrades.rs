@@ -18,10 +18,14 @@ use crate::auth::new_passwords::NewPasswords;
 use crate::auth::password::Verifier;
 use crate::auth::settings::AuthSettings;
 
-/// Most upgrades at a time; who comes when there are as many is upgraded with a later login.
-const AT_ONCE: usize = 16;
+/// Most upgrades at a time, with those that rest; who comes when there are as many is upgraded with a
+/// later login.
+const AT_ONCE: usize = 64;
+/// Rest of a user whose password was kept anew, as long as in CouchDB: who changes settings and the
+/// document in turn does not meet an upgrade each time.
+const REST: Duration = Duration::from_secs(5);
 /// Rest before one is tried again that failed.
-const REST: Duration = Duration::from_secs(60);
+const LONG_REST: Duration = Duration::from_secs(60);
 
 /// What is under way.
 pub(super) struct Upgrades {
@@ -63,15 +67,20 @@ impl Upgrades {
             password: password.to_owned(),
         };
         tokio::spawn(async move {
-            if let Err(error) = job.run(&under_way.name).await {
-                tracing::warn!(name = under_way.name, %error, "a password is still kept in the old way");
-                tokio::time::sleep(REST).await;
-            }
+            let rest = match job.run(&under_way.name).await {
+                Ok(()) => REST,
+                Err(error) => {
+                    let name = &under_way.name;
+                    tracing::warn!(name, %error, "a password is still kept in the old way");
+                    LONG_REST
+                }
+            };
+            tokio::time::sleep(rest).await;
         });
     }
 }
 
-/// Leaves the list when it is over, however it ends.
+/// Leaves the list when its rest is over, however it ends.
 struct UnderWay {
     names: Arc<Mutex<HashSet<String>>>,
     name: String,
