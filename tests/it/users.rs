@@ -2,12 +2,14 @@
 //! somebody else.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use hmac::{Hmac, Mac};
 use serde_json::{Value, json};
 use settee_tests::ask::{configure, wait_for};
 use settee_tests::base64;
 use settee_tests::client::{Client, Request};
+use sha1::Sha1;
 
 use crate::with_server;
 
@@ -151,5 +153,37 @@ fn a_changed_or_purged_user_counts_at_once() {
         let purge = Request::new("POST", "/_users/_purge").json(&purge);
         assert_eq!(ask(client, Some("admin:pass"), purge).0, 201);
         assert_eq!(ask(client, Some("ann:new"), session()).0, 401);
+    });
+}
+
+/// The number of RFC 6238 for `key` now.
+fn number_of(key: &[u8]) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock");
+    let mut mac = Hmac::<Sha1>::new_from_slice(key).expect("a key");
+    mac.update(&(now.as_secs() / 30).to_be_bytes());
+    let mac = mac.finalize().into_bytes();
+    let offset = usize::from(mac[19] & 15);
+    let four = u32::from_be_bytes(mac[offset..offset + 4].try_into().expect("four bytes"));
+    format!("{:06}", (four & 0x7fff_ffff) % 1_000_000)
+}
+
+#[test]
+fn a_second_factor_is_wanted_where_there_is_one() {
+    with_users(|client| {
+        let eve = json!({"password": "x", "totp": {"key": "GEZDGNBVGY3TQOJQ"}});
+        assert_eq!(ask(client, None, sign_up("eve", &eve)).0, 201);
+        assert_eq!(ask(client, Some("eve:x"), Request::new("GET", "/_session")).0, 401);
+        let mut log_in = |password: &str, token: Option<&str>| {
+            let mut said = json!({"name": "eve", "password": password});
+            if let Some(token) = token {
+                said["token"] = json!(token);
+            }
+            ask(client, None, Request::new("POST", "/_session").json(&said.to_string())).0
+        };
+        let number = number_of(b"1234567890");
+        assert_eq!(log_in("x", None), 401);
+        assert_eq!(log_in("x", Some("")), 401);
+        assert_eq!(log_in("y", Some(&number)), 401);
+        assert_eq!(log_in("x", Some(&number)), 200);
     });
 }

@@ -13,9 +13,10 @@ use settee_model::docid::{DbName, DocId};
 use crate::auth::derivations::Derivations;
 use crate::auth::lockout::Lockout;
 use crate::auth::password::Verifier;
+use crate::auth::totp::SecondFactor;
 use crate::auth::upgrades::Upgrades;
 use crate::auth::verified::{Verdict, Verified};
-use crate::auth::{Handler, User};
+use crate::auth::{Handler, User, unix_time};
 use crate::context::Peer;
 use crate::error::Error;
 use crate::settings::Settings;
@@ -33,6 +34,8 @@ pub const ID_PREFIX: &str = "org.couchdb.user:";
 pub struct Account {
     /// Checks the password.
     pub verifier: Verifier,
+    /// What they have to show besides.
+    second: SecondFactor,
     /// Who they are when they prove it by password.
     pub by_password: Arc<User>,
     /// Who they are when they prove it by cookie.
@@ -47,12 +50,22 @@ impl Account {
             let (name, roles) = (Some(name.to_owned()), roles.clone());
             Arc::new(User { name, roles, handler: Some(handler.name()) })
         };
-        Account { verifier, by_password: user(Handler::Default), by_cookie: user(Handler::Cookie) }
+        let (by_password, by_cookie) = (user(Handler::Default), user(Handler::Cookie));
+        Account { verifier, second: SecondFactor::None, by_password, by_cookie }
     }
 
     fn roles(&self) -> &[String] {
         &self.by_password.roles
     }
+}
+
+/// What somebody shows who logs in.
+#[derive(Clone, Copy, Debug)]
+pub struct Proof<'a> {
+    /// The password.
+    pub password: &'a str,
+    /// A number of a second factor, where there is a place for one.
+    pub token: Option<&'a str>,
 }
 
 /// All accounts, as far as they were looked for.
@@ -134,7 +147,7 @@ impl Accounts {
         Ok(user)
     }
 
-    /// Checks a password.
+    /// Checks what somebody shows who says that this is their name.
     ///
     /// # Errors
     /// 401 if it is not theirs, 403 if the peer failed too often.
@@ -142,14 +155,14 @@ impl Accounts {
         &self,
         settings: &Settings,
         name: &str,
-        password: &str,
+        proof: Proof<'_>,
         peer: Peer,
     ) -> Result<Arc<Account>, Error> {
-        if let Some(account) = self.try_once(settings, name, password, peer).await? {
+        if let Some(account) = self.try_once(settings, name, proof, peer).await? {
             return Ok(account);
         }
         if self.changed_meanwhile(settings, name).await?
-            && let Some(account) = self.try_once(settings, name, password, peer).await?
+            && let Some(account) = self.try_once(settings, name, proof, peer).await?
         {
             return Ok(account);
         }
@@ -161,7 +174,7 @@ impl Accounts {
         &self,
         settings: &Settings,
         name: &str,
-        password: &str,
+        Proof { password, token }: Proof<'_>,
         peer: Peer,
     ) -> Result<Option<Arc<Account>>, Error> {
         let Some(account) = self.find(settings, name).await? else { return Ok(None) };
@@ -173,9 +186,16 @@ impl Accounts {
         if iterations > most {
             return Err(Error::Forbidden("Iteration count is too high for this server".into()));
         }
+        if token.is_none() && account.second != SecondFactor::None {
+            return Ok(None);
+        }
         let salt = account.verifier.salt();
         let attempt = self.lockout.attempt(peer.ip(), name, salt, settings.auth.lockout);
         match self.verified.check(password, &account.verifier, attempt).await? {
+            Verdict::Right if !account.second.is_shown(token, unix_time()) => {
+                attempt.failed();
+                Ok(None)
+            }
             Verdict::Right => {
                 self.upgrades.consider(&settings.auth, name, password, &account.verifier);
                 Ok(Some(account))
@@ -232,15 +252,14 @@ async fn load(db: &Db, settings: &Settings, name: &str) -> Result<Option<Arc<Acc
     let Ok(doc) = settee_model::json::value(&opened.doc.record.body) else {
         return Ok(None);
     };
-    // A second factor cannot be checked yet, so the first is not enough.
-    let refused = doc.get("totp").is_some();
-    let verifier = Verifier::from_document(&doc).filter(|_| !refused);
+    let verifier = Verifier::from_document(&doc);
     let roles = doc.get("roles").and_then(Value::as_array).into_iter().flatten();
     let roles = roles
         .filter_map(Value::as_str)
         .filter(|role| !role.starts_with('_') || *role == "_metrics");
     let roles = roles.map(str::to_owned).collect();
-    Ok(verifier.map(|verifier| Arc::new(Account::new(name, roles, verifier))))
+    let second = SecondFactor::from_document(&doc);
+    Ok(verifier.map(|verifier| Arc::new(Account { second, ..Account::new(name, roles, verifier) })))
 }
 
 const CONFLICTED: &str = "User document conflicts must be resolved before the document is used for authentication \

@@ -16,6 +16,7 @@ mod requirements;
 pub mod secrets;
 pub mod security;
 mod settings;
+mod totp;
 mod upgrades;
 mod user;
 mod verified;
@@ -28,7 +29,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, COOKIE};
 
-pub use accounts::{Account, Accounts, ID_PREFIX};
+pub use accounts::{Account, Accounts, ID_PREFIX, Proof};
 pub use handler::Handler;
 pub use new_passwords::NewPasswords;
 pub use settings::AuthSettings;
@@ -70,7 +71,8 @@ pub async fn authenticate(
             Handler::Cookie => by_cookie(accounts, settings, headers, peer).await?,
             Handler::Default => match basic_credentials(headers)? {
                 Some((name, password)) => {
-                    let account = accounts.check(settings, &name, &password, peer).await?;
+                    let proof = Proof { password: &password, token: None };
+                    let account = accounts.check(settings, &name, proof, peer).await?;
                     Some(account.by_password.clone().into())
                 }
                 None => None,

@@ -4,7 +4,7 @@ use http::StatusCode;
 use http::header::{CONTENT_TYPE, LOCATION, SET_COOKIE};
 use serde_json::Value;
 
-use crate::auth::{cookie, session_cookie, unix_time};
+use crate::auth::{Proof, cookie, session_cookie, unix_time};
 use crate::context::Ctx;
 use crate::error::Error;
 use crate::query::Query;
@@ -62,9 +62,10 @@ fn push_list<'a>(out: &mut Vec<u8>, items: impl Iterator<Item = &'a str>) {
 /// 400 and 415 for bodies without credentials. Wrong ones are an answer, which takes an old cookie
 /// back.
 pub async fn post(ctx: &mut Ctx) -> Result<Reply, Error> {
-    let (name, password) = credentials(ctx).await?;
+    let Credentials { name, password, token } = credentials(ctx).await?;
     let settings = ctx.settings.clone();
-    let checked = ctx.app.accounts.check(&settings, &name, &password, ctx.peer).await;
+    let proof = Proof { password: &password, token: Some(&token) };
+    let checked = ctx.app.accounts.check(&settings, &name, proof, ctx.peer).await;
     let account = match checked {
         Ok(account) => account,
         Err(error @ Error::Unauthorized(_)) => {
@@ -123,7 +124,15 @@ fn redirect(ctx: &Ctx, mut reply: Reply, target: &str) -> Result<Reply, Error> {
 /// Most bytes of a login. Strangers send these, and what they send is held in memory.
 const MOST: u64 = 64 << 10;
 
-async fn credentials(ctx: &mut Ctx) -> Result<(String, String), Error> {
+/// What somebody logs in with. What was not sent is empty, and matches nothing.
+struct Credentials {
+    name: String,
+    password: String,
+    /// A number of a second factor.
+    token: String,
+}
+
+async fn credentials(ctx: &mut Ctx) -> Result<Credentials, Error> {
     ctx.body.limit_to(MOST);
     let media = ctx.header(&CONTENT_TYPE).unwrap_or_default().to_owned();
     let form = if media.starts_with("application/x-www-form-urlencoded") {
@@ -146,7 +155,8 @@ async fn credentials(ctx: &mut Ctx) -> Result<(String, String), Error> {
         }
         (Some(name), _) | (None, Some(name)) => name.to_owned(),
     };
-    Ok((name, form.get("password").unwrap_or_default().to_owned()))
+    let said = |name: &str| form.get(name).unwrap_or_default().to_owned();
+    Ok(Credentials { name, password: said("password"), token: said("token") })
 }
 
 /// What a login may be sent as.
