@@ -181,7 +181,10 @@ pub enum Unfit {
 /// # Errors
 /// What is wrong.
 pub fn check(section: &str, key: &str, value: &str) -> Result<(), Unfit> {
-    let printable = |text: &str| text.chars().all(|letter| letter == '\t' || !letter.is_control());
+    // CouchDB looks at the bytes of UTF-8 as if each were a letter of Latin-1, among which 0x80 to 0x9f
+    // are control characters.
+    let printable =
+        |text: &str| text.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~' | 0xa0..));
     let name = |text: &str| printable(text) && !text.contains(['[', ']']);
     let survives = |section: &str, key: &str, value: &str| {
         let mut read = Config::default();

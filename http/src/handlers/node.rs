@@ -5,6 +5,7 @@
 use http::StatusCode;
 use serde_json::Value;
 use settee_model::config::table::{self, Closed};
+use settee_model::docid::DbName;
 
 use crate::context::Ctx;
 use crate::error::Error;
@@ -29,9 +30,32 @@ pub async fn any(ctx: &mut Ctx, path: Vec<String>) -> Result<Reply, Error> {
             out.push(b'}');
             Ok(Reply::json(StatusCode::OK, out))
         }
-        ("_local", rest) => here(ctx, rest).await,
-        (node, rest) if node == own => here(ctx, rest).await,
-        (node, rest) => elsewhere::ask(ctx, node, rest).await,
+        (node, rest) if node == "_local" || node == own => here(ctx, rest).await,
+        (node, rest) => {
+            check(ctx.method, rest)?;
+            elsewhere::ask(ctx, node, rest).await
+        }
+    }
+}
+
+/// Refuses what no node would do, before it is known whether there is such a node.
+fn check(method: Method, path: &[&str]) -> Result<(), Error> {
+    let allow = match path {
+        ["_config"] | ["_versions" | "_stats" | "_prometheus" | "_system"] => "GET",
+        ["_config", "_reload"] | ["_restart"] => "POST",
+        ["_config", _] | ["_smoosh", "status"] => "GET",
+        ["_config", _, _] => "GET,PUT,DELETE",
+        ["_config", ..] => return Err(Error::missing()),
+        _ => return Ok(()),
+    };
+    if !allow.split(',').any(|allowed| allowed == method.name()) {
+        return Err(Error::MethodNotAllowed(allow));
+    }
+    let closed = |why: Closed| Error::Forbidden(why.to_string().into());
+    match (path, method) {
+        ([_, section, key], Method::Put) => table::may_set(section, key).map_err(closed),
+        ([_, section, key], Method::Delete) => table::may_remove(section, key).map_err(closed),
+        _ => Ok(()),
     }
 }
 
@@ -40,18 +64,16 @@ pub async fn any(ctx: &mut Ctx, path: Vec<String>) -> Result<Reply, Error> {
 /// # Errors
 /// 404 for unknown values, 400 for values that are none.
 pub async fn here(ctx: &mut Ctx, path: &[&str]) -> Result<Reply, Error> {
-    let get = ctx.method == Method::Get;
+    check(ctx.method, path)?;
     match path {
         [] => welcome::welcome(ctx).await,
-        ["_config"] => only("GET", get).map(|()| whole(ctx)),
+        ["_config"] => Ok(whole(ctx)),
         ["_config", "_reload"] => {
-            only("POST", ctx.method == Method::Post)?;
             ctx.app.reload_config().await?;
             go_by_what_is_set(ctx);
             Ok(Reply::ok(StatusCode::OK))
         }
         ["_config", name] => {
-            only("GET", get)?;
             let mut out = Vec::new();
             push_section(&mut out, ctx, name);
             Ok(Reply::json(StatusCode::OK, out))
@@ -60,29 +82,27 @@ pub async fn here(ctx: &mut Ctx, path: &[&str]) -> Result<Reply, Error> {
             Method::Get => value(ctx, section, key),
             Method::Put => put(ctx, section, key).await,
             Method::Delete => delete(ctx, section, key).await,
-            _ => Err(Error::MethodNotAllowed("GET,PUT,DELETE")),
+            _ => Err(Error::missing()),
         },
-        ["_versions"] => only("GET", get).map(|()| stats::versions()),
-        // Below it CouchDB looks at no method.
-        ["_stats", ..] if !get && path.len() > 1 => Err(Error::missing()),
-        ["_stats", place @ ..] => only("GET", get).map(|()| stats::metrics(ctx, place)),
-        ["_system"] => only("GET", get).map(|()| stats::system(ctx)),
-        ["_prometheus"] => only("GET", get).map(|()| stats::prometheus(&ctx.app)),
-        ["_smoosh", "status"] => only("GET", get).map(|()| stats::smoosh(ctx)),
-        ["_restart"] => only("POST", ctx.method == Method::Post).map(|()| stats::restart(ctx)),
+        ["_versions"] => Ok(stats::versions()),
+        ["_stats", place @ ..] if ctx.method == Method::Get => Ok(stats::metrics(ctx, place)),
+        ["_system"] => Ok(stats::system(ctx)),
+        ["_prometheus"] => Ok(stats::prometheus(&ctx.app)),
+        ["_smoosh", "status"] => Ok(stats::smoosh(ctx)),
+        ["_restart"] => Ok(stats::restart(ctx)),
         ["_nodes", path @ ..] => node_docs::nodes(ctx, path).await,
         ["_dbs", path @ ..] => node_docs::dbs(ctx, path).await,
-        _ => Err(Error::missing()),
+        // CouchDB looks for a file of the node's.
+        [name, ..] if name.starts_with('_') || DbName::parse(name).is_err() => {
+            Err(Error::IllegalDbName((*name).to_owned()))
+        }
+        _ => Err(Error::NotFound("no_db_file".into())),
     }
 }
 
 /// No node has this name.
 pub fn unknown(node: &str) -> Error {
     Error::NotFound(format!("no such node: {node}").into())
-}
-
-fn only(allow: &'static str, allowed: bool) -> Result<(), Error> {
-    if allowed { Ok(()) } else { Err(Error::MethodNotAllowed(allow)) }
 }
 
 fn whole(ctx: &Ctx) -> Reply {
@@ -119,8 +139,10 @@ fn value(ctx: &Ctx, section: &str, key: &str) -> Result<Reply, Error> {
     value.map(text).ok_or_else(no_value)
 }
 
+/// What may stand around a value.
+const BLANK: [char; 6] = [' ', '\t', '\n', '\u{b}', '\u{c}', '\r'];
+
 async fn put(ctx: &mut Ctx, section: &str, key: &str) -> Result<Reply, Error> {
-    table::may_set(section, key).map_err(closed)?;
     let body = ctx.body.json().await?;
     let value = match settee_model::json::value(&body) {
         Ok(Value::String(value)) => value,
@@ -128,13 +150,12 @@ async fn put(ctx: &mut Ctx, section: &str, key: &str) -> Result<Reply, Error> {
         Err(_) => return Err(Error::invalid_json()),
     };
     let persist = ctx.header_named("x-couch-persist") != Some("false");
-    let old = ctx.app.set_config(section, key, value.trim(), persist).await?;
+    let old = ctx.app.set_config(section, key, value.trim_matches(BLANK), persist).await?;
     go_by_what_is_set(ctx);
     Ok(text(&old))
 }
 
 async fn delete(ctx: &mut Ctx, section: &str, key: &str) -> Result<Reply, Error> {
-    table::may_remove(section, key).map_err(closed)?;
     let persist = ctx.header_named("x-couch-persist") != Some("false");
     let old = ctx.app.delete_config(section, key, persist).await?;
     go_by_what_is_set(ctx);
@@ -144,10 +165,6 @@ async fn delete(ctx: &mut Ctx, section: &str, key: &str) -> Result<Reply, Error>
 /// What was just set holds for the answer that says so, too.
 fn go_by_what_is_set(ctx: &mut Ctx) {
     ctx.settings = ctx.app.settings();
-}
-
-fn closed(why: Closed) -> Error {
-    Error::Forbidden(why.to_string().into())
 }
 
 fn text(value: &str) -> Reply {

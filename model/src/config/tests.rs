@@ -85,11 +85,25 @@ fn edits_keep_the_rest() {
 #[test]
 fn what_cannot_be_kept_is_refused() {
     let unfit = |section, key, value| check(section, key, value).unwrap_err();
-    for text in ["a\nb", "a\rb", "a\u{1a}b", "a\0b", "a]b", "[a", "a\u{85}b"] {
+    for text in [
+        "a\nb", "a\rb", "a\u{1a}b", "a\0b", "a]b", "[a", "a\u{85}b", "\u{7f}", "Ā", "\u{2028}", "É",
+    ] {
         assert_eq!(unfit(text, "k", "v"), Unfit::Section, "{text:?}");
         assert_eq!(unfit("s", text, "v"), Unfit::Key, "{text:?}");
     }
-    for value in ["x\n[admins]\neve = e", "x\r", "x\u{1a}y", "a ; b", "a\t;b", ";a", " a", "a "] {
+    for value in [
+        "x\n[admins]\neve = e",
+        "x\r",
+        "€",
+        "\u{2028}",
+        "\u{a0}x",
+        "x\u{1a}y",
+        "a ; b",
+        "a\t;b",
+        ";a",
+        " a",
+        "a ",
+    ] {
         assert_eq!(unfit("s", "k", value), Unfit::Value, "{value:?}");
     }
     for key in ["", " k", "k ", ";k", "a = b", "k ;c", "= "] {
@@ -98,7 +112,7 @@ fn what_cannot_be_kept_is_refused() {
     for section in ["", "a ;b"] {
         assert_eq!(unfit(section, "k", "v"), Unfit::Section, "{section:?}");
     }
-    for value in ["", "[a, {b, c}]", "a;b", "a = b", "-----BEGIN\\nMIIB=\\n", "é"] {
+    for value in ["", "[a, {b, c}]", "a;b", "a = b", "-----BEGIN\\nMIIB=\\n", "é", "\u{feff}x"] {
         assert_eq!(check("jwt_keys", "rsa:h2=", value), Ok(()), "{value:?}");
     }
 }
