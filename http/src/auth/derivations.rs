@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use crate::auth::new_passwords::NewPasswords;
 use crate::auth::password::Verifier;
 use crate::error::Error;
+use crate::stats::{Counter, stats};
 
 /// How long somebody waits for their turn to derive.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -73,6 +74,7 @@ impl Turn {
         self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
+        stats().count(Counter::HashedSlow);
         // The turn goes along: who asked may leave, the work goes on.
         let done = tokio::task::spawn_blocking(move || (work(), self));
         let closing = |_| Error::Unavailable("The server is shutting down".into());

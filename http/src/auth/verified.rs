@@ -7,6 +7,7 @@ use crate::auth::derivations::Derivations;
 use crate::auth::lockout::Attempt;
 use crate::auth::password::Verifier;
 use crate::error::Error;
+use crate::stats::{Counter, stats};
 
 /// How many passwords are remembered.
 const CAPACITY: usize = 10_000;
@@ -51,6 +52,7 @@ impl Verified {
         if attempt.refused() {
             return Ok(Verdict::Refused);
         }
+        stats().count(Counter::HashedFast);
         let key = self.key_of(password, verifier, attempt.account());
         let derive = async {
             let turn = self.derivations.turn().await.map_err(Err)?;

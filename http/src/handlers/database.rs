@@ -1,5 +1,7 @@
 //! A database as a whole: `/{db}` itself, its security object, limits, shards and upkeep.
 
+use std::time::Instant;
+
 use http::StatusCode;
 use http::header::LOCATION;
 use serde_json::{Map, Value, json};
@@ -12,6 +14,7 @@ use crate::context::{Ctx, push_encoded};
 use crate::error::Error;
 use crate::handlers::view;
 use crate::reply::Reply;
+use crate::stats::{Distribution, stats};
 use crate::{layout, listing};
 
 /// `PUT /{db}`
@@ -62,7 +65,9 @@ pub async fn remove(ctx: &mut Ctx, name: String) -> Result<Reply, Error> {
 
 /// `GET /{db}`
 pub async fn info(_ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
+    let began = Instant::now();
     let info = db.info().await?;
+    stats().took(Distribution::DbInfo, began, Instant::now());
     Ok(Reply::json(StatusCode::OK, info_json(&db, &info).to_string()))
 }
 

@@ -16,6 +16,7 @@ use crate::off::off_thread;
 use crate::reply::{Reply, Sink};
 use crate::route::Method;
 use crate::settings::Settings;
+use crate::stats::stats;
 
 /// Bytes of a request that is quickly read.
 const SMALL: usize = 16 << 10;
@@ -107,7 +108,9 @@ async fn write(
         batch = finding.next_batch().await?;
     }
     let milliseconds = began.elapsed().as_secs_f64() * 1000.0;
-    response.end(&mut out, &finding.finish(), milliseconds);
+    let summary = finding.finish();
+    stats().count_find(summary.cost, began);
+    response.end(&mut out, &summary, milliseconds);
     out.push(b'\n');
     sink.send(out).await;
     Ok(())

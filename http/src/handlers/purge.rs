@@ -10,6 +10,7 @@ use crate::context::Ctx;
 use crate::error::Error;
 use crate::handlers::revs::{id_revs, texts};
 use crate::reply::Reply;
+use crate::stats::{Counter, stats};
 use crate::users::Written;
 
 /// `POST /{db}/_purge`
@@ -32,6 +33,10 @@ pub async fn post(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
     let written = Written::of(ctx, &db, requests.iter().map(|request| &request.id));
     let results = db.purge(requests, UpdateOptions { w, ..UpdateOptions::default() }).await?;
     drop(written);
+    let purged = results.iter().filter(|result| result.result.is_ok()).count() as u64;
+    stats().add(Counter::DocumentPurges, results.len() as u64);
+    stats().add(Counter::DocumentPurged, purged);
+    stats().add(Counter::DocumentNotPurged, results.len() as u64 - purged);
     let mut status = StatusCode::CREATED;
     let mut purged = Map::new();
     for (id, result) in ids.into_iter().zip(results) {

@@ -27,12 +27,29 @@ described! {
             "number of times a document was read from a database",
         DatabaseWrites: ["couchdb", "database_writes"] "number of times a database was changed",
         DatabasePurges: ["couchdb", "database_purges"] "number of times a database was purged",
+        DocumentPurges: ["couchdb", "document_purges", "total"]
+            "number of total document purge operations",
+        DocumentPurged: ["couchdb", "document_purges", "success"]
+            "number of successful document purge operations",
+        DocumentNotPurged: ["couchdb", "document_purges", "failure"]
+            "number of failed document purge operations",
         DocumentWrites: ["couchdb", "document_writes"] "number of document write operations",
         LocalWrites: ["couchdb", "local_document_writes"]
             "number of _local document write operations",
         AbortedRequests: ["couchdb", "httpd", "aborted_requests"] "number of aborted requests",
         Requests: ["couchdb", "httpd", "requests"] "number of HTTP requests",
         BulkRequests: ["couchdb", "httpd", "bulk_requests"] "number of bulk requests",
+        HashedFast: ["couchdb", "password_hashing_fast"]
+            "number of fast password hashing operations",
+        HashedSlow: ["couchdb", "password_hashing_slow"]
+            "number of slow password hashing operations",
+        DocsExamined: ["mango", "docs_examined"]
+            "number of documents examined by mango queries coordinated by this node",
+        KeysExamined: ["mango", "keys_examined"]
+            "number of keys examined by mango queries coordinated by this node",
+        QuorumDocsExamined: ["mango", "quorum_docs_examined"]
+            "number of documents examined by mango queries, using cluster quorum",
+        ResultsReturned: ["mango", "results_returned"] "number of rows returned by mango queries",
         PurgeRequests: ["couchdb", "httpd", "purge_requests"] "number of purge requests",
         ViewReads: ["couchdb", "httpd", "view_reads"] "number of view reads",
         PartitionAllDocs: ["couchdb", "httpd", "partition_all_docs_requests"]
@@ -105,6 +122,9 @@ described! {
             "length of a request inside CouchDB without MochiWeb",
         BulkDocs: ["couchdb", "httpd", "bulk_docs"]
             "distribution of the number of docs in _bulk_docs requests",
+        DbInfo: ["couchdb", "dbinfo"]
+            "distribution of latencies for calls to retrieve DB info",
+        QueryTime: ["mango", "query_time"] "length of time processing a mango query",
     }
 }
 

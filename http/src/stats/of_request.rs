@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use http::StatusCode;
+use settee_query::mango;
 
 use super::{Counter, Distribution, Stats};
 use crate::route::{DbEndpoint, Endpoint, Method};
@@ -71,8 +72,22 @@ impl Stats {
         let when_done = [of.done, of.writes].map(|counter| counter.filter(|_| done));
         all.into_iter().chain(when_done).flatten().for_each(|counter| self.count(counter));
         let now = Instant::now();
+        self.took(Distribution::RequestTime, began, now);
+    }
+
+    /// How long something took that began then.
+    pub fn took(&self, what: Distribution, began: Instant, now: Instant) {
         let took = now.saturating_duration_since(began).as_secs_f64() * 1000.0;
-        self.observe(Distribution::RequestTime, took, now);
+        self.observe(what, took, now);
+    }
+
+    /// Counts what an answer to `_find` cost that began then.
+    pub fn count_find(&self, cost: mango::Stats, began: Instant) {
+        self.add(Counter::KeysExamined, cost.keys);
+        self.add(Counter::DocsExamined, cost.docs);
+        self.add(Counter::QuorumDocsExamined, cost.quorum_docs);
+        self.add(Counter::ResultsReturned, cost.results);
+        self.took(Distribution::QueryTime, began, Instant::now());
     }
 
     /// Counts the documents of a `_bulk_docs`.

@@ -28,7 +28,9 @@ pub struct Cursor {
 pub struct Summary {
     /// Where it ended; `None` if it was never begun.
     pub bookmark: Option<String>,
-    /// What it cost, if the client asked for it.
+    /// What it cost.
+    pub cost: Stats,
+    /// The same, if the client asked for it.
     pub stats: Option<Stats>,
     /// What the client should know.
     pub warning: Option<String>,
@@ -107,12 +109,14 @@ impl Cursor {
     #[must_use]
     pub fn finish(self, find: &Find, source: &Source, threshold: u64) -> Summary {
         if self.silent {
-            return Summary { bookmark: None, stats: None, warning: None };
+            let cost = Stats::default();
+            return Summary { bookmark: None, cost, stats: None, warning: None };
         }
         let given = || self.given.unwrap_or_else(|| "nil".to_owned());
         Summary {
             bookmark: Some(self.last.map_or_else(given, |last| last.to_text())),
             warning: warning(find, source, &self.stats, threshold),
+            cost: self.stats,
             stats: find.execution_stats.then_some(self.stats),
         }
     }
