@@ -189,6 +189,9 @@ impl Accounts {
         if token.is_none() && account.second != SecondFactor::None {
             return Ok(None);
         }
+        if !account.verifier.is_known() {
+            return Err(Error::Forbidden("PRF is invalid".into()));
+        }
         let salt = account.verifier.salt();
         let attempt = self.lockout.attempt(peer.ip(), name, salt, settings.auth.lockout);
         match self.verified.check(password, &account.verifier, attempt).await? {

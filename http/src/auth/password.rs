@@ -39,6 +39,8 @@ enum Scheme {
         prf: Prf,
         iterations: u32,
     },
+    /// PBKDF2 by a hash that is not known: no password is right.
+    Unknown,
 }
 
 impl Verifier {
@@ -75,21 +77,18 @@ impl Verifier {
         Some(Self::new(Scheme::Pbkdf2 { prf, iterations }, salt, key))
     }
 
-    /// Reads the members of a document of `_users`.
+    /// Reads the members of a document of `_users`. A salt is enough to know a session by; where the
+    /// rest makes no sense, no password is right.
     #[must_use]
     pub fn from_document(doc: &Value) -> Option<Self> {
         let text = |name: &str| doc.get(name).and_then(Value::as_str);
         let salt = text("salt")?;
-        match text("password_scheme").unwrap_or("simple") {
-            "simple" => Some(Self::new(Scheme::Simple, salt, text("password_sha")?)),
-            "pbkdf2" => {
-                let prf = Prf::parse(text("pbkdf2_prf").unwrap_or("sha"))?;
-                let iterations = doc.get("iterations").and_then(Value::as_u64).unwrap_or(10_000);
-                let iterations = u32::try_from(iterations).ok()?;
-                Some(Self::new(Scheme::Pbkdf2 { prf, iterations }, salt, text("derived_key")?))
-            }
-            _ => None,
-        }
+        let key = |name: &str| text(name).unwrap_or_default();
+        Some(match doc.get("password_scheme").map_or(Some("simple"), Value::as_str) {
+            Some("simple") => Self::new(Scheme::Simple, salt, key("password_sha")),
+            Some("pbkdf2") => Self::new(pbkdf2(doc), salt, key("derived_key")),
+            _ => Self::new(Scheme::Simple, salt, ""),
+        })
     }
 
     fn new(scheme: Scheme, salt: &str, key: &str) -> Self {
@@ -105,6 +104,7 @@ impl Verifier {
             Scheme::Pbkdf2 { prf, iterations } => {
                 format!("-pbkdf2:{}-{key},{salt},{iterations}", prf.name())
             }
+            Scheme::Unknown => String::new(),
         }
     }
 
@@ -141,6 +141,7 @@ impl Verifier {
                 ("iterations", (*iterations).into()),
                 ("derived_key", key.as_str().into()),
             ],
+            Scheme::Unknown => Vec::new(),
         }
     }
 
@@ -152,6 +153,7 @@ impl Verifier {
             Scheme::Pbkdf2 { prf, iterations } => {
                 prf.derive(password.as_bytes(), self.salt.as_bytes(), iterations)
             }
+            Scheme::Unknown => return false,
         };
         derived.as_bytes().ct_eq(self.key.as_bytes()).into()
     }
@@ -172,19 +174,32 @@ impl Verifier {
     #[must_use]
     pub fn prf(&self) -> Option<Prf> {
         match self.scheme {
-            Scheme::Simple => None,
+            Scheme::Simple | Scheme::Unknown => None,
             Scheme::Pbkdf2 { prf, .. } => Some(prf),
         }
+    }
+
+    /// Whether it is known how to check a password.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.scheme != Scheme::Unknown
     }
 
     /// PBKDF2's rounds; 1 for the old scheme.
     #[must_use]
     pub fn iterations(&self) -> u32 {
         match self.scheme {
-            Scheme::Simple => 1,
+            Scheme::Simple | Scheme::Unknown => 1,
             Scheme::Pbkdf2 { iterations, .. } => iterations,
         }
     }
+}
+
+/// What a document of `_users` says of PBKDF2.
+fn pbkdf2(doc: &Value) -> Scheme {
+    let prf = doc.get("pbkdf2_prf").map_or(Some("sha"), Value::as_str).and_then(Prf::parse);
+    let iterations = doc.get("iterations").and_then(Value::as_f64).unwrap_or(10_000.0);
+    prf.map_or(Scheme::Unknown, |prf| Scheme::Pbkdf2 { prf, iterations: iterations as u32 })
 }
 
 fn simple(password: &str, salt: &str) -> String {
@@ -234,7 +249,27 @@ mod tests {
             "salt": "salt", "derived_key": key,
         });
         assert!(Verifier::from_document(&doc).unwrap().matches("secret"));
-        assert_eq!(Verifier::from_document(&serde_json::json!({"salt": "x"})), None);
+        for none in [serde_json::json!({}), serde_json::json!({"salt": 5, "password_sha": ""})] {
+            assert_eq!(Verifier::from_document(&none), None);
+        }
+        let changed = |name: &str, value: Value| {
+            let mut doc = doc.clone();
+            doc[name] = value;
+            Verifier::from_document(&doc).unwrap()
+        };
+        for prf in [serde_json::json!("md5"), serde_json::json!(""), Value::Null] {
+            let verifier = changed("pbkdf2_prf", prf);
+            assert!(!verifier.is_known() && !verifier.matches("secret"));
+            assert_eq!(verifier.salt(), "salt");
+        }
+        for scheme in [serde_json::json!("bcrypt"), serde_json::json!(""), Value::Null] {
+            let verifier = changed("password_scheme", scheme);
+            assert!(verifier.is_known() && !verifier.matches("secret"));
+        }
+        assert!(!changed("derived_key", Value::Null).matches("secret"));
+        for (said, meant) in [(-1.0, 0), (0.0, 0), (10.5, 10), (1e300, u32::MAX)] {
+            assert_eq!(changed("iterations", said.into()).iterations(), meant);
+        }
     }
 
     #[test]
