@@ -2,18 +2,11 @@
 //! a session of one server is one of its peers too. Pure; knows no accounts.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{GeneralPurpose, URL_SAFE_NO_PAD};
-use base64::engine::{DecodePaddingMode, GeneralPurposeConfig};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use subtle::ConstantTimeEq;
 
 use crate::auth::prf::Prf;
 use crate::error::Error;
-
-/// Reads with and without padding.
-const LENIENT: GeneralPurpose = GeneralPurpose::new(
-    &base64::alphabet::URL_SAFE,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
 
 /// What a cookie claims; proven only by [`Claim::proven`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +30,7 @@ impl Claim {
     }
 
     fn split(cookie: &str) -> Option<Self> {
-        let plain = LENIENT.decode(cookie).ok()?;
+        let plain = URL_SAFE_NO_PAD.decode(cookie).ok()?;
         let mut parts = plain.splitn(3, |&byte| byte == b':');
         let name = String::from_utf8(parts.next()?.to_vec()).ok()?;
         let time = String::from_utf8(parts.next()?.to_vec()).ok()?;
@@ -100,13 +93,54 @@ pub fn set_cookie(cookie: &str, now: u64, dress: &Dress, secure: bool) -> String
     out
 }
 
-/// The value of `AuthSession` in a `Cookie` header; `None` if there is none or it is empty.
+/// The value of the first `AuthSession` in a `Cookie` header; `None` if there is none or it is empty.
 #[must_use]
-pub fn find(header: &str) -> Option<&str> {
-    let mut pairs = header.split([';', ',']).filter_map(|pair| pair.trim().split_once('='));
-    let (_, value) = pairs.find(|(name, _)| *name == "AuthSession")?;
-    let value = value.trim_matches('"');
-    (!value.is_empty()).then_some(value)
+pub fn find(header: &str) -> Option<String> {
+    let mut rest = header;
+    while !rest.is_empty() {
+        let (name, behind) = split(rest.trim_start_matches(BLANK), |letter| !ends_name(letter));
+        let (value, behind) = match behind.trim_start_matches(BLANK).strip_prefix('=') {
+            Some(value) => read_value(value.trim_start_matches(BLANK)),
+            None => (String::new(), behind),
+        };
+        if name == "AuthSession" {
+            return Some(value).filter(|value| !value.is_empty());
+        }
+        rest = behind.split_once([';', ',']).map_or("", |(_, rest)| rest);
+    }
+    None
+}
+
+const BLANK: [char; 4] = [' ', '\t', '\r', '\n'];
+
+fn ends_name(letter: char) -> bool {
+    letter.is_ascii_control() || " ()<>@,;:\\\"/[]?={}".contains(letter)
+}
+
+/// A value and what is behind it. In quotes it may hold anything.
+fn read_value(text: &str) -> (String, &str) {
+    let Some(mut rest) = text.strip_prefix('"') else {
+        let plain = |letter: char| letter.is_ascii_graphic() && !"\",;\\".contains(letter);
+        let (value, behind) = split(text, plain);
+        return (value.to_owned(), behind);
+    };
+    let mut value = String::new();
+    loop {
+        let (part, behind) = split(rest, |letter| !matches!(letter, '"' | '\\'));
+        value.push_str(part);
+        let Some(quoted) = behind.strip_prefix('\\') else {
+            return (value, behind.strip_prefix('"').unwrap_or_default());
+        };
+        let mut letters = quoted.chars();
+        value.extend(letters.next());
+        rest = letters.as_str();
+    }
+}
+
+/// Splits before the first letter that does not belong.
+fn split(text: &str, belongs: impl Fn(char) -> bool) -> (&str, &str) {
+    let end = text.find(|letter| !belongs(letter)).unwrap_or(text.len());
+    text.split_at_checked(end).unwrap_or((text, ""))
 }
 
 #[cfg(test)]
@@ -139,18 +173,51 @@ mod tests {
 
     #[test]
     fn malformed_cookies() {
-        for bad in ["abc", "!!!", "YWJj", "YTpi"] {
+        for bad in ["abc", "!!!", "YWJj", "YTpi", "YTpiOmM="] {
             assert_eq!(Claim::parse(bad).unwrap_err().info().0, 400, "{bad}");
         }
         assert!(Claim::parse("YTpiOmM").is_ok());
-        assert!(Claim::parse("YTpiOmM=").is_ok());
     }
 
     #[test]
-    fn the_header_is_found_and_dressed() {
-        assert_eq!(find("a=b; AuthSession=xyz; c=d"), Some("xyz"));
-        assert_eq!(find("AuthSession="), None);
-        assert_eq!(find("NotAuthSession=x"), None);
+    fn the_cookie_is_found_among_others() {
+        for found in [
+            "AuthSession=x",
+            "a=b; AuthSession=x; c=d",
+            "a=b,AuthSession=x",
+            " AuthSession = x ;",
+            "AuthSession=\"x\"y; a=b",
+            "AuthSession=\"x",
+            "AuthSession=x\"",
+            "AuthSession=\"\\x\"",
+            "a=\"b;c\"; AuthSession=x",
+            "a=\"b\\\"c\"; AuthSession=x",
+            "é=ü; AuthSession=x; AuthSession=y",
+            "a b=c; {d}; =; ;;AuthSession=x",
+        ] {
+            assert_eq!(find(found).as_deref(), Some("x"), "{found}");
+        }
+        for none in [
+            "",
+            ";",
+            "AuthSession",
+            "AuthSession=",
+            "AuthSession; AuthSession=x",
+            "AuthSession=\"\"; AuthSession=x",
+            "AuthSession=é",
+            "NotAuthSession=x",
+            "authsession=x",
+            "a=\"b; AuthSession=x",
+            "a=\"\\",
+        ] {
+            assert_eq!(find(none), None, "{none}");
+        }
+        assert_eq!(find("AuthSession=a b").as_deref(), Some("a"));
+        assert_eq!(find("AuthSession=\" a;b\"").as_deref(), Some(" a;b"));
+    }
+
+    #[test]
+    fn the_header_is_dressed() {
         let dress = Dress { max_age: Some(600), ..Dress::default() };
         assert_eq!(
             set_cookie("", 1_795_258_823 - 600, &dress, false),

@@ -107,9 +107,10 @@ async fn by_cookie(
     headers: &HeaderMap,
     peer: Peer,
 ) -> Result<Option<Identity>, Error> {
-    let mut sent = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let Some(cookie) = sent.find_map(cookie::find) else { return Ok(None) };
-    let claim = cookie::Claim::parse(cookie)?;
+    let sent = headers.get_all(COOKIE).iter().map(|sent| String::from_utf8_lossy(sent.as_bytes()));
+    let sent = sent.collect::<Vec<_>>().join(", ");
+    let Some(cookie) = cookie::find(&sent) else { return Ok(None) };
+    let claim = cookie::Claim::parse(&cookie)?;
     let auth = &settings.auth;
     let Some(account) = accounts.find(settings, &claim.name).await? else { return Ok(None) };
     let now = unix_time();
