@@ -143,7 +143,7 @@ fn check_target(ctx: &Ctx) -> Result<(), Error> {
 fn find(ctx: &mut Ctx) -> Result<Endpoint, Error> {
     check_target(ctx)?;
     ctx.query = ctx.uri.query().map(Query::parse).transpose()?.unwrap_or_default();
-    route(ctx.method, ctx.uri.path(), ctx.settings.plus)
+    Ok(route(ctx.method, ctx.uri.path(), ctx.settings.plus))
 }
 
 /// Reads the rest of a small body that nobody wanted, so that the connection can be used again. Who

@@ -104,6 +104,14 @@ pub enum ServerEndpoint {
     ReloadFunctions,
     /// `/_node/{node}/…`: the parts after `_node`.
     Node(Vec<String>),
+    /// `/_replicate`
+    Replicate,
+    /// `/_search_analyze`
+    SearchAnalyze,
+    /// `/_nouveau_analyze`
+    NouveauAnalyze,
+    /// One of these with more behind it, which means nothing.
+    Under(Box<ServerEndpoint>),
     /// A part of CouchDB that is not built yet.
     Unbuilt,
 }
@@ -168,6 +176,8 @@ pub enum DbEndpoint {
     SyncShards,
     /// `_view_cleanup`
     ViewCleanup,
+    /// `_search_cleanup`, `_nouveau_cleanup`
+    SearchCleanup,
     /// `_temp_view`: gone.
     TempView,
     /// `_partition/{p}`
@@ -208,30 +218,43 @@ pub enum DbEndpoint {
     DesignRedirect,
     /// A path that nothing can be at; 400 with this reason.
     Refused(&'static str),
-    /// A part of CouchDB that is not built yet.
-    Unbuilt,
+    /// A path that is not UTF-8, so that nothing is there and nothing can be put there.
+    Nameless(Nameless),
+}
+
+/// What a path that is not UTF-8 would name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nameless {
+    /// A document.
+    Doc,
+    /// An attachment.
+    Attachment,
 }
 
 /// Finds what a path is about.
 ///
 /// `path` is as on the wire, without query. Slashes that are doubled or trail mean nothing, as in
-/// CouchDB; `%2F` does not separate.
-///
-/// # Errors
-/// A path that is not UTF-8 once it is decoded.
-pub fn route(method: Method, path: &str, plus: Plus) -> Result<Endpoint, Error> {
-    let mut parts = Vec::with_capacity(6);
-    for part in path.split('/').filter(|part| !part.is_empty()) {
-        parts.push(decode(part, plus)?);
-    }
-    let words: Vec<&str> = parts.iter().map(AsRef::as_ref).collect();
+/// CouchDB; `%2F` does not separate. What is not UTF-8 once it is decoded names no document, and
+/// elsewhere it is read with U+FFFD in its place.
+#[must_use]
+pub fn route(method: Method, path: &str, plus: Plus) -> Endpoint {
+    let parts = path.split('/').filter(|part| !part.is_empty());
+    let parts: Vec<_> = parts.map(|part| decode_bytes(part, plus)).collect();
+    let texts: Vec<_> = parts.iter().map(|part| String::from_utf8_lossy(part)).collect();
+    let words: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
     let [first, rest @ ..] = words.as_slice() else {
-        return Ok(Endpoint::Server(ServerEndpoint::Welcome));
+        return Endpoint::Server(ServerEndpoint::Welcome);
     };
     if let Some(server) = server_endpoint(first, rest, path.ends_with('/')) {
-        return Ok(Endpoint::Server(server));
+        return Endpoint::Server(server);
     }
-    Ok(Endpoint::Db { name: DbName::trusted(first), of: db_endpoint(method, rest) })
+    let nameless = parts.iter().skip(1).position(|part| std::str::from_utf8(part).is_err());
+    let of = match (nameless, rest) {
+        (None, _) => db_endpoint(method, rest),
+        (Some(0), _) | (Some(1), ["_design" | "_local", ..]) => DbEndpoint::Nameless(Nameless::Doc),
+        (Some(_), _) => DbEndpoint::Nameless(Nameless::Attachment),
+    };
+    Endpoint::Db { name: DbName::trusted(first), of }
 }
 
 fn server_endpoint(first: &str, rest: &[&str], closed: bool) -> Option<ServerEndpoint> {
@@ -240,25 +263,27 @@ fn server_endpoint(first: &str, rest: &[&str], closed: bool) -> Option<ServerEnd
         return None;
     }
     let exact = rest.is_empty();
-    Some(match first {
-        "favicon.ico" => S::Favicon,
-        "_utils" => S::Utils((!exact || closed).then(|| rest.join("/"))),
-        "_up" if exact => S::Up,
+    let alone = match first {
+        "favicon.ico" => return Some(S::Favicon),
+        "_utils" => return Some(S::Utils((!exact || closed).then(|| rest.join("/")))),
+        "_node" => return Some(S::Node(owned(rest))),
+        "_scheduler" | "_reshard" => return Some(S::Unbuilt),
         "_all_dbs" if exact => S::AllDbs,
         "_dbs_info" if exact => S::DbsInfo,
-        "_active_tasks" if exact => S::ActiveTasks,
-        "_uuids" if exact => S::Uuids,
-        "_session" if exact => S::Session,
         "_db_updates" if exact => S::DbUpdates,
         "_membership" if exact => S::Membership,
-        "_cluster_setup" if exact => S::ClusterSetup,
-        "_reload_query_servers" if exact => S::ReloadFunctions,
-        "_node" => S::Node(rest.iter().map(|&part| part.to_owned()).collect()),
-        "_replicate" | "_scheduler" | "_reshard" | "_search_analyze" | "_nouveau_analyze" => {
-            S::Unbuilt
-        }
+        "_up" => S::Up,
+        "_active_tasks" => S::ActiveTasks,
+        "_uuids" => S::Uuids,
+        "_session" => S::Session,
+        "_cluster_setup" => S::ClusterSetup,
+        "_reload_query_servers" => S::ReloadFunctions,
+        "_replicate" => S::Replicate,
+        "_search_analyze" => S::SearchAnalyze,
+        "_nouveau_analyze" => S::NouveauAnalyze,
         _ => return None,
-    })
+    };
+    Some(if exact { alone } else { S::Under(Box::new(alone)) })
 }
 
 fn db_endpoint(method: Method, words: &[&str]) -> DbEndpoint {
@@ -292,7 +317,7 @@ fn db_endpoint(method: Method, words: &[&str]) -> DbEndpoint {
         ["_find", ..] => D::Find(None),
         ["_explain", ..] => D::Explain(None),
         ["_index", rest @ ..] => D::Index(None, owned(rest)),
-        ["_search_cleanup" | "_nouveau_cleanup", ..] => D::Unbuilt,
+        ["_search_cleanup" | "_nouveau_cleanup", ..] => D::SearchCleanup,
         ["_partition", rest @ ..] => partition_endpoint(rest),
         ["_design", name, action, rest @ ..] if action.starts_with('_') => D::DesignAction {
             ddoc: prefixed("_design/", name),
@@ -360,10 +385,12 @@ impl ServerEndpoint {
     fn allow(&self) -> &'static str {
         use ServerEndpoint as S;
         match self {
-            S::DbsInfo | S::ClusterSetup => "GET,HEAD,POST",
+            S::Under(endpoint) => endpoint.allow(),
+            S::DbsInfo => "GET,HEAD,POST",
+            S::ClusterSetup => "GET,POST",
             S::Uuids | S::DbUpdates | S::Membership | S::Node(_) => "GET",
             S::Session => "GET,HEAD,POST,DELETE",
-            S::ReloadFunctions => "POST",
+            S::ReloadFunctions | S::Replicate | S::NouveauAnalyze => "POST",
             _ => "GET,HEAD",
         }
     }
@@ -415,8 +442,22 @@ pub enum Plus {
 /// # Errors
 /// What comes out is not UTF-8.
 pub fn decode(text: &str, plus: Plus) -> Result<Cow<'_, str>, Error> {
+    match decode_bytes(text, plus) {
+        Cow::Borrowed(_) => Ok(Cow::Borrowed(text)),
+        Cow::Owned(bytes) => String::from_utf8(bytes)
+            .map(Cow::Owned)
+            .map_err(|_| Error::IllegalDocId(NOT_UTF_8.into())),
+    }
+}
+
+/// What is said of ids that are none.
+pub const NOT_UTF_8: &str = "Document id must be valid UTF-8";
+
+/// The same, whatever comes out.
+#[must_use]
+pub fn decode_bytes(text: &str, plus: Plus) -> Cow<'_, [u8]> {
     if !text.bytes().any(|byte| byte == b'%' || byte == b'+') {
-        return Ok(Cow::Borrowed(text));
+        return Cow::Borrowed(text.as_bytes());
     }
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
@@ -436,9 +477,7 @@ pub fn decode(text: &str, plus: Plus) -> Result<Cow<'_, str>, Error> {
             byte => out.push(byte),
         }
     }
-    String::from_utf8(out)
-        .map(Cow::Owned)
-        .map_err(|_| Error::IllegalDocId("Document id must be valid UTF-8".into()))
+    Cow::Owned(out)
 }
 
 fn hex(digit: Option<u8>) -> Option<u8> {

@@ -3,7 +3,7 @@
 
 use crate::auth::User;
 use crate::error::Error;
-use crate::route::{DbEndpoint, Endpoint, Method, ServerEndpoint};
+use crate::route::{DbEndpoint, Endpoint, Method, Namespace, ServerEndpoint};
 
 /// The least that a user must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +16,9 @@ pub enum Access {
     Metrics,
     /// A server administrator.
     ServerAdmin,
+    /// The same, of those whom the database's security object lets in: others are told that it does
+    /// not.
+    MemberAndServerAdmin,
     /// An administrator of the database, or of the server.
     DbAdmin,
     /// Whom the database's security object lets in.
@@ -36,6 +39,7 @@ fn of_server(endpoint: &ServerEndpoint, method: Method, lists_open: bool) -> Acc
     match endpoint {
         S::Welcome | S::Favicon | S::Up | S::Uuids | S::Session => Access::Anyone,
         S::ActiveTasks if method != Method::Get => Access::Anyone,
+        S::Replicate => Access::Authenticated,
         S::AllDbs | S::DbsInfo if lists_open => Access::Anyone,
         S::Utils(_) if method == Method::Get => Access::Anyone,
         S::Node(parts) => match parts.get(1).map(String::as_str) {
@@ -49,13 +53,17 @@ fn of_server(endpoint: &ServerEndpoint, method: Method, lists_open: bool) -> Acc
 fn of_db(name: &str, endpoint: &DbEndpoint, method: Method) -> Access {
     use DbEndpoint as D;
     let system = matches!(name, "_users" | "_replicator");
-    if name.starts_with('_') && !system {
-        return Access::ServerAdmin;
-    }
     match endpoint {
+        // There was something once: it is everybody's to hear that it is no more.
+        D::Root if name == "_stats" && method == Method::Get => Access::Anyone,
+        _ if name.starts_with('_') && !system => Access::ServerAdmin,
         D::Root if matches!(method, Method::Put | Method::Delete) => Access::ServerAdmin,
-        D::AllDocs(_) | D::AllDocsQueries(_) | D::Changes if system => Access::ServerAdmin,
-        _ if name == "_replicator" && !names_documents(endpoint) => Access::ServerAdmin,
+        D::AllDocs(Namespace::All) | D::AllDocsQueries(Namespace::All) | D::Changes if system => {
+            Access::ServerAdmin
+        }
+        D::AllDocs(_) | D::AllDocsQueries(_) if system => Access::MemberAndServerAdmin,
+        D::SyncShards | D::Purge | D::PurgedInfosLimit if system => Access::MemberAndServerAdmin,
+        _ if name == "_replicator" && !names_documents(endpoint) => Access::MemberAndServerAdmin,
         // CouchDB lets strangers change these where everybody is a member; here they may not.
         D::Security | D::RevsLimit if method == Method::Put => Access::DbAdmin,
         D::Compact | D::CompactViews(_) | D::ViewCleanup => Access::DbAdmin,
@@ -75,6 +83,7 @@ pub fn names_documents(endpoint: &DbEndpoint) -> bool {
             | D::Doc(_)
             | D::Attachment(..)
             | D::DesignRedirect
+            | D::Nameless(_)
             | D::BulkDocs
             | D::BulkGet
             | D::MissingRevs
@@ -123,6 +132,14 @@ mod tests {
             (M::Get, "/_utils/", A::Anyone),
             (M::Post, "/_utils/", A::ServerAdmin),
             (M::Get, "/_nothing", A::ServerAdmin),
+            (M::Get, "/_stats", A::Anyone),
+            (M::Put, "/_stats", A::ServerAdmin),
+            (M::Get, "/_stats/couchdb", A::ServerAdmin),
+            (M::Get, "/_up/x", A::ServerAdmin),
+            (M::Get, "/_session/x", A::ServerAdmin),
+            (M::Post, "/_replicate", A::Authenticated),
+            (M::Post, "/_replicate/x", A::ServerAdmin),
+            (M::Post, "/_search_analyze", A::ServerAdmin),
             (M::Put, "/db", A::ServerAdmin),
             (M::Delete, "/db", A::ServerAdmin),
             (M::Get, "/db", A::DbMember),
@@ -138,6 +155,7 @@ mod tests {
             (M::Post, "/db/_sync_shards", A::ServerAdmin),
             (M::Put, "/_users", A::ServerAdmin),
             (M::Get, "/_users/_all_docs", A::ServerAdmin),
+            (M::Get, "/_users/_local_docs", A::MemberAndServerAdmin),
             (M::Put, "/_replicator", A::ServerAdmin),
             (M::Get, "/_replicator", A::DbMember),
             (M::Get, "/_replicator/job", A::DbMember),
@@ -146,34 +164,38 @@ mod tests {
             (M::Get, "/_replicator/_security", A::DbMember),
             (M::Put, "/_replicator/_security", A::DbAdmin),
             (M::Get, "/_replicator/_changes", A::ServerAdmin),
-            (M::Get, "/_replicator/_design_docs", A::ServerAdmin),
+            (M::Get, "/_replicator/_design_docs", A::MemberAndServerAdmin),
             (M::Post, "/_replicator/_all_docs/queries", A::ServerAdmin),
-            (M::Post, "/_replicator/_find", A::ServerAdmin),
-            (M::Post, "/_replicator/_explain", A::ServerAdmin),
-            (M::Get, "/_replicator/_index", A::ServerAdmin),
-            (M::Post, "/_replicator/_partition/a/_find", A::ServerAdmin),
-            (M::Get, "/_replicator/_partition/a/_design/d/_view/v", A::ServerAdmin),
+            (M::Post, "/_replicator/_find", A::MemberAndServerAdmin),
+            (M::Post, "/_replicator/_explain", A::MemberAndServerAdmin),
+            (M::Get, "/_replicator/_index", A::MemberAndServerAdmin),
+            (M::Post, "/_replicator/_partition/a/_find", A::MemberAndServerAdmin),
+            (M::Get, "/_replicator/_partition/a/_design/d/_view/v", A::MemberAndServerAdmin),
             (M::Get, "/_replicator/_design/d", A::DbMember),
-            (M::Get, "/_replicator/_design/d/_view/v", A::ServerAdmin),
-            (M::Get, "/_replicator/_design/d/_list/l/v", A::ServerAdmin),
-            (M::Get, "/_replicator/_design/d/_show/s/job", A::ServerAdmin),
-            (M::Get, "/_replicator/_design/d/_rewrite/x", A::ServerAdmin),
-            (M::Post, "/_replicator/_compact", A::ServerAdmin),
-            (M::Post, "/_replicator/_compact/d", A::ServerAdmin),
-            (M::Post, "/_replicator/_view_cleanup", A::ServerAdmin),
-            (M::Post, "/_replicator/_purge", A::ServerAdmin),
-            (M::Get, "/_replicator/_purged_infos", A::ServerAdmin),
-            (M::Put, "/_replicator/_purged_infos_limit", A::ServerAdmin),
-            (M::Post, "/_replicator/_sync_shards", A::ServerAdmin),
+            (M::Get, "/_replicator/_design/d/_view/v", A::MemberAndServerAdmin),
+            (M::Get, "/_replicator/_design/d/_list/l/v", A::MemberAndServerAdmin),
+            (M::Get, "/_replicator/_design/d/_show/s/job", A::MemberAndServerAdmin),
+            (M::Get, "/_replicator/_design/d/_rewrite/x", A::MemberAndServerAdmin),
+            (M::Post, "/_replicator/_compact", A::MemberAndServerAdmin),
+            (M::Post, "/_replicator/_compact/d", A::MemberAndServerAdmin),
+            (M::Post, "/_replicator/_view_cleanup", A::MemberAndServerAdmin),
+            (M::Post, "/_replicator/_purge", A::MemberAndServerAdmin),
+            (M::Get, "/_replicator/_purged_infos", A::MemberAndServerAdmin),
+            (M::Put, "/_replicator/_purged_infos_limit", A::MemberAndServerAdmin),
+            (M::Post, "/_replicator/_sync_shards", A::MemberAndServerAdmin),
             (M::Get, "/_users/org.couchdb.user:ann", A::DbMember),
+            (M::Get, "/_users/%FF", A::DbMember),
+            (M::Post, "/_users/_purge", A::MemberAndServerAdmin),
+            (M::Post, "/_users/_sync_shards", A::MemberAndServerAdmin),
+            (M::Get, "/_users/_purged_infos_limit", A::MemberAndServerAdmin),
             (M::Post, "/_users", A::DbMember),
             (M::Get, "/_global_changes/x", A::ServerAdmin),
         ];
         for (method, path, wanted) in table {
-            let endpoint = route(method, path, Plus::Space).unwrap();
+            let endpoint = route(method, path, Plus::Space);
             assert_eq!(required(&endpoint, method, false), wanted, "{method:?} {path}");
         }
-        let lists = route(M::Get, "/_all_dbs", Plus::Space).unwrap();
+        let lists = route(M::Get, "/_all_dbs", Plus::Space);
         assert_eq!(required(&lists, M::Get, true), A::Anyone);
     }
 }

@@ -4,7 +4,7 @@ use serde_json::Value;
 use settee_model::json;
 
 use crate::auth::User;
-use crate::auth::access::Access;
+use crate::auth::access::{self, Access};
 use crate::error::Error;
 
 /// Who may do what in one database.
@@ -39,7 +39,7 @@ impl Security {
     pub fn check(&self, access: Access, user: &User) -> Result<(), Error> {
         let admin = user.is_admin() || self.admins.include(user);
         match access {
-            Access::DbAdmin | Access::DbMember
+            Access::DbAdmin | Access::DbMember | Access::MemberAndServerAdmin
                 if !admin && !self.members.are_all() && !self.members.include(user) =>
             {
                 Err(match &user.name {
@@ -50,6 +50,7 @@ impl Security {
             Access::DbAdmin if !admin => {
                 Err(Error::Unauthorized("You are not a server or db admin.".into()))
             }
+            Access::MemberAndServerAdmin => access::check(Access::ServerAdmin, user),
             _ => Ok(()),
         }
     }
@@ -122,6 +123,8 @@ mod tests {
             assert_eq!(status(&security, Access::DbMember, &user), member, "{user:?}");
             assert_eq!(status(&security, Access::DbAdmin, &user), admin, "{user:?}");
             assert_eq!(security.require_admin(&user).is_ok(), admin == 200, "{user:?}");
+            let server = if member == 200 && !user.is_admin() { 401 } else { member };
+            assert_eq!(status(&security, Access::MemberAndServerAdmin, &user), server, "{user:?}");
         }
     }
 

@@ -20,6 +20,10 @@ use crate::{layout, listing};
 /// `PUT /{db}`
 pub async fn create(ctx: &mut Ctx, name: String) -> Result<Reply, Error> {
     let options = create_options(ctx)?;
+    // There it is, for `_node/_local/_dbs`.
+    if name == "_dbs" {
+        return Err(Error::DbExists);
+    }
     let name = DbName::parse(&name).map_err(|_| Error::IllegalDbName(name))?;
     if options.partitioned && name.as_str().starts_with('_') {
         return Err(Error::bad_request("Cannot partition a system database"));
@@ -208,6 +212,11 @@ pub async fn compact_views(ctx: &mut Ctx, db: Db, ddoc: String) -> Result<Reply,
 pub async fn view_cleanup(_ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
     db.clean_up_views().await?;
     Ok(Reply::ok(StatusCode::ACCEPTED))
+}
+
+/// `POST /{db}/_search_cleanup` and `_nouveau_cleanup`: no index of that kind is ever made.
+pub fn search_cleanup() -> Reply {
+    Reply::ok(StatusCode::ACCEPTED)
 }
 
 /// `POST /{db}/_ensure_full_commit`

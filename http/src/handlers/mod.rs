@@ -17,7 +17,7 @@ use crate::auth::access;
 use crate::context::Ctx;
 use crate::error::Error;
 use crate::reply::Reply;
-use crate::route::{DbEndpoint, Endpoint, Method, Namespace, ServerEndpoint};
+use crate::route::{DbEndpoint, Endpoint, Method, NOT_UTF_8, Nameless, Namespace, ServerEndpoint};
 use crate::users;
 
 pub mod all_docs;
@@ -87,6 +87,10 @@ async fn on_server(
     allow: &'static str,
 ) -> Result<Reply, Error> {
     use {Method as M, ServerEndpoint as S};
+    let endpoint = match endpoint {
+        S::Under(endpoint) => *endpoint,
+        endpoint => endpoint,
+    };
     match (endpoint, ctx.method) {
         (S::Welcome, M::Get) => welcome::welcome(ctx).await,
         (S::Favicon, M::Get) => welcome::favicon(ctx).await,
@@ -106,7 +110,10 @@ async fn on_server(
         (S::Session, M::Delete) => session::delete(ctx).await,
         (S::ReloadFunctions, M::Post) => stats::reload_functions(ctx),
         (S::Node(path), _) => node::any(ctx, path).await,
-        (S::Unbuilt, _) => Err(Error::NotImplemented),
+        (S::SearchAnalyze, _) => Err(Error::Unavailable("Search is not available".into())),
+        // It is so where no service for it is configured.
+        (S::NouveauAnalyze, M::Post) => Err(Error::missing()),
+        (S::Replicate, M::Post) | (S::Unbuilt, _) => Err(Error::NotImplemented),
         _ => Err(Error::MethodNotAllowed(allow)),
     }
 }
@@ -244,6 +251,7 @@ async fn on_upkeep(
         (D::Compact, M::Post) => database::compact(ctx, db).await,
         (D::CompactViews(ddoc), M::Post) => database::compact_views(ctx, db, ddoc).await,
         (D::ViewCleanup, M::Post) => database::view_cleanup(ctx, db).await,
+        (D::SearchCleanup, M::Post) => Ok(database::search_cleanup()),
         (D::EnsureFullCommit, M::Post) => database::ensure_full_commit(ctx, db).await,
         (D::Shards, M::Get) => database::shards(ctx, db).await,
         (D::ShardOf(id), M::Get) => database::shard_of(ctx, db, id).await,
@@ -273,7 +281,11 @@ async fn on_upkeep(
         }
         (D::TempView, _) => Err(Error::Gone("Temporary views are not supported in CouchDB".into())),
         (D::Refused(reason), _) => Err(Error::bad_request(reason)),
-        (D::Unbuilt, _) => Err(Error::NotImplemented),
+        (D::Nameless(Nameless::Doc), M::Put) => Err(Error::IllegalDocId(NOT_UTF_8.into())),
+        (D::Nameless(Nameless::Attachment), M::Put) => {
+            Err(Error::bad_request("Attachment name is not UTF-8 encoded"))
+        }
+        (D::Nameless(_), _) => Err(Error::missing()),
         _ => Err(Error::MethodNotAllowed(allow)),
     }
 }

@@ -60,6 +60,7 @@ pub async fn favicon(ctx: &mut Ctx) -> Result<Reply, Error> {
     let _ = ctx;
     let reply = Reply::bytes(StatusCode::NOT_FOUND, &b"Not found."[..]);
     let reply = reply.header(CONTENT_TYPE, "text/plain");
+    let reply = reply.header(CACHE_CONTROL, "public, max-age=31536000");
     Ok(reply.header(EXPIRES, &date::http(unix_time() + YEAR)))
 }
 

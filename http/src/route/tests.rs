@@ -15,13 +15,13 @@ fn attachment(id: &str, name: &str) -> Endpoint {
 }
 
 fn get(path: &str) -> Endpoint {
-    route(Method::Get, path, Plus::Space).unwrap()
+    route(Method::Get, path, Plus::Space)
 }
 
 #[test]
 fn a_plus_is_a_space_or_itself() {
     let name = |path, plus| match route(Method::Get, path, plus) {
-        Ok(Endpoint::Db { name, .. }) => name.as_str().to_owned(),
+        Endpoint::Db { name, .. } => name.as_str().to_owned(),
         other => panic!("{other:?}"),
     };
     assert_eq!(name("/a+b%2Bc%20d", Plus::Space), "a b+c d");
@@ -49,13 +49,20 @@ fn server_routes() {
         ("/_membership", S::Membership),
         ("/_cluster_setup", S::ClusterSetup),
         ("/_node/_local/_config", S::Node(vec!["_local".to_owned(), "_config".to_owned()])),
-        ("/_replicate", S::Unbuilt),
+        ("/_replicate", S::Replicate),
+        ("/_scheduler/jobs", S::Unbuilt),
+        ("/_up/x", S::Under(Box::new(S::Up))),
+        ("/_session/x/y", S::Under(Box::new(S::Session))),
+        ("/_node/%ff", S::Node(vec!["\u{fffd}".to_owned()])),
     ];
     for (path, expected) in table {
         assert_eq!(get(path), Endpoint::Server(expected), "{path}");
     }
     let unknown = Endpoint::Db { name: DbName::trusted("_nothing"), of: DbEndpoint::Root };
     assert_eq!(get("/_nothing"), unknown);
+    for path in ["/_all_dbs/x", "/_membership/x", "/_db_updates/x"] {
+        assert!(matches!(get(path), Endpoint::Db { .. }), "{path}");
+    }
 }
 
 #[test]
@@ -93,7 +100,7 @@ fn database_routes() {
         ("/_temp_view", D::TempView),
         ("/_find", D::Find(None)),
         ("/_partition/p/_find", D::Find(Some(p()))),
-        ("/_search_cleanup", D::Unbuilt),
+        ("/_search_cleanup", D::SearchCleanup),
         ("/_partition", D::Refused("invalid_partition_req")),
         ("/_partition/p", D::Partition(p())),
         ("/_partition/p/_all_docs", D::PartitionAllDocs(p())),
@@ -135,7 +142,7 @@ fn documents_and_attachments() {
     for (path, expected) in table {
         assert_eq!(get(path), expected, "{path}");
     }
-    assert_eq!(route(Method::Put, "/db/_design%2Fx", Plus::Space), Ok(doc("_design/x")));
+    assert_eq!(route(Method::Put, "/db/_design%2Fx", Plus::Space), doc("_design/x"));
     let expected = db(DbEndpoint::DesignAction {
         ddoc: DocId::trusted("_design/x"),
         action: "_view".to_owned(),
@@ -143,7 +150,27 @@ fn documents_and_attachments() {
     });
     assert_eq!(get("/db/_design/x/_view/y+z"), expected);
     assert_eq!(get("/a%2Fb"), Endpoint::Db { name: DbName::trusted("a/b"), of: DbEndpoint::Root });
-    assert!(route(Method::Get, "/db/%ff", Plus::Space).is_err());
+}
+
+#[test]
+fn what_is_not_utf_8_names_nothing() {
+    let nameless = |what| db(DbEndpoint::Nameless(what));
+    let table = [
+        ("/db/%ff", nameless(Nameless::Doc)),
+        ("/db/a%ffb", nameless(Nameless::Doc)),
+        ("/db/%c3", nameless(Nameless::Doc)),
+        ("/db/%ff/x", nameless(Nameless::Doc)),
+        ("/db/_design/%ff", nameless(Nameless::Doc)),
+        ("/db/_design/%ff/_view/x", nameless(Nameless::Doc)),
+        ("/db/_local/%ff", nameless(Nameless::Doc)),
+        ("/db/x/%ff", nameless(Nameless::Attachment)),
+        ("/db/_design/x/y/%ff", nameless(Nameless::Attachment)),
+        ("/db/%ef%bf%bd", doc("\u{fffd}")),
+        ("/%ff", Endpoint::Db { name: DbName::trusted("\u{fffd}"), of: DbEndpoint::Root }),
+    ];
+    for (path, expected) in table {
+        assert_eq!(get(path), expected, "{path}");
+    }
 }
 
 #[test]
@@ -157,6 +184,9 @@ fn allowed_methods_are_in_couchdbs_words() {
         ("/_membership", "GET"),
         ("/_db_updates", "GET"),
         ("/_session", "GET,HEAD,POST,DELETE"),
+        ("/_session/x", "GET,HEAD,POST,DELETE"),
+        ("/_cluster_setup", "GET,POST"),
+        ("/_replicate", "POST"),
         ("/_dbs_info", "GET,HEAD,POST"),
         ("/db", "DELETE,GET,HEAD,POST"),
         ("/db/x", "DELETE,GET,HEAD,POST,PUT,COPY"),

@@ -122,7 +122,7 @@ mod tests {
             (M::Get, "/db/_partition/p/_all_docs", Some(C::PartitionAllDocs), None, None),
             (M::Post, "/db/_partition/p/_find", Some(C::PartitionFind), None, None),
         ] {
-            let endpoint = route(method, path, Plus::Space).unwrap();
+            let endpoint = route(method, path, Plus::Space);
             let wanted = OfRequest { asks, done, writes };
             assert_eq!(OfRequest::new(&endpoint, method), wanted, "{method:?} {path}");
         }
