@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use crate::error::Error;
-use crate::route::{Plus, decode};
+use crate::route::{Plus, decode, decode_bytes};
 
 /// Parameters in the order in which they came; a name may come twice.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,15 +17,18 @@ impl Query {
     /// # Errors
     /// A name or value that is not UTF-8.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let mut pairs = Vec::new();
-        for pair in text.split(['&', ';']).filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let utf8 = |text| {
-                decode(text, Plus::Space).map(Cow::into_owned).map_err(|_| Error::invalid_json())
-            };
-            pairs.push((utf8(name)?, utf8(value)?));
-        }
-        Ok(Query(pairs))
+        let utf8 = |text| {
+            decode(text, Plus::Space).map(Cow::into_owned).map_err(|_| Error::invalid_json())
+        };
+        let pairs = pairs(text).map(|(name, value)| Ok((utf8(name)?, utf8(value)?)));
+        pairs.collect::<Result<_, Error>>().map(Query)
+    }
+
+    /// The same of a form that somebody filled in: what is not UTF-8 is read with U+FFFD in its place.
+    #[must_use]
+    pub fn of_form(text: &str) -> Self {
+        let lossy = |text| String::from_utf8_lossy(&decode_bytes(text, Plus::Space)).into_owned();
+        Query(pairs(text).map(|(name, value)| (lossy(name), lossy(value))).collect())
     }
 
     /// The first value of a name.
@@ -44,6 +47,11 @@ impl Query {
     pub fn is_true(&self, name: &str) -> bool {
         self.get(name) == Some("true")
     }
+}
+
+fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let pairs = text.split(['&', ';']).filter(|pair| !pair.is_empty());
+    pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")))
 }
 
 /// `true` or `false` in any case, as views and listings read it.

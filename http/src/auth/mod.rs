@@ -165,7 +165,7 @@ fn by_token(settings: &Settings, headers: &HeaderMap) -> Result<Option<Identity>
 fn basic_credentials(headers: &HeaderMap) -> Result<Option<(String, String)>, Error> {
     let Some(encoded) = authorization(headers, "Basic ") else { return Ok(None) };
     let plain = STANDARD
-        .decode(encoded)
+        .decode(encoded.replace([' ', '\t'], ""))
         .map_err(|_| Error::bad_request("Authorization header has invalid base64 value"))?;
     let plain = String::from_utf8_lossy(&plain);
     Ok(match plain.split_once(':') {

@@ -137,7 +137,7 @@ async fn credentials(ctx: &mut Ctx) -> Result<Credentials, Error> {
     let media = ctx.header(&CONTENT_TYPE).unwrap_or_default().to_owned();
     let form = if media.starts_with("application/x-www-form-urlencoded") {
         let body = ctx.body.bytes().await?;
-        Form::Query(Query::parse(&String::from_utf8_lossy(&body))?)
+        Form::Query(Query::of_form(&String::from_utf8_lossy(&body)))
     } else if media.starts_with("application/json") {
         let body = ctx.body.json().await?;
         Form::Json(settee_model::json::value(&body).map_err(|_| Error::invalid_json())?)
