@@ -58,10 +58,11 @@ impl Default for Limits {
 
 impl Limits {
     /// Bytes of stack that a thread needs which calls functions: theirs, what is under them, and what
-    /// native code takes before it looks how much is left.
+    /// native code takes before it looks how much is left, or walks JSON that is nested as deep as may
+    /// be ([`settee_model::json::DEPTH_MAX`]).
     #[must_use]
     pub const fn thread_stack(&self) -> usize {
-        self.stack + (1 << 20)
+        self.stack + (3 << 20)
     }
 }
 
