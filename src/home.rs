@@ -18,7 +18,7 @@ pub fn home(options: &Serve, data: &Path, config: &Config) -> Outcome<Home> {
     let seeds: Vec<_> = set("seedlist").into_iter().map(str::to_owned).collect();
     let secret = set("secret").map(Secret::new).transpose()?;
     if secret.is_none() && !seeds.is_empty() {
-        return Err(mesh::NoSecret.into());
+        return Err(mesh::NoSecret::Missing.into());
     }
     let address = match listen {
         Some(listen) => listen.parse().map_err(|_| format!("`{listen}` is no address and port"))?,

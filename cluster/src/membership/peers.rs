@@ -160,9 +160,9 @@ mod tests {
 
     #[tokio::test]
     async fn who_was_met_before_anybody_listened_is_told_of() {
-        let far = Far::over(settings("far@host", 2, "monster"), |storage| Arc::new(storage));
-        let peers = Peers::new(Some(Arc::new(settings("near@host", 1, "monster"))));
-        let address = far.peer_of(settings("near@host", 1, "monster")).address().to_owned();
+        let far = Far::over(settings("far@host", 2, "mellon"), |storage| Arc::new(storage));
+        let peers = Peers::new(Some(Arc::new(settings("near@host", 1, "mellon"))));
+        let address = far.peer_of(settings("near@host", 1, "mellon")).address().to_owned();
         let peer = peers.get(7, &address).unwrap();
         let up = async {
             while peer.liveness() != Liveness::Up {

@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn proofs_cover_all_that_was_said() {
-        let secret = Secret::new("monster").unwrap();
+        let secret = Secret::new("mellon").unwrap();
         let node = NodeIdentity { name: "b@two".into(), uuid: [2; 16], epoch: 7 };
         let proof = transcript().caller_proof(&secret);
         assert_eq!(transcript().admit(&secret, &proof), Ok(()));
@@ -239,13 +239,13 @@ mod tests {
     }
 
     #[test]
-    fn there_is_no_empty_secret_and_none_is_printed() {
-        for empty in ["", " ", "\n\t"] {
-            assert!(Secret::new(empty).is_err());
+    fn there_is_no_empty_secret_no_known_one_and_none_is_printed() {
+        for none in ["", " ", "\n\t", "monster", " monster\n"] {
+            assert!(Secret::new(none).is_err(), "{none:?}");
         }
-        let secret = Secret::new(" monster\n").unwrap();
+        let secret = Secret::new(" mellon\n").unwrap();
         assert_eq!(format!("{secret:?}"), "Secret");
-        assert_eq!(secret.code(&[b"x"]), Secret::new("monster").unwrap().code(&[b"x"]));
+        assert_eq!(secret.code(&[b"x"]), Secret::new("mellon").unwrap().code(&[b"x"]));
         assert_ne!(secret.code(&[b"ab", b"c"]), secret.code(&[b"a", b"bc"]));
     }
 }

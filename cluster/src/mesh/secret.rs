@@ -12,16 +12,29 @@ use subtle::ConstantTimeEq;
 #[derive(Clone)]
 pub struct Secret(Arc<[u8]>);
 
-/// No secret was set.
+/// The cookie that came with CouchDB's packages for years: whoever is asked for a secret tries it.
+const KNOWN: &str = "monster";
+
+/// What was set is no secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the mesh needs a secret: set [cluster] secret to the same value on all nodes")]
-pub struct NoSecret;
+pub enum NoSecret {
+    /// There is nothing.
+    #[error("the mesh needs a secret: set [cluster] secret to the same value on all nodes")]
+    Missing,
+    /// Everybody knows it.
+    #[error("the cluster secret `monster` is known to everybody: set another one on all nodes")]
+    Known,
+}
 
 impl Secret {
     /// Takes a secret; white space around it does not count.
     pub fn new(text: &str) -> Result<Secret, NoSecret> {
         let text = text.trim();
-        if text.is_empty() { Err(NoSecret) } else { Ok(Secret(text.as_bytes().into())) }
+        match text {
+            "" => Err(NoSecret::Missing),
+            KNOWN => Err(NoSecret::Known),
+            text => Ok(Secret(text.as_bytes().into())),
+        }
     }
 
     /// Whether two secrets are the same.

@@ -39,7 +39,7 @@ async fn open(
 ) -> Result<(Cluster, Engine), Error> {
     let storage = Arc::new(RealStorage::open(data).unwrap());
     let engine = Engine::open(storage, Options::default()).unwrap();
-    let mut mesh = MeshHome::new(listen, Some(Secret::new("monster").unwrap()));
+    let mut mesh = MeshHome::new(listen, Some(Secret::new("mellon").unwrap()));
     mesh.seeds = seeds.to_vec();
     let election = Duration::from_millis(500);
     mesh.raft = Timing { election, election_spread: election, ..Timing::default() };

@@ -118,7 +118,7 @@ impl Node {
                 election_spread: Duration::from_millis(1),
                 ..Timing::default()
             },
-            ..MeshHome::new(listen, Some(Secret::new("monster")?))
+            ..MeshHome::new(listen, Some(Secret::new("mellon")?))
         };
         let home = Home {
             mesh: Some(mesh),

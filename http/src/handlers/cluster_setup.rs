@@ -60,8 +60,8 @@ pub async fn act(ctx: &mut Ctx) -> Result<Reply, Error> {
         Some("finish_cluster") => finish(ctx).await?,
         Some("receive_cookie") => {
             let cookie = setup.required("cookie")?;
-            ctx.app.set_config("cluster", "secret", cookie, true).await?;
             ctx.app.cluster.set_secret(cookie).await?;
+            ctx.app.set_config("cluster", "secret", cookie, true).await?;
             // Told to nodes of settee, which ask for it in this way; others do not look.
             done = json!({"ok": true, "mesh": ctx.app.cluster.mesh_address()});
         }

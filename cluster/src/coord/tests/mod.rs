@@ -43,7 +43,7 @@ impl Nodes {
         let gates: Vec<_> = (0..3).map(|_| Arc::new(Gate::default())).collect();
         let start = |(number, gate): (u8, &Arc<Gate>)| {
             let disk = |storage| Arc::new(Gated(storage, gate.clone())) as _;
-            Far::over(settings(&format!("n{number}@host"), number, "monster"), disk)
+            Far::over(settings(&format!("n{number}@host"), number, "mellon"), disk)
         };
         let nodes = Nodes { all: (1..).zip(&gates).map(start).collect(), gates };
         for node in &nodes.all {
@@ -59,7 +59,7 @@ impl Nodes {
 
     /// The same where no more calls are under way at once.
     fn narrow(&self, at: usize, calls_max: usize) -> Database {
-        let mut own = settings("coordinator@host", 10 + at as u8, "monster");
+        let mut own = settings("coordinator@host", 10 + at as u8, "mellon");
         own.calls_max = calls_max;
         own.timing.call = CALL;
         let copy = |(number, node): (usize, &Far)| {

@@ -65,7 +65,7 @@ fn refused(result: Result<impl Sized, Error>) {
 #[tokio::test]
 async fn nodes_of_one_authority_talk_and_strangers_do_not() {
     let authority = Authority::new();
-    let far = Far::start(with(settings("far@two", 2, "monster"), authority.node("far")));
+    let far = Far::start(with(settings("far@two", 2, "mellon"), authority.node("far")));
     far.local().create().await.unwrap();
     let known = with(near(), authority.node("near"));
     let state = remote(far.peer_of(known.clone())).state().await.unwrap();
@@ -87,7 +87,7 @@ async fn nodes_of_one_authority_talk_and_strangers_do_not() {
 async fn a_node_that_shows_the_certificate_of_another_address_is_not_believed() {
     let authority = Authority::new();
     let files = authority.node_at("far", "DNS:elsewhere.example");
-    let far = Far::start(with(settings("far@two", 2, "monster"), files));
+    let far = Far::start(with(settings("far@two", 2, "mellon"), files));
     far.local().create().await.unwrap();
     refused(remote(far.peer_of(with(near(), authority.node("near")))).state().await);
 }
@@ -95,7 +95,7 @@ async fn a_node_that_shows_the_certificate_of_another_address_is_not_believed() 
 #[tokio::test]
 async fn who_shows_nothing_is_hung_up_on() {
     let authority = Authority::new();
-    let mut quick = with(settings("far@two", 2, "monster"), authority.node("far"));
+    let mut quick = with(settings("far@two", 2, "mellon"), authority.node("far"));
     quick.timing.connect = Duration::from_millis(200);
     let far = Far::start(quick);
     let mut silent = tokio::net::TcpStream::connect(far.address).await.unwrap();

@@ -115,7 +115,7 @@ async fn calls_have_a_deadline_and_too_many_are_shed() {
     let dir = tempfile::tempdir().unwrap();
     let storage = Arc::new(RealStorage::open(dir.path()).unwrap());
     let engine = Engine::open(storage, Options::default()).unwrap();
-    let far = Arc::new(settings("far@two", 2, "monster"));
+    let far = Arc::new(settings("far@two", 2, "mellon"));
     let mute = Arc::new(Mute::default());
     let server = MeshServer::start(far, crate::Host::new(engine), mute.clone()).await.unwrap();
     let mut settings = near();

@@ -52,7 +52,7 @@ async fn a_node_that_speaks_other_versions_is_refused_with_the_reason() {
 #[tokio::test]
 async fn a_node_does_not_call_itself() {
     let far = Far::new();
-    let peer = far.peer_of(settings("far@two", 2, "monster"));
+    let peer = far.peer_of(settings("far@two", 2, "mellon"));
     let why = refusal(remote(peer).state().await);
     assert!(why.ends_with("this node may not call itself"), "{why}");
 }

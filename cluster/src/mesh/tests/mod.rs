@@ -71,7 +71,7 @@ pub(crate) fn settings(name: &str, uuid: u8, secret: &str) -> MeshSettings {
 }
 
 fn near() -> MeshSettings {
-    settings("near@one", 1, "monster")
+    settings("near@one", 1, "mellon")
 }
 
 impl Far {
@@ -94,7 +94,7 @@ impl Far {
     }
 
     fn new() -> Far {
-        Far::start(settings("far@two", 2, "monster"))
+        Far::start(settings("far@two", 2, "mellon"))
     }
 
     /// Ends it as a crash does: no call is answered any more, all connections break.
