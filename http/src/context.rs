@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use http::header::{HOST, IF_NONE_MATCH};
+use http::header::{HOST, IF_NONE_MATCH, ORIGIN};
 use http::{HeaderMap, HeaderName, Uri};
 use parking_lot::RwLock;
 use settee_cluster::{Cluster, Db};
@@ -16,6 +16,7 @@ use crate::auth::security::Security;
 use crate::auth::{Accounts, User};
 use crate::body::RequestBody;
 use crate::config::{ConfigFiles, LiveConfig, overlay};
+use crate::cors::Cors;
 use crate::error::Error;
 use crate::process::Process;
 use crate::query::Query;
@@ -184,6 +185,22 @@ impl Ctx {
     /// 415.
     pub fn require_json(&self) -> Result<(), Error> {
         crate::body::require_content_type(&self.headers, "application/json")
+    }
+
+    /// Refuses what a page of another server has a browser ask in its user's name, unless CORS lets
+    /// that page in: for what asks for no body, and so for no JSON, which such pages cannot send.
+    ///
+    /// # Errors
+    /// 403.
+    pub fn require_no_other_page(&self) -> Result<(), Error> {
+        let Some(origin) = self.headers.get(ORIGIN) else { return Ok(()) };
+        let own = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+        let is_own = own.is_some_and(|(_, host)| Some(host) == self.host());
+        let welcome = |cors: &Cors| cors.welcomes(self.host(), origin);
+        if is_own || self.settings.cors.as_ref().is_some_and(welcome) {
+            return Ok(());
+        }
+        Err(Error::Forbidden("A page of another server may not ask for this.".into()))
     }
 
     /// The body, which must be a JSON object and say that it is JSON.

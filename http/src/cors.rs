@@ -84,6 +84,12 @@ impl Cors {
         Some(told)
     }
 
+    /// Whether a page of this origin may ask.
+    #[must_use]
+    pub fn welcomes(&self, host: Option<&str>, origin: &HeaderValue) -> bool {
+        self.rules(host).welcome(origin)
+    }
+
     /// Tells a page that it may read an answer, if it may.
     pub fn allow(&self, host: Option<&str>, asked: &HeaderMap, answered: &mut HeaderMap) {
         let Some(origin) = asked.get(ORIGIN) else { return };

@@ -209,7 +209,8 @@ pub async fn compact_views(ctx: &mut Ctx, db: Db, ddoc: String) -> Result<Reply,
 }
 
 /// `POST /{db}/_view_cleanup`
-pub async fn view_cleanup(_ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
+pub async fn view_cleanup(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
+    ctx.require_no_other_page()?;
     db.clean_up_views().await?;
     Ok(Reply::ok(StatusCode::ACCEPTED))
 }
@@ -247,7 +248,8 @@ fn nodes(ctx: &Ctx, place: &ShardPlace) -> Vec<String> {
 }
 
 /// `POST /{db}/_sync_shards`
-pub async fn sync_shards(_ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
+pub async fn sync_shards(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
+    ctx.require_no_other_page()?;
     db.sync_shards().await?;
     Ok(Reply::ok(StatusCode::ACCEPTED))
 }

@@ -22,6 +22,9 @@ pub async fn any(ctx: &mut Ctx, path: Vec<String>) -> Result<Reply, Error> {
     let [node, rest @ ..] = words.as_slice() else {
         return Err(Error::bad_request("Incomplete path to _node request"));
     };
+    if ctx.method == Method::Post {
+        ctx.require_no_other_page()?;
+    }
     let own = ctx.app.cluster.node_name();
     match (*node, rest) {
         ("_local", []) => {
