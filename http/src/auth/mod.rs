@@ -32,6 +32,7 @@ use http::header::{AUTHORIZATION, COOKIE};
 pub use accounts::{Account, Accounts, ID_PREFIX, Proof};
 pub use handler::Handler;
 pub use new_passwords::NewPasswords;
+pub use proxy::Proxy;
 pub use settings::AuthSettings;
 pub use user::User;
 

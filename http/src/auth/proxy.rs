@@ -36,6 +36,18 @@ impl Proxy {
         }
     }
 
+    /// Whether a proxy proves itself with this header.
+    #[must_use]
+    pub fn proves_by(&self, header: &HeaderName) -> bool {
+        *header == self.token
+    }
+
+    /// Whether a proxy says in this header who asks, or what they are.
+    #[must_use]
+    pub fn reads(&self, header: &HeaderName) -> bool {
+        [&self.name, &self.roles, &self.token].contains(&header)
+    }
+
     /// Whom a request speaks for; nobody if it does not say so, or does not prove it. `now` in
     /// seconds since 1970.
     #[must_use]

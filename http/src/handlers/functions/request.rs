@@ -9,6 +9,7 @@ use settee_cluster::Db;
 use settee_model::json;
 
 use super::{security, user};
+use crate::auth::Proxy;
 use crate::body::Length;
 use crate::context::Ctx;
 use crate::error::Error;
@@ -17,9 +18,8 @@ use crate::query::Query;
 use crate::reply::push_string;
 use crate::route::{Method, Plus, decode};
 
-/// Headers that functions must neither see nor set.
-const SECRET: [&str; 4] =
-    ["authorization", "cookie", "proxy-authorization", "x-auth-couchdb-token"];
+/// Headers that functions must neither see nor set, and what a proxy proves itself with.
+const SECRET: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
 
 /// A body may take this part of an engine's memory: it is there more than once.
 const PART: usize = 4;
@@ -54,9 +54,14 @@ pub fn bound(ctx: &mut Ctx) {
 }
 
 /// Whether a header proves who asks.
+fn is_secret(name: &HeaderName, proxy: &Proxy) -> bool {
+    SECRET.contains(&name.as_str()) || proxy.proves_by(name)
+}
+
+/// Whether a header says who asks, so that no function may set it.
 #[must_use]
-pub fn is_secret(name: &HeaderName) -> bool {
-    SECRET.contains(&name.as_str())
+pub fn says_who(name: &HeaderName, proxy: &Proxy) -> bool {
+    is_secret(name, proxy) || proxy.reads(name)
 }
 
 /// A request object that is not written down yet.
@@ -150,7 +155,7 @@ fn common(ctx: &Ctx) -> Result<Map<String, Value>, Error> {
     fields.insert("path".into(), segments(ctx.uri.path(), ctx.settings.plus));
     fields.insert("raw_path".into(), raw.into());
     fields.insert("query".into(), query(&ctx.query)?);
-    fields.insert("headers".into(), headers(&ctx.headers));
+    fields.insert("headers".into(), headers(&ctx.headers, &ctx.settings.auth.proxy));
     fields.insert("body".into(), Value::Null);
     fields.insert("peer".into(), ctx.peer.ip().to_string().into());
     Ok(fields)
@@ -178,8 +183,8 @@ fn query(query: &Query) -> Result<Value, Error> {
 }
 
 /// In the order of their names, which are written as servers of old wrote them.
-fn headers(headers: &HeaderMap) -> Value {
-    let shown = headers.keys().filter(|name| !is_secret(name));
+fn headers(headers: &HeaderMap, proxy: &Proxy) -> Value {
+    let shown = headers.keys().filter(|name| !is_secret(name, proxy));
     let mut names: Vec<_> = shown.collect();
     names.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
     let value = |name: &HeaderName| {
@@ -211,6 +216,7 @@ fn form(text: &str) -> Result<Value, Error> {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use settee_model::config::Config;
 
     use super::*;
 
@@ -245,8 +251,11 @@ mod tests {
             map.append(name, value.parse().unwrap());
         }
         map.append("x-foo", "2".parse().unwrap());
-        let shown = headers(&map);
-        assert_eq!(shown.to_string(), r#"{"Accept":"*/*","X-Foo":"1, 2"}"#);
+        let mut config = Config::default();
+        let shown = |config: &Config| headers(&map, &Proxy::from_config(config)).to_string();
+        assert_eq!(shown(&config), r#"{"Accept":"*/*","X-Foo":"1, 2"}"#);
+        config.set("chttpd_auth", "x_auth_token", "X-Foo");
+        assert_eq!(shown(&config), r#"{"Accept":"*/*","X-Auth-Couchdb-Token":"z"}"#);
     }
 
     #[test]

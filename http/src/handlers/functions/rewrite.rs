@@ -107,7 +107,8 @@ async fn by_function(
         None => push_query(&mut path, ctx.query.iter()),
     }
     // Who asks stays who asked.
-    let given = given_headers(&rewrite).filter(|(name, _)| !request::is_secret(name));
+    let proxy = &ctx.settings.auth.proxy;
+    let given = given_headers(&rewrite).filter(|(name, _)| !request::says_who(name, proxy));
     given.for_each(|(name, value)| drop(ctx.headers.insert(name, value)));
     replace_body(ctx, body, sent);
     go(ctx, &path)
