@@ -50,18 +50,14 @@ pub async fn put(ctx: &mut Ctx, db: Db, id: DocId, name: String) -> Result<Reply
 pub async fn delete(ctx: &mut Ctx, db: Db, id: DocId, name: String) -> Result<Reply, Error> {
     check_attachment_name(&name)?;
     edit::check_place(&db, &id)?;
-    let mut edit = match named_rev(ctx)? {
-        Some(rev) => {
-            let doc = open_rev(&db, &id, &rev).await?;
-            find(doc.record.atts.clone(), &name)?;
-            doc.into_edit()
-        }
-        None => {
-            let opened = db.open_doc(&id, OpenOptions::default()).await?;
-            find(opened.doc.record.atts, &name)?;
-            new_doc(id.clone())
-        }
+    let Some(rev) = named_rev(ctx)? else {
+        let opened = db.open_doc(&id, OpenOptions::default()).await?;
+        find(opened.doc.record.atts, &name)?;
+        return Err(Error::Conflict);
     };
+    let doc = open_rev(&db, &id, &rev).await?;
+    find(doc.record.atts.clone(), &name)?;
+    let mut edit = doc.into_edit();
     edit.atts.retain(|att| att.name != name);
     let mut saved = edit::submit_one(ctx, &db, edit, EditMode::Interactive).await?;
     saved.accepted = false;
