@@ -16,6 +16,7 @@ mod cluster_views;
 mod conformance;
 mod connections;
 mod crash;
+mod cve;
 mod feeds;
 mod forming;
 mod front;

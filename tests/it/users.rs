@@ -25,7 +25,7 @@ fn ask(client: &mut Client, user: Option<&str>, request: Request) -> (u16, Value
 }
 
 /// A server whose `_users` is everybody's, with Ann in it.
-fn with_users(test: impl FnOnce(&mut Client)) {
+pub fn with_users(test: impl FnOnce(&mut Client)) {
     with_server(|_, client| {
         configure(client, "couchdb/default_security", "everyone");
         configure(client, "chttpd_auth/iterations", "10");

@@ -108,6 +108,12 @@ impl Server {
         &mut self.setup
     }
 
+    /// The process' id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Bytes of memory that it holds, where the system tells.
     #[must_use]
     pub fn memory(&self) -> Option<u64> {
