@@ -3,6 +3,7 @@
 // A test says what it expects by failing.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
+mod access;
 mod admin;
 mod auth;
 mod cluster;
