@@ -97,28 +97,40 @@ impl App {
             "admins" if !value.is_empty() => self.hashed(value).await?,
             _ => value.to_owned(),
         };
-        let old = self.config.now().raw(section, key).unwrap_or_default().to_owned();
-        if persist && (section, key) == SECRET && !old.is_empty() && old != value {
+        let old = self.config.now().told(section, key).unwrap_or_default().to_owned();
+        let main = config::newest(section, key);
+        if persist && (main, key) == SECRET && !old.is_empty() && old != value {
             let before = Secrets::replaced(&old, unix_time());
-            self.cluster.share_setting(section, secrets::BEFORE, &before).await?;
-            self.config.swap(|config| config.set(section, secrets::BEFORE, &before));
+            self.cluster.share_setting(main, secrets::BEFORE, &before).await?;
+            self.config.swap(|config| config.set(main, secrets::BEFORE, &before));
         }
-        if persist && is_common(section, key) {
-            self.cluster.share_setting(section, key, &value).await?;
+        let section = if is_common(main, key) { main } else { section };
+        if persist && is_common(main, key) {
+            self.cluster.share_setting(main, key, &value).await?;
         } else if persist {
-            let (section, key, value) = (section.to_owned(), key.to_owned(), value.clone());
-            let save = move |files: &dyn ConfigFiles| {
-                files.save(&section, &key, Some(&*value).filter(|value| !value.is_empty()))
-            };
-            self.config.with_files(save).await?;
+            self.save(section, key, &value).await?;
         }
         self.config.swap(|config| config.set(section, key, &value));
         self.refresh();
         Ok(old)
     }
 
-    /// Removes a value, so that the one of an earlier file holds again, if there is one and the value
-    /// was not the whole cluster's; gives the old one. `None` if there was none.
+    /// Writes a value to the files. What stands under both its names is to tell the same at the next
+    /// start, too.
+    async fn save(&self, section: &str, key: &str, value: &str) -> Result<(), Error> {
+        let now = self.config.now();
+        let other = config::alias(section, key).filter(|other| now.raw(other, key).is_some());
+        let names: Vec<_> = [section].into_iter().chain(other).map(str::to_owned).collect();
+        let (key, value) = (key.to_owned(), value.to_owned());
+        let save = move |files: &dyn ConfigFiles| {
+            let value = Some(&*value).filter(|value| !value.is_empty());
+            names.iter().try_for_each(|section| files.save(section, &key, value))
+        };
+        self.config.with_files(save).await
+    }
+
+    /// Removes a value, whichever name it has, so that the one of an earlier file holds again, if there
+    /// is one and the value was not the whole cluster's; gives the old one. `None` if there was none.
     ///
     /// # Errors
     /// 500 if the files cannot be read or written.
@@ -129,25 +141,32 @@ impl App {
         persist: bool,
     ) -> Result<Option<String>, Error> {
         let _turn = self.config.turn.lock().await;
-        let Some(old) = self.config.now().raw(section, key).map(str::to_owned) else {
+        let Some(old) = self.config.now().told(section, key).map(str::to_owned) else {
             return Ok(None);
         };
-        if persist && is_common(section, key) {
-            self.cluster.share_setting(section, key, "").await?;
+        let main = config::newest(section, key);
+        if persist && is_common(main, key) {
+            self.cluster.share_setting(main, key, "").await?;
         }
         let common = self.cluster.common_settings().borrow().clone();
-        let (own_section, own_key) = (section.to_owned(), key.to_owned());
+        let names = [section].into_iter().chain(config::alias(section, key));
+        let names: Vec<String> = names.map(str::to_owned).collect();
+        let (own_names, own_key) = (names.clone(), key.to_owned());
         let filed = self.config.with_files(move |files| {
             if persist {
-                files.save(&own_section, &own_key, None)?;
+                own_names.iter().try_for_each(|section| files.save(section, &own_key, None))?;
             }
             files.load()
         });
         let mut filed = filed.await?;
         overlay(&mut filed, &common);
-        self.config.swap(|config| match filed.raw(section, key) {
-            Some(value) => config.set(section, key, value),
-            None => config.remove(section, key),
+        self.config.swap(|config| {
+            names.iter().for_each(|section| config.remove(section, key));
+            for section in &names {
+                if let Some(value) = filed.raw(section, key) {
+                    config.insert(section, key, value);
+                }
+            }
         });
         self.refresh();
         Ok(Some(old))
@@ -212,22 +231,25 @@ pub async fn follow_common(app: Arc<App>) {
 const SECRET: (&str, &str) = ("chttpd_auth", "secret");
 
 /// Whether a setting is the cluster's and not the node's: who administers it, what proves who somebody
-/// is, and how databases are laid out.
+/// is, how databases are laid out, and which users have some, which one node sees to for all.
 pub(crate) fn is_common(section: &str, key: &str) -> bool {
     match section {
-        "admins" => true,
+        "admins" | "couch_peruser" => true,
         "chttpd_auth" => matches!(key, "secret" | secrets::BEFORE),
         "cluster" => matches!(key, "q" | "n" | "placement"),
         _ => false,
     }
 }
 
-/// Lets what holds on all nodes win over a node's files.
+/// Lets what holds on all nodes win over a node's files, whichever name it has there.
 pub(crate) fn overlay(config: &mut Config, common: &CommonSettings) {
     for ((section, key), value) in common {
-        match value.as_str() {
-            "" => config.remove(section, key),
-            value => config.set(section, key, value),
+        if !value.is_empty() {
+            config.set(section, key, value);
+            continue;
+        }
+        for section in [section.as_str()].into_iter().chain(config::alias(section, key)) {
+            config.remove(section, key);
         }
     }
 }

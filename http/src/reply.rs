@@ -262,11 +262,31 @@ impl std::fmt::Debug for StreamBody {
 }
 
 /// The writer of a body failed after the head was sent: the connection is broken off.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Aborted(String);
+#[derive(Debug)]
+pub struct Aborted(Error);
+
+impl std::fmt::Display for Aborted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (_, name, reason) = self.0.info();
+        write!(f, "{name}: {reason}")
+    }
+}
+
+impl std::error::Error for Aborted {}
+
+impl From<Aborted> for Error {
+    fn from(aborted: Aborted) -> Self {
+        aborted.0
+    }
+}
 
 impl StreamBody {
+    /// Bytes still to come, if known.
+    #[must_use]
+    pub fn length(&self) -> Option<u64> {
+        self.length
+    }
+
     /// Has `over` called when nothing of it is left to be sent, or nothing more will be.
     pub fn when_over(&mut self, over: Box<dyn FnOnce(Ended) + Send>) {
         self.over = Some(over);
@@ -282,8 +302,7 @@ impl StreamBody {
             Poll::Ready(Err(error)) => {
                 self.writer = None;
                 self.failed = true;
-                let (_, name, reason) = error.info();
-                return Poll::Ready(Some(Err(Aborted(format!("{name}: {reason}")))));
+                return Poll::Ready(Some(Err(Aborted(error))));
             }
             Poll::Pending => false,
         };

@@ -8,14 +8,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use http::header::{ACCEPT, CONTENT_LENGTH, EXPECT, HeaderValue, LOCATION, SERVER, SET_COOKIE};
-use http::header::{HeaderName, WWW_AUTHENTICATE, X_FRAME_OPTIONS};
+use http::header::{ACCEPT, CONTENT_LENGTH, EXPECT, HOST, HeaderValue, LOCATION, SERVER};
+use http::header::{HeaderName, SET_COOKIE, WWW_AUTHENTICATE, X_FRAME_OPTIONS};
+use http::uri::Authority;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 
 use crate::access::{self, Asked};
 use crate::auth::authenticate;
 use crate::body::{Length, RequestBody};
+use crate::buffered;
 use crate::context::{App, Ctx, Peer, peer_of, push_encoded};
 use crate::error::Error;
 use crate::handlers::dispatch;
@@ -114,9 +116,13 @@ async fn run(
         *refresh = identity.refresh;
         let before = ctx.rewrites;
         let reply = handled(ctx, endpoint).await?;
-        if ctx.rewrites == before {
-            return Ok(reply);
+        if ctx.rewrites != before {
+            continue;
         }
+        return match buffered::wanted(ctx, &reply) {
+            true => buffered::buffered(reply).await,
+            false => Ok(reply),
+        };
     }
 }
 
@@ -130,6 +136,10 @@ fn handled(
 }
 
 fn check_target(ctx: &Ctx) -> Result<(), Error> {
+    if let Some(hosts) = &ctx.settings.hosts {
+        let host = ctx.header(&HOST);
+        hosts.check(host.or_else(|| ctx.uri.authority().map(Authority::as_str)))?;
+    }
     let target = ctx.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
     if ctx.settings.max_uri_length.is_some_and(|most| target.len() > most) {
         return Err(Error::UriTooLong);
@@ -215,9 +225,7 @@ fn dress(ctx: &Ctx, reply: &mut Reply, refresh: Option<String>, id: &HeaderValue
             headers.insert(X_FRAME_OPTIONS, told);
         }
     }
-    if ctx.header_named("prefer") == Some("return=minimal") {
-        keep_few(headers);
-    }
+    ctx.settings.few.keep(&ctx.headers, headers);
     if reply.status == StatusCode::NOT_MODIFIED {
         say_that_nothing_follows(reply);
     }
@@ -234,24 +242,6 @@ fn dress(ctx: &Ctx, reply: &mut Reply, refresh: Option<String>, id: &HeaderValue
 fn say_that_nothing_follows(reply: &mut Reply) {
     reply.headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     reply.body = Reply::stream(reply.status, Some(0), |_| async { Ok(()) }).body;
-}
-
-/// `Prefer: return=minimal`
-fn keep_few(headers: &mut http::HeaderMap) {
-    const FEW: [&str; 8] = [
-        "cache-control",
-        "content-length",
-        "content-range",
-        "content-type",
-        "etag",
-        "server",
-        "transfer-encoding",
-        "vary",
-    ];
-    let names: Vec<HeaderName> = headers.keys().cloned().collect();
-    for name in names.iter().filter(|name| !FEW.contains(&name.as_str())) {
-        headers.remove(name);
-    }
 }
 
 /// Ten digits that tell requests apart in logs. Not secret, so a counter that is stirred will do.

@@ -13,8 +13,13 @@ use crate::auth::AuthSettings;
 use crate::cors::Cors;
 use crate::csp::Csp;
 use crate::frames::Frames;
+use crate::hosts::Hosts;
+use crate::prefer::Few;
 use crate::route::Plus;
 use crate::users::per_user::PerUser;
+
+#[cfg(test)]
+mod tests;
 
 /// Settings of the HTTP front. One value is seen by a request from its start to its end.
 #[derive(Clone, Debug)]
@@ -47,6 +52,12 @@ pub struct Settings {
     pub frames: Option<Frames>,
     /// What browsers may do with what is sent.
     pub csp: Csp,
+    /// By which names the server may be asked; `None` if by any.
+    pub hosts: Option<Hosts>,
+    /// The headers that are left for clients that prefer few.
+    pub few: Few,
+    /// `[chttpd] buffer_response`: whether answers are begun only when their end is known.
+    pub buffer_response: bool,
     /// `[chttpd] rewrite_limit`: how often a request may become another one.
     pub rewrite_limit: u32,
     /// `[chttpd] secure_rewrites`: whether rules may not lead out of the database.
@@ -150,6 +161,9 @@ impl Settings {
             cors: Cors::from_config(config),
             frames: Frames::from_config(config),
             csp: Csp::from_config(config),
+            hosts: Hosts::from_config(config),
+            few: Few::from_config(config),
+            buffer_response: config.boolean("chttpd", "buffer_response", false),
             rewrite_limit: config.parsed("chttpd", "rewrite_limit", 100),
             secure_rewrites: config.boolean("chttpd", "secure_rewrites", true),
             changes_timeout: Duration::from_millis(size("chttpd", "changes_timeout", 60_000)),
@@ -268,22 +282,4 @@ fn default_security(config: &Config) -> Bytes {
         _ => "{\"members\":{\"roles\":[\"_admin\"]},\"admins\":{\"roles\":[\"_admin\"]}}",
     };
     Bytes::from_static(security.as_bytes())
-}
-
-#[cfg(test)]
-mod tests {
-    use settee_model::config::table;
-
-    use super::*;
-
-    #[test]
-    fn what_nobody_sets_is_as_the_list_says() {
-        let usual = format!("{:?}", Settings::default());
-        for (section, key, default) in table::defaults() {
-            let mut config = Config::default();
-            config.set(section, key, default);
-            let told = format!("{:?}", Settings::from_config(&config));
-            assert_eq!(told, usual, "{section}/{key} = {default}");
-        }
-    }
 }

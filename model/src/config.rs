@@ -4,6 +4,9 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
+pub use moved::{alias, newest};
+
+mod moved;
 pub mod table;
 #[cfg(test)]
 mod tests;
@@ -12,24 +15,6 @@ mod tests;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
     sections: BTreeMap<String, BTreeMap<String, String>>,
-}
-
-/// Sections that moved between versions: a value in either is a value in both, unless each has one
-/// of its own.
-const ALIASES: [(&str, &str); 2] = [("chttpd", "httpd"), ("chttpd_auth", "couch_httpd_auth")];
-
-/// Keys of `[httpd]` that never meant what those of `[chttpd]` mean.
-const UNSHARED: [&str; 2] = ["port", "bind_address"];
-
-fn alias(section: &str, key: &str) -> Option<&'static str> {
-    if UNSHARED.contains(&key) {
-        return None;
-    }
-    ALIASES.iter().find_map(|&(new, old)| match section {
-        section if section == new => Some(old),
-        section if section == old => Some(new),
-        _ => None,
-    })
 }
 
 impl Config {
@@ -66,8 +51,13 @@ impl Config {
     /// The value of any key, there or in the section's other name. An empty value is none.
     #[must_use]
     pub fn shown(&self, section: &str, key: &str) -> Option<&str> {
-        let own = |section: &str| self.sections.get(section)?.get(key).map(String::as_str);
-        own(section).or_else(|| own(alias(section, key)?)).filter(|value| !value.is_empty())
+        self.told(section, key).filter(|value| !value.is_empty())
+    }
+
+    /// The same, even if it is empty.
+    #[must_use]
+    pub fn told(&self, section: &str, key: &str) -> Option<&str> {
+        self.raw(section, key).or_else(|| self.raw(alias(section, key)?, key))
     }
 
     /// The value that stands in exactly this section, even if it is empty.
@@ -94,7 +84,8 @@ impl Config {
         }
     }
 
-    fn insert(&mut self, section: &str, key: &str, value: &str) {
+    /// Sets a value in exactly this section.
+    pub fn insert(&mut self, section: &str, key: &str, value: &str) {
         let keys = self.sections.entry(section.to_owned()).or_default();
         keys.insert(key.to_owned(), value.to_owned());
     }

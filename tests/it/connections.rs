@@ -6,10 +6,12 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, getrlimit, setrlimit};
+use settee_tests::ask::wait_for;
 use settee_tests::base64;
 use settee_tests::client::{Client, Request};
 use settee_tests::server::Server;
 
+use crate::front::configured;
 use crate::program;
 
 /// Connections of each kind, unless `CONNECTIONS` says otherwise.
@@ -82,10 +84,31 @@ fn thousands_that_wait_make_nobody_else_wait() {
     let beside = read_again_and_again(&server, &mut client);
     let opened = (idle.len() + half.len() + slow.len()) as u64;
     let more = server.memory().unwrap_or_default().saturating_sub(before);
-    println!("{opened} connections, {} bytes each; median and slowest read:", more / opened);
-    println!("{alone:?} without them, {beside:?} beside them");
+    eprintln!("{opened} connections, {} bytes each; median and slowest read:", more / opened);
+    eprintln!("{alone:?} without them, {beside:?} beside them");
     assert!(beside.1 < PROMPT, "{beside:?}");
     assert!(more < opened * BYTES_EACH, "{} bytes for each of {opened}", more / opened);
     drop((idle, half, slow));
     assert_eq!(client.send(&Request::new("GET", "/slow/other")).expect("an answer").status, 404);
+}
+
+#[test]
+fn who_comes_when_it_is_full_waits_for_a_place() {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let server = configured(data.path(), "[chttpd]\nmax_connections = 4\n");
+    let mut first = wait_for(|| {
+        // One was taken while it was asked whether it is up, and may not be free again yet.
+        let mut taken = open(&server, 4, "GET /_up HTTP/1.1\r\nHost: x\r\n\r\n");
+        let answered = taken.iter_mut().all(|stream| {
+            stream.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
+            stream.read(&mut [0; 1024]).is_ok_and(|read| read > 0)
+        });
+        answered.then_some(taken)
+    });
+    let mut late = open(&server, 1, "GET /_up HTTP/1.1\r\nHost: x\r\n\r\n");
+    late[0].set_read_timeout(Some(Duration::from_secs(1))).expect("a timeout");
+    assert!(late[0].read(&mut [0; 1024]).is_err(), "there is no place yet");
+    first.pop();
+    late[0].set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
+    assert!(late[0].read(&mut [0; 1024]).expect("an answer") > 0);
 }

@@ -11,7 +11,7 @@ use settee_tests::server::free_port;
 use tempfile::TempDir;
 
 use crate::front::configured;
-use crate::program;
+use crate::{http2, program};
 
 const READ: &str = "GET /_session HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n";
 
@@ -50,7 +50,7 @@ fn authority(more: &str) -> (TempDir, u16, String) {
 }
 
 /// What comes back over TLS.
-fn say(dir: &Path, port: u16, words: &[&str], text: &str) -> (bool, String) {
+fn say(dir: &Path, port: u16, words: &[&str], text: impl AsRef<[u8]>) -> (bool, String) {
     let mut openssl = Command::new("openssl")
         .args(["s_client", "-CAfile", "ca.pem", "-verify_return_error", "-ign_eof"])
         .args(["-verify_ip", "127.0.0.1", "-connect", &format!("127.0.0.1:{port}")])
@@ -62,7 +62,7 @@ fn say(dir: &Path, port: u16, words: &[&str], text: &str) -> (bool, String) {
         .spawn()
         .expect("openssl");
     // It may have ended already, when it was refused.
-    let _ = openssl.stdin.take().expect("a pipe").write_all(text.as_bytes());
+    let _ = openssl.stdin.take().expect("a pipe").write_all(text.as_ref());
     let Output { status, stdout, stderr } = openssl.wait_with_output().expect("an end");
     let told = [stdout, stderr].concat();
     (status.success(), String::from_utf8_lossy(&told).into_owned())
@@ -81,6 +81,9 @@ fn what_is_said_can_be_secured_and_certificates_renewed() {
     assert!(told.contains("https://here/_utils/"), "{told}");
     let (_, told) = say(dir.path(), port, &["-alpn", "h2,http/1.1"], READ);
     assert!(told.contains("ALPN protocol: h2"), "{told}");
+    let asked = [http2::hello(), http2::get(1, "/_session"), http2::farewell()].concat();
+    let (_, told) = say(dir.path(), port, &["-alpn", "h2"], asked);
+    assert!(told.contains("\"name\":\"admin\""), "{told}");
     let (old, _) = say(dir.path(), port, &["-tls1_1"], READ);
     assert!(!old, "an old version was spoken");
     certificate(dir.path(), "own");

@@ -212,7 +212,10 @@ impl Accounts {
     }
 
     /// Whether the user's document is newer than what was remembered of it.
-    async fn changed_meanwhile(&self, settings: &Settings, name: &str) -> Result<bool, Error> {
+    ///
+    /// # Errors
+    /// As [`Accounts::find`].
+    pub async fn changed_meanwhile(&self, settings: &Settings, name: &str) -> Result<bool, Error> {
         let Some((_, before)) = self.users.remove(name) else { return Ok(false) };
         Ok(self.user(settings, name).await? != before)
     }

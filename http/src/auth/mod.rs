@@ -102,6 +102,10 @@ fn needs_somebody(settings: &Settings, (endpoint, method): (&Endpoint, Method)) 
     }
 }
 
+/// Seconds for which a cookie that is not proven may be one that another node has just made, after a
+/// change of its user that is not known here yet.
+const FRESH: u64 = 60;
+
 async fn by_cookie(
     accounts: &Accounts,
     settings: &Settings,
@@ -112,16 +116,25 @@ async fn by_cookie(
     let sent = sent.collect::<Vec<_>>().join(", ");
     let Some(cookie) = cookie::find(&sent) else { return Ok(None) };
     let claim = cookie::Claim::parse(&cookie)?;
-    let auth = &settings.auth;
-    let Some(account) = accounts.find(settings, &claim.name).await? else { return Ok(None) };
-    let now = unix_time();
+    let (auth, now) = (&settings.auth, unix_time());
+    let mut found = accounts.find(settings, &claim.name).await?;
     let ends = claim.made().and_then(|made| made.checked_add(auth.timeout));
     let Some(left) = ends.and_then(|ends| ends.checked_sub(now)).filter(|&left| left > 0) else {
         return Ok(None);
     };
-    let proves =
-        |secret: &&str| claim.proven(&session_key(secret, &account), &auth.hash_algorithms);
-    let Some(secret) = auth.secrets.believed(now).find(proves) else { return Ok(None) };
+    let proof = |account: &Account| {
+        let mut believed = auth.secrets.believed(now);
+        believed.find(|secret| claim.proven(&session_key(secret, account), &auth.hash_algorithms))
+    };
+    let fresh = claim.made().is_some_and(|made| made.abs_diff(now) <= FRESH);
+    if fresh
+        && found.as_deref().and_then(proof).is_none()
+        && accounts.changed_meanwhile(settings, &claim.name).await?
+    {
+        found = accounts.find(settings, &claim.name).await?;
+    }
+    let Some(account) = found else { return Ok(None) };
+    let Some(secret) = proof(&account) else { return Ok(None) };
     let old = left.saturating_mul(10) < auth.timeout.saturating_mul(9)
         || auth.secrets.current() != Some(secret);
     let secure = || is_secure(settings, headers, peer);

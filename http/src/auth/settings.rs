@@ -63,7 +63,6 @@ impl AuthSettings {
     pub fn from_config(config: &Config) -> Self {
         let text = |key| config.get("chttpd_auth", key).map(str::to_owned);
         let timeout = config.parsed("chttpd_auth", "timeout", 600);
-        let hashes = config.list("chttpd_auth", "hash_algorithms", "sha256, sha");
         let new_passwords = NewPasswords::from_config(config);
         AuthSettings {
             admins: admins(config),
@@ -72,7 +71,7 @@ impl AuthSettings {
             proxy: Proxy::from_config(config),
             secrets: Secrets::from_config(config, timeout),
             timeout,
-            hash_algorithms: hashes.iter().filter_map(|name| Prf::parse(name)).collect(),
+            hash_algorithms: hash_algorithms(config),
             cookie: Dress {
                 max_age: config
                     .boolean("chttpd_auth", "allow_persistent_cookies", true)
@@ -115,6 +114,13 @@ fn same_site(value: &str) -> Option<&'static str> {
     ["None", "Lax", "Strict"].into_iter().find(|known| value.eq_ignore_ascii_case(known))
 }
 
+/// Those that are known; if none is, the one that is made without a word.
+fn hash_algorithms(config: &Config) -> Vec<Prf> {
+    let named = config.list("chttpd_auth", "hash_algorithms", "sha256, sha");
+    let known: Vec<_> = named.iter().filter_map(|name| Prf::parse(name)).collect();
+    if known.is_empty() { vec![Prf::Sha256] } else { known }
+}
+
 fn admins(config: &Config) -> HashMap<String, Arc<Account>> {
     let hashed = config.section("admins").filter_map(|(name, value)| {
         let verifier = Verifier::from_admin(value)?;
@@ -122,4 +128,25 @@ fn admins(config: &Config) -> HashMap<String, Arc<Account>> {
         Some((name.to_owned(), Arc::new(account)))
     });
     hashed.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cookies_are_made_and_believed_by_the_same_hash() {
+        for (named, known) in [
+            ("", &[Prf::Sha256, Prf::Sha1][..]),
+            ("sha512,blake2b , sha", &[Prf::Sha512, Prf::Sha1]),
+            ("blake2b", &[Prf::Sha256]),
+            (",", &[Prf::Sha256]),
+        ] {
+            let mut config = Config::default();
+            config.set("chttpd_auth", "hash_algorithms", named);
+            let auth = AuthSettings::from_config(&config);
+            assert_eq!(auth.hash_algorithms, known, "{named}");
+            assert_eq!(Some(&auth.new_hash()), known.first(), "{named}");
+        }
+    }
 }

@@ -138,8 +138,7 @@ fn push_section(out: &mut Vec<u8>, ctx: &Ctx, name: &str) {
 
 fn value(ctx: &Ctx, section: &str, key: &str) -> Result<Reply, Error> {
     let config = ctx.app.config.now();
-    let value = config.raw(section, key).or_else(|| config.shown(section, key));
-    value.map(text).ok_or_else(no_value)
+    config.told(section, key).map(text).ok_or_else(no_value)
 }
 
 /// What may stand around a value.

@@ -149,13 +149,12 @@ impl Worker<'_> {
             tracing::warn!(user, "too long a name for a database of their own");
             return Ok(());
         };
-        let done = match change.deleted {
-            false => self.let_in(user, &name).await,
-            true => self.put_out(user, &name).await,
-        };
-        match done {
-            // Somebody was quicker.
-            Err(Error::DatabaseExists | Error::DatabaseMissing) => Ok(()),
+        if !change.deleted {
+            // If somebody made or deleted it meanwhile, another try finds it as it is.
+            return self.let_in(user, &name).await;
+        }
+        match self.put_out(user, &name).await {
+            Err(Error::DatabaseMissing) => Ok(()),
             done => done,
         }
     }

@@ -69,6 +69,86 @@ fn later_texts_win_and_sections_have_two_names() {
 }
 
 #[test]
+fn what_moved_has_two_names() {
+    // Old section, key, whether CouchDB still reads it there.
+    for (old, key, moved) in [
+        ("httpd", "WWW-Authenticate", true),
+        ("httpd", "allow_jsonp", true),
+        ("httpd", "changes_timeout", true),
+        ("httpd", "chunked_response_buffer", true),
+        ("httpd", "config_whitelist", true),
+        ("httpd", "enable_cors", true),
+        ("httpd", "enable_xframe_options", true),
+        ("httpd", "max_http_request_size", true),
+        ("httpd", "max_uri_length", true),
+        ("httpd", "require_valid_user", true),
+        ("httpd", "rewrite_limit", true),
+        ("httpd", "secure_rewrites", true),
+        ("httpd", "server_header_versions", true),
+        ("httpd", "valid_hosts", true),
+        ("httpd", "validate_host", true),
+        ("httpd", "x_forwarded_host", true),
+        ("httpd", "x_forwarded_proto", true),
+        ("httpd", "x_forwarded_ssl", true),
+        ("httpd", "admin_only_all_dbs", false),
+        ("httpd", "authentication_handlers", false),
+        ("httpd", "backlog", false),
+        ("httpd", "bind_address", false),
+        ("httpd", "buffer_response", false),
+        ("httpd", "bulk_get_use_batches", false),
+        ("httpd", "decode_plus_to_space", false),
+        ("httpd", "max_connections", false),
+        ("httpd", "max_db_number_for_dbs_info_req", false),
+        ("httpd", "peer_header", false),
+        ("httpd", "port", false),
+        ("httpd", "prefer_minimal", false),
+        ("httpd", "require_valid_user_except_for_up", false),
+        ("httpd", "scrub_json_request", false),
+        ("httpd", "server_options", false),
+        ("httpd", "socket_options", false),
+        ("couch_httpd_auth", "allow_persistent_cookies", true),
+        ("couch_httpd_auth", "authentication_redirect", true),
+        ("couch_httpd_auth", "cookie_domain", true),
+        ("couch_httpd_auth", "hash_algorithms", true),
+        ("couch_httpd_auth", "iterations", true),
+        ("couch_httpd_auth", "max_iterations", true),
+        ("couch_httpd_auth", "min_iterations", true),
+        ("couch_httpd_auth", "password_regexp", true),
+        ("couch_httpd_auth", "password_scheme", true),
+        ("couch_httpd_auth", "pbkdf2_prf", true),
+        ("couch_httpd_auth", "proxy_use_secret", true),
+        ("couch_httpd_auth", "public_fields", true),
+        ("couch_httpd_auth", "same_site", true),
+        ("couch_httpd_auth", "secret", true),
+        ("couch_httpd_auth", "timeout", true),
+        ("couch_httpd_auth", "users_db_public", true),
+        ("couch_httpd_auth", "x_auth_roles", true),
+        ("couch_httpd_auth", "x_auth_token", true),
+        ("couch_httpd_auth", "x_auth_username", true),
+        ("couch_httpd_auth", "allow_conflicted_user_docs", false),
+        ("couch_httpd_auth", "authentication_db", false),
+        ("couch_httpd_auth", "upgrade_hash_on_auth", false),
+    ] {
+        let new = if old == "httpd" { "chttpd" } else { "chttpd_auth" };
+        let mut config = config(&format!("[{old}]\n{key} = before\n"));
+        let told = |config: &Config| config.shown(new, key).map(str::to_owned);
+        assert_eq!(told(&config).as_deref(), moved.then_some("before"), "{old}/{key}");
+        assert_eq!((newest(old, key) == new, newest(new, key)), (moved, new), "{key}");
+        if !moved {
+            config.set(new, key, "now");
+            assert_eq!(config.raw(old, key), Some("before"), "{old}/{key}");
+            continue;
+        }
+        assert_eq!(table::may_set(old, key), Ok(()), "{old}/{key}");
+        assert_eq!(table::may_set(new, key), Ok(()), "{new}/{key}");
+        config.merge_ini(&format!("[{new}]\n{key} = now\n[{old}]\n{key} = later\n"));
+        assert_eq!(told(&config).as_deref(), Some("now"), "the newer name of {key} wins");
+        config.set(old, key, "set");
+        assert_eq!((told(&config).as_deref(), config.raw(old, key)), (Some("set"), Some("set")));
+    }
+}
+
+#[test]
 fn edits_keep_the_rest() {
     let text = "; top\n[a]\nx = 1 ; one\n; note\n\n[b]\ny = 2\n";
     let set = |section, key, value| edit(text, section, key, Some(value));
