@@ -41,6 +41,10 @@ names! { name_of_server, SERVER, ServerEndpoint:
     E::ClusterSetup => "GET,POST /_cluster_setup",
     E::ReloadFunctions => "POST /_reload_query_servers",
     E::Node(_) => "GET,PUT,POST,DELETE /_node/…",
+    E::Replicate => "POST /_replicate",
+    E::SearchAnalyze => "POST /_search_analyze",
+    E::NouveauAnalyze => "POST /_nouveau_analyze",
+    E::Under(_) => "what means nothing under another",
     E::Unbuilt => "what is not built",
 }
 
@@ -86,7 +90,6 @@ names! { name_of_db, DB, DbEndpoint:
     E::DesignAction { .. } => "GET,POST,PUT /db/_design/d/_action",
     E::DesignRedirect => "GET /db/_design%2Fd",
     E::Refused(_) => "GET /db/_local",
-    E::Unbuilt => "what of databases is not built",
 }
 
 /// Kinds of users, and who of the scripts is of that kind.
@@ -115,7 +118,7 @@ fn kind(step: &Step) -> Option<&'static str> {
 /// What the name of a route is, unless it is one of a database of the system.
 fn name(step: &Step) -> Option<&'static str> {
     let path = step.request.path.split('?').next().unwrap_or_default();
-    match route(Method::parse(&step.request.method), path, Plus::Space).expect("a path") {
+    match route(Method::parse(&step.request.method), path, Plus::Space) {
         Endpoint::Server(of) => Some(name_of_server(&of)),
         Endpoint::Db { name, .. } if name.as_str().starts_with('_') => None,
         Endpoint::Db { of, .. } => Some(name_of_db(&of)),
