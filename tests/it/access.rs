@@ -41,11 +41,8 @@ names! { name_of_server, SERVER, ServerEndpoint:
     E::ClusterSetup => "GET,POST /_cluster_setup",
     E::ReloadFunctions => "POST /_reload_query_servers",
     E::Node(_) => "GET,PUT,POST,DELETE /_node/…",
-    E::Replicate => "POST /_replicate",
-    E::SearchAnalyze => "POST /_search_analyze",
-    E::NouveauAnalyze => "POST /_nouveau_analyze",
+    E::Replicate | E::SearchAnalyze | E::NouveauAnalyze | E::Unbuilt => "what is not built",
     E::Under(_) => "what means nothing under another",
-    E::Unbuilt => "what is not built",
 }
 
 names! { name_of_db, DB, DbEndpoint:
@@ -90,6 +87,8 @@ names! { name_of_db, DB, DbEndpoint:
     E::DesignAction { .. } => "GET,POST,PUT /db/_design/d/_action",
     E::DesignRedirect => "GET /db/_design%2Fd",
     E::Refused(_) => "GET /db/_local",
+    E::SearchCleanup => "upkeep of what is not built",
+    E::Nameless(_) => "what has no name",
 }
 
 /// Kinds of users, and who of the scripts is of that kind.
