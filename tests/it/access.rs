@@ -100,6 +100,9 @@ const KINDS: [(&str, &[&str]); 5] = [
     ("an administrator", &[]),
 ];
 
+/// Paths that lead nowhere; there is nothing about them that one kind of user may do.
+const NO_ROUTES: [&str; 2] = ["what means nothing under another", "what has no name"];
+
 const FLAGS: [&str; 2] = ["require_valid_user", "require_valid_user_except_for_up"];
 
 fn kind(step: &Step) -> Option<&'static str> {
@@ -164,7 +167,7 @@ fn asked() -> BTreeSet<(String, &'static str, &'static str)> {
 fn every_route_is_recorded_for_every_kind_of_user() {
     let asked = asked();
     let mut missing = Vec::new();
-    for name in SERVER.iter().chain(DB) {
+    for name in SERVER.iter().chain(DB).filter(|name| !NO_ROUTES.contains(name)) {
         for flag in FLAGS {
             if !asked.contains(&("flag".into(), name, flag)) {
                 missing.push(format!("{name}, by nobody while {flag}"));
