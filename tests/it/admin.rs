@@ -116,6 +116,8 @@ fn what_is_set_lasts() {
             ("httpd/enable_cors", "true"),
             ("chttpd/enable_cors", "true"),
             ("chttpd/max_http_request_size", "4294967296"),
+            // An old name, and one of now that has a value already.
+            ("couch_httpd_auth/hash_algorithms", "sha512"),
             ("cors/credentials", "true"),
             ("cors/origins", "app://obsidian.md,capacitor://localhost,http://localhost"),
             ("chttpd/config_whitelist", "[{chttpd,config_whitelist}, {test,foo}]"),
@@ -140,6 +142,11 @@ fn what_is_set_lasts() {
         assert_eq!(after, before);
         let anonymous = Request::new("GET", "/").header("Authorization", "none");
         assert_eq!(ask(client, &anonymous).0, 401, "it holds, too");
+        let now = format!("{CONFIG}/chttpd_auth/hash_algorithms");
+        assert_eq!(get(client, &now), (200, json!("sha512")), "it is the same setting");
+        let old = Request::new("DELETE", &format!("{CONFIG}/couch_httpd_auth/hash_algorithms"));
+        assert_eq!(ask(client, &old), (200, json!("sha512")));
+        assert_eq!(get(client, &now), (200, json!("sha256, sha")));
         let key = format!("{CONFIG}/couchdb/max_document_size");
         let delete = Request::new("DELETE", &key);
         assert_eq!(ask(client, &delete), (200, json!("50000000")));
