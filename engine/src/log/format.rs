@@ -16,11 +16,15 @@ const VERSION: u32 = 1;
 /// The start of a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SegmentHeader {
+    /// The lsn of its first frame.
     pub first_lsn: u64,
+    /// Random, so that bytes a client chose cannot look like a batch.
     pub salt: u64,
 }
 
 impl SegmentHeader {
+    /// Its bytes.
+    #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(SEGMENT_HEADER);
         out.extend_from_slice(SEGMENT_MAGIC);
@@ -34,7 +38,10 @@ impl SegmentHeader {
         out
     }
 
-    /// Reads the header off the front of a segment; else says what is wrong.
+    /// Reads the header off the front of a segment.
+    ///
+    /// # Errors
+    /// What is wrong.
     pub fn decode(segment: &[u8]) -> Result<SegmentHeader, &'static str> {
         const SHORT: &str = "segment is shorter than its header";
         let sealed = segment.get(..32).ok_or(SHORT)?;
@@ -70,6 +77,7 @@ fn header_crc(header: &[u8], salt: u64) -> u32 {
 }
 
 /// Bytes that a frame takes.
+#[must_use]
 pub fn frame_size(shard: &str, payload: &[u8]) -> usize {
     FRAME_HEADER + shard.len() + payload.len()
 }
@@ -108,6 +116,7 @@ pub fn encode_batch<'a>(
 /// A valid batch of a segment.
 #[derive(Debug)]
 pub struct Batch {
+    /// The lsn of its first frame.
     pub first_lsn: u64,
     count: u32,
     frames: Bytes,
@@ -116,7 +125,10 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Reads the batch at `at` of a segment; else says what is wrong.
+    /// Reads the batch at `at` of a segment.
+    ///
+    /// # Errors
+    /// What is wrong.
     pub fn parse(segment: &Bytes, at: usize, salt: u64) -> Result<Batch, &'static str> {
         const SHORT: &str = "batch is cut short";
         let rest = segment.get(at..).ok_or(SHORT)?;
@@ -140,7 +152,10 @@ impl Batch {
         })
     }
 
-    /// Its frames in order, as (shard, payload); else says what is wrong.
+    /// Its frames in order, as (shard, payload).
+    ///
+    /// # Errors
+    /// What is wrong.
     pub fn frames(&self) -> Result<Vec<(&str, Bytes)>, &'static str> {
         const ABSURD: &str = "batch has absurd frames";
         let mut frames = Vec::new();
@@ -169,6 +184,7 @@ impl Batch {
 
 /// Whether a valid batch with an lsn above `lsn` stands anywhere behind `from`. It proves that what
 /// is damaged before it had been synced.
+#[must_use]
 pub fn later_batch(segment: &Bytes, from: usize, salt: u64, lsn: u64) -> bool {
     let rest = segment.get(from..).unwrap_or_default();
     rest.windows(BATCH_MAGIC.len())

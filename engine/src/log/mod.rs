@@ -2,7 +2,7 @@
 //! thread. Never knows what a payload means, never retries after a failed write or sync.
 
 pub(crate) mod apart;
-mod format;
+pub mod format;
 mod replay;
 mod segments;
 
