@@ -6,6 +6,7 @@ mod load;
 mod queries;
 mod report;
 mod rows;
+mod transfers;
 mod users;
 
 use std::io::{self, Write};

@@ -10,6 +10,7 @@ use settee_tests::client::Request;
 
 use crate::load::{Nodes, closed_loop, timed};
 use crate::report::Better;
+use crate::transfers::Size;
 use crate::users::Proof;
 
 /// A row of the table.
@@ -27,7 +28,7 @@ pub struct Row {
 }
 
 /// The rows, in the order in which they run.
-pub const ROWS: [Row; 34] = [
+pub const ROWS: [Row; 41] = [
     rate("bulk insert, 1000 a batch", "docs/s", Bench::bulk_insert),
     rate("durable write, 1 client", "docs/s", |b| b.single_writes(1)),
     rate("durable write, 64 clients", "docs/s", |b| b.single_writes(64)),
@@ -44,6 +45,11 @@ pub const ROWS: [Row; 34] = [
     rate("_all_docs with documents", "rows/s", |b| b.scan("_all_docs?include_docs=true")),
     rate("_changes", "rows/s", |b| b.scan("_changes")),
     rate("_changes with documents", "rows/s", |b| b.scan("_changes?include_docs=true")),
+    rate("_bulk_get of 500, 4 clients", "docs/s", |b| b.bulk_get(4)),
+    rate("upload of 8 MiB, 4 clients", "MiB/s", |b| b.uploads(Size::Large, 4)),
+    rate("upload of 16 KiB, 32 clients", "MiB/s", |b| b.uploads(Size::Small, 32)),
+    rate("download of 8 MiB, 4 clients", "MiB/s", |b| b.downloads(Size::Large, 4)),
+    rate("download of 16 KiB, 32 clients", "MiB/s", |b| b.downloads(Size::Small, 32)),
     query("_changes with a filter", "changes/s", Bench::filtered_changes),
     query("view build", "docs/s", |b| b.view_build(None)),
     query("view build with _sum", "docs/s", |b| b.view_build(Some("_sum"))),
@@ -62,6 +68,8 @@ pub const ROWS: [Row; 34] = [
     size("space before compaction", "bytes/doc", Bench::space),
     size("space after compaction", "bytes/doc", Bench::compacted_space),
     size("resident memory", "MiB", Bench::memory),
+    size("restart, until a read is answered", "ms", Bench::restart),
+    size("resident memory after a restart", "MiB", Bench::memory),
 ];
 
 /// Sums, as applications write it that know no better.
