@@ -113,9 +113,29 @@ fn a_login_costs_what_the_server_says() {
         let dear = json!({
             "password_scheme": "pbkdf2", "salt": "s", "derived_key": "00", "iterations": 999_999_999,
         });
-        assert_eq!(ask(client, None, sign_up("dear", &dear)).0, 201);
+        assert_eq!(ask(client, None, sign_up("dear", &dear)).0, 403);
+        assert_eq!(ask(client, Some("admin:pass"), sign_up("dear", &dear)).0, 201);
         let (status, answer) = ask(client, Some("dear:x"), Request::new("GET", "/_session"));
         assert_eq!(status, 403, "{answer}");
+    });
+}
+
+#[test]
+fn how_far_the_server_has_come_is_not_for_users_to_say() {
+    with_users(|client| {
+        let put = || Request::new("PUT", "/_users/_local/couch_peruser");
+        let far = json!({"prefix": "userdb-", "seq": "99-x"}).to_string();
+        for who in [None, Some("ann:x")] {
+            assert_eq!(ask(client, who, put().json(&far)).0, 403, "{who:?}");
+        }
+        // What no server has kept there means that all begins anew.
+        assert_eq!(ask(client, Some("admin:pass"), put().json(&far)).0, 201);
+        configure(client, "couch_peruser/enable", "true");
+        let path = "/userdb-616e6e";
+        wait_for(|| {
+            let found = ask(client, Some("ann:x"), Request::new("GET", path));
+            (found.0 == 200).then_some(())
+        });
     });
 }
 

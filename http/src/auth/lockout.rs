@@ -1,9 +1,11 @@
 //! [`Lockout`]: counts failed logins, so that a peer that guesses passwords is shut out for a
-//! while. Forgets by itself; never blocks anybody for an account they did not fail at.
+//! while. Forgets by itself; never blocks an address for an account at which nobody failed from there.
 
+use std::convert::Infallible;
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use quick_cache::sync::Cache;
@@ -49,11 +51,24 @@ impl Rule {
     }
 }
 
+/// How many there were since a time.
+#[derive(Clone, Debug)]
+struct Failures {
+    count: Arc<AtomicU32>,
+    first: Instant,
+}
+
+impl Failures {
+    fn none() -> Failures {
+        Failures { count: Arc::default(), first: Instant::now() }
+    }
+}
+
 /// Failed logins by peer and account.
 #[derive(Debug)]
 pub struct Lockout {
     /// By peer and a keyed hash of the name: names are as long as strangers like.
-    failures: Cache<(IpAddr, u64), (u32, Instant)>,
+    failures: Cache<(IpAddr, u64), Failures>,
     names: RandomState,
     /// Whether anybody ever failed: spares all others the look-up.
     any: AtomicBool,
@@ -77,7 +92,7 @@ impl Lockout {
         salt: &str,
         rule: Rule,
     ) -> Attempt<'a> {
-        let key = (peer, self.names.hash_one((account, salt)));
+        let key = (network(peer), self.names.hash_one((account, salt)));
         Attempt { lockout: self, account, key, rule }
     }
 }
@@ -114,21 +129,37 @@ impl Attempt<'_> {
             return;
         }
         self.lockout.any.store(true, Ordering::Relaxed);
-        let (count, first) = self.known().unwrap_or((0, Instant::now()));
-        self.lockout.failures.insert(self.key, (count.saturating_add(1), first));
+        let known = &self.lockout.failures;
+        if self.known().is_none() {
+            known.remove(&self.key);
+        }
+        let made = known.get_or_insert_with(&self.key, || Ok::<_, Infallible>(Failures::none()));
+        let Ok(failures) = made;
+        failures.count.fetch_add(1, Ordering::Relaxed);
     }
 
     fn failures(&self) -> u32 {
-        self.known().map_or(0, |(count, _)| count)
+        self.known().map_or(0, |failures| failures.count.load(Ordering::Relaxed))
     }
 
-    /// Failures of late, and when the first was.
-    fn known(&self) -> Option<(u32, Instant)> {
+    /// Failures of late.
+    fn known(&self) -> Option<Failures> {
         if !self.lockout.any.load(Ordering::Relaxed) {
             return None;
         }
         let known = self.lockout.failures.get(&self.key);
-        known.filter(|(_, first)| first.elapsed() < self.rule.memory)
+        known.filter(|failures| failures.first.elapsed() < self.rule.memory)
+    }
+}
+
+/// Whom an address belongs to: of IPv6 one customer has a whole /64.
+fn network(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::V6([a, b, c, d, 0, 0, 0, 0].into())
+        }
+        v4 @ IpAddr::V4(_) => v4,
     }
 }
 
@@ -155,6 +186,34 @@ mod tests {
         assert!(!attempt(here, "bob", "a").refused());
         assert!(!attempt(here, "ann", "b").refused());
         assert!(!attempt([10, 0, 0, 1], "ann", "a").refused());
+    }
+
+    #[test]
+    fn all_addresses_of_a_network_count_as_one() {
+        let (lockout, rule) = (Lockout::new(100), rule(&[("threshold", "1")]));
+        let attempt = |peer: &str| lockout.attempt(peer.parse().unwrap(), "ann", "", rule);
+        attempt("2001:db8:1:2:3::4").failed();
+        attempt("::ffff:10.0.0.1").failed();
+        for (peer, refused) in [
+            ("2001:db8:1:2:ffff::1", true),
+            ("2001:db8:1:3:3::4", false),
+            ("10.0.0.1", true),
+            ("10.0.0.2", false),
+        ] {
+            assert_eq!(attempt(peer).refused(), refused, "{peer}");
+        }
+    }
+
+    #[test]
+    fn failures_at_the_same_time_are_all_counted() {
+        let (lockout, rule) = (Lockout::new(100), rule(&[]));
+        let attempt = lockout.attempt([127, 0, 0, 1].into(), "ann", "", rule);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..1000).for_each(|_| attempt.failed()));
+            }
+        });
+        assert_eq!(attempt.failures(), 4000);
     }
 
     #[test]

@@ -8,6 +8,9 @@ use crate::auth::prf::Prf;
 use crate::auth::requirements::Requirements;
 use crate::error::Error;
 
+/// `[chttpd_auth] iterations` if nobody says.
+const USUAL_ITERATIONS: u32 = 600_000;
+
 /// What the configuration says about new passwords.
 #[derive(Clone, Debug)]
 pub struct NewPasswords {
@@ -39,7 +42,7 @@ impl NewPasswords {
                 _ => None,
             },
             prf: text("pbkdf2_prf").and_then(Prf::parse).unwrap_or(Prf::Sha256),
-            iterations: config.parsed("chttpd_auth", "iterations", 600_000).max(1),
+            iterations: config.parsed("chttpd_auth", "iterations", USUAL_ITERATIONS).max(1),
             requirements: Requirements::parse(text("password_regexp").unwrap_or_default()),
         }
     }
@@ -71,6 +74,12 @@ impl NewPasswords {
     #[must_use]
     pub fn most_iterations(&self) -> u32 {
         self.iterations.saturating_mul(10).max(10_000_000)
+    }
+
+    /// The same of passwords that users derive themselves: twice what one costs that is derived here.
+    #[must_use]
+    pub fn most_own_iterations(&self) -> u32 {
+        self.iterations.max(USUAL_ITERATIONS).saturating_mul(2)
     }
 
     /// Whether a verifier is kept in this way.

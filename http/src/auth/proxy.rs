@@ -62,6 +62,9 @@ impl Proxy {
         if name.is_empty() || name.contains(char::is_control) {
             return None;
         }
+        if self.use_secret && is_of_a_cookie(name) {
+            return None;
+        }
         let roles = only(headers, &self.roles)?.map(list).unwrap_or_default();
         if self.use_secret {
             let token = only(headers, &self.token)??;
@@ -76,6 +79,12 @@ impl Proxy {
         }
         Some(User { name: Some(name.to_owned()), roles, handler: Some(Handler::Proxy.name()) })
     }
+}
+
+/// Whether a cookie may hold the hash of this name: there it is one of a name, a colon and a time.
+fn is_of_a_cookie(name: &str) -> bool {
+    let time = name.rsplit_once(':').map(|(_, time)| time.as_bytes());
+    time.is_some_and(|time| time.len() >= 8 && time.iter().all(u8::is_ascii_hexdigit))
 }
 
 /// The one header of this name, if there is any. `None` if there are several: one of them may be
@@ -140,6 +149,15 @@ mod tests {
         ] {
             assert_eq!(asked(&config, sent), None, "{sent:?}");
         }
+    }
+
+    #[test]
+    fn what_a_cookie_says_proves_nothing() {
+        let config = config(&[("proxy_use_secret", "true"), ("secret", "key")]);
+        // As of a user whose salt is empty.
+        let token = hex(&Prf::Sha256.mac(b"key", b"ann:6B000000"));
+        let sent = [(NAME, "ann:6B000000"), (ROLES, "_admin"), (TOKEN, token.as_str())];
+        assert_eq!(asked(&config, &sent), None);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use settee_model::json::Raw;
 
 use crate::context::{App, Ctx};
 use crate::error::Error;
+use crate::users::per_user::CHECKPOINT;
 use crate::users::{Sight, is_users_db, rules};
 
 /// Most passwords that somebody may set in one request who does not administer the database.
@@ -30,9 +31,14 @@ pub async fn prepare(
         return Ok(());
     }
     let kept = &ctx.settings.auth.new_passwords;
+    let sight = Sight::of(ctx, db);
+    if sight != Sight::Everything && edits.iter().any(|edit| edit.id.as_str() == CHECKPOINT) {
+        return Err(Error::Forbidden("Only admins may write this document.".into()));
+    }
     let mut open: Vec<&mut DocEdit> = edits.iter_mut().filter(|edit| !edit.id.is_local()).collect();
-    if let Sight::Own { own, .. } = Sight::of(ctx, db) {
+    if let Sight::Own { own, .. } = sight {
         open.iter().try_for_each(|edit| check(edit, own.as_ref(), mode))?;
+        open.iter().try_for_each(|edit| check_cost(edit, kept.most_own_iterations()))?;
         let passwords = open.iter().filter(|edit| password_of(&edit.body).is_some());
         if passwords.count() > PASSWORDS {
             return Err(Error::Forbidden("Only admins may set so many passwords at once.".into()));
@@ -66,6 +72,17 @@ fn check(edit: &DocEdit, own: Option<&DocId>, mode: EditMode) -> Result<(), Erro
         _ => return Ok(()),
     };
     Err(Error::Forbidden(refused.into()))
+}
+
+/// Who says how much a login as them costs may not make it cost what they like.
+fn check_cost(edit: &DocEdit, most: u32) -> Result<(), Error> {
+    let iterations = Raw(&edit.body).get("iterations");
+    let number = iterations.and_then(|iterations| std::str::from_utf8(iterations.bytes()).ok());
+    let number = number.and_then(|number| number.parse::<f64>().ok());
+    match number.is_some_and(|number| number > f64::from(most)) {
+        true => Err(Error::Forbidden("Iteration count is too high for this server".into())),
+        false => Ok(()),
+    }
 }
 
 /// The password that a document sets, whatever it is.
@@ -128,6 +145,23 @@ mod tests {
     fn edit(id: &str, revs: RevPath, deleted: bool) -> DocEdit {
         let (id, body) = (DocId::trusted(id), "{}".into());
         DocEdit { id, revs, deleted, body, atts: Vec::new() }
+    }
+
+    #[test]
+    fn a_login_costs_no_more_than_its_user_may_say() {
+        let of = |iterations: &str| {
+            let body = format!("{{\"iterations\":{iterations}}}").into();
+            check_cost(
+                &DocEdit { body, ..edit("org.couchdb.user:ann", RevPath::default(), false) },
+                100,
+            )
+        };
+        for taken in ["100", "1", "\"9999\"", "null", "-1"] {
+            assert_eq!(of(taken), Ok(()), "{taken}");
+        }
+        for refused in ["101", "100.5", "1e9", "99999999999999999999999"] {
+            assert!(of(refused).is_err(), "{refused}");
+        }
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::settings::Settings;
 /// How often it is looked whether there is something to do, and rest after a failure.
 const REST: Duration = Duration::from_secs(1);
 /// Where it is kept how far this has come.
-const CHECKPOINT: &str = "_local/couch_peruser";
+pub const CHECKPOINT: &str = "_local/couch_peruser";
 
 /// How databases of users' own are made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,7 +92,10 @@ impl Worker<'_> {
     /// Until something else is configured, or another node leads.
     async fn run(&self) -> Result<(), Error> {
         let query = ChangesQuery { since: self.since().await?, ..ChangesQuery::default() };
-        let mut changes = self.db.changes(query).await?;
+        let mut changes = match self.db.changes(query).await {
+            Err(Error::BadSequence) => self.db.changes(ChangesQuery::default()).await?,
+            others => others?,
+        };
         while self.holds(&self.app.settings()) {
             let batch = changes.next_batch().await?;
             for change in &batch.changes {
