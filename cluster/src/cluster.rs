@@ -19,8 +19,8 @@ use crate::raft::NodeId;
 use crate::steps::uninterrupted;
 use crate::updates::Event;
 use crate::{
-    CommonSettings, Db, DbMeta, Desk, Error, FunctionSettings, Home, LayoutDefaults, Settings,
-    coord,
+    CommonSettings, Db, DbMeta, Desk, DiskSettings, Error, FunctionSettings, Home, LayoutDefaults,
+    Settings, coord,
 };
 
 /// How long the desk of another node may take.
@@ -191,6 +191,11 @@ impl Cluster {
     pub fn set_functions(&self, settings: FunctionSettings) {
         self.node.functions().set(settings.clone());
         self.node.host().views.set(settings);
+    }
+
+    /// Refuses what needs room beyond other thresholds from now on.
+    pub fn set_disk(&self, settings: DiskSettings) {
+        self.node.host().disk.set(settings);
     }
 
     /// What functions of design documents may take.

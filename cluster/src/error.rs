@@ -57,9 +57,9 @@ pub enum Error {
     /// More work is waiting than the server is willing to queue.
     #[error("The server is overloaded")]
     Overloaded,
-    /// The disk has no room for more writes.
-    #[error("insufficient disk space")]
-    Full,
+    /// The disk has no room, or more of it is used than the operator wants; the text says for what.
+    #[error("{0}")]
+    Full(String),
     /// No copy of a shard answered in time.
     #[error("The request could not be processed in a reasonable amount of time.")]
     Timeout,
@@ -80,6 +80,13 @@ pub enum Error {
     Unreachable(String),
 }
 
+impl Error {
+    /// Whether the disk has no room.
+    pub(crate) fn is_full(&self) -> bool {
+        matches!(self, Error::Full(_))
+    }
+}
+
 impl From<settee_engine::Error> for Error {
     fn from(error: settee_engine::Error) -> Error {
         use settee_engine::Error as Engine;
@@ -88,7 +95,7 @@ impl From<settee_engine::Error> for Error {
             Engine::ShardExists { .. } => Error::DatabaseExists,
             Engine::Overloaded | Engine::IndexDropped { .. } => Error::Overloaded,
             Engine::Closed => Error::Closing,
-            Engine::DiskFull { .. } => Error::Full,
+            Engine::DiskFull { .. } => Error::Full("insufficient disk space".to_owned()),
             Engine::Reduce { what } => Error::Script(reduce_error(&what)),
             other => Error::Storage(other.to_string()),
         }

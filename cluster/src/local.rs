@@ -7,7 +7,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use settee_engine::shard::{Batch, Decision, Outcome};
+use settee_engine::shard::{Batch, Decision, Outcome, Write};
 use settee_engine::{Engine, Shard, ShardId, Snapshot};
 use settee_model::docid::DocId;
 use tokio::sync::oneshot;
@@ -78,6 +78,7 @@ impl LocalCopy {
 
     /// Hands writes to the shard's writer; answers when they are durable, one outcome for each.
     pub(crate) async fn write(&self, batch: Batch) -> Result<Vec<Outcome>, Error> {
+        self.check_room(&batch)?;
         let shard = self.shard().await?;
         let (tell, told) = oneshot::channel();
         // Nobody listens any more if the request was given up; the write stands all the same.
@@ -87,6 +88,7 @@ impl LocalCopy {
 
     /// See [`crate::copy::ShardCopy::decide`].
     pub(crate) async fn decide(&self, batch: Batch) -> Result<(Decision, Durable), Error> {
+        self.check_room(&batch)?;
         let shard = self.shard().await?;
         let (decide, decided) = oneshot::channel();
         let (tell, told) = oneshot::channel();
@@ -101,6 +103,14 @@ impl LocalCopy {
             // Nobody decides any more, and the end says why.
             Err(_) => Err(durable.wait().await.err().unwrap_or(Error::Closing)),
         }
+    }
+
+    /// Whether there is room for edits by clients, if these are some.
+    fn check_room(&self, batch: &Batch) -> Result<(), Error> {
+        let takes_room = |write: &Write| {
+            matches!(write, Write::Interactive(_) | Write::Local(_)) && !write.frees()
+        };
+        if batch.writes.iter().any(takes_room) { self.host.disk.check_writes() } else { Ok(()) }
     }
 
     pub(crate) async fn open(&self, id: DocId, options: OpenOptions) -> Result<OpenedDoc, Error> {

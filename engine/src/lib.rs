@@ -16,4 +16,5 @@ pub mod tree;
 pub use engine::{Engine, Options, Task};
 pub use error::Error;
 pub use index::{Index, IndexSnapshot};
+pub use io::Room;
 pub use shard::{Shard, ShardId, Snapshot};

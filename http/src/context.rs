@@ -82,6 +82,7 @@ impl App {
         let settings = Settings::from_config(&config);
         cluster.set_layout(settings.layout.clone());
         cluster.set_functions(settings.functions.clone());
+        cluster.set_disk(settings.disk);
         let accounts = Accounts::new(cluster.clone(), key, settings.auth.lockout.capacity);
         let settings = RwLock::new(Arc::new(settings));
         let (config, uuids) = (LiveConfig::new(config, files), Uuids::default());
@@ -106,6 +107,7 @@ impl App {
         let settings = Settings::from_config(&self.config.now());
         self.cluster.set_layout(settings.layout.clone());
         self.cluster.set_functions(settings.functions.clone());
+        self.cluster.set_disk(settings.disk);
         *self.settings.write() = Arc::new(settings);
     }
 }

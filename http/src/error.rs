@@ -274,7 +274,7 @@ impl From<settee_cluster::Error> for Error {
             ),
             C::BadEncoding => Error::BadRequest("Attachment is not valid gzip.".into()),
             C::Overloaded => Error::Unavailable(OVERLOADED.into()),
-            C::Full => Error::InsufficientStorage("insufficient disk space".into()),
+            C::Full(reason) => Error::InsufficientStorage(reason.into()),
             C::Timeout => Error::Timeout,
             C::Storage(reason) => {
                 // It names files, which are nobody's business but the operator's.

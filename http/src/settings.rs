@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
-use settee_cluster::{FunctionSettings, LayoutDefaults};
+use settee_cluster::{DiskSettings, FunctionSettings, LayoutDefaults};
 use settee_model::config::Config;
 use settee_query::mango;
 
@@ -77,6 +77,8 @@ pub struct Settings {
     /// What functions of design documents may take: `[couchdb] os_process_timeout`,
     /// `[query_server_config] reduce_limit`.
     pub functions: FunctionSettings,
+    /// `[disk_monitor]`: how much of the disk may be used.
+    pub disk: DiskSettings,
     /// How new databases are laid out: `[cluster] q`, `n` and `placement`.
     pub layout: LayoutDefaults,
     /// `[couchdb] users_db_suffix`: databases whose names end so hold users, too.
@@ -174,6 +176,7 @@ impl Settings {
                 .unwrap_or_else(|| "/_utils/session.html".to_owned()),
             default_security: default_security(config),
             functions: functions(config),
+            disk: disk(config),
             layout: layout(config),
             users_db_suffix: text("couchdb", "users_db_suffix")
                 .unwrap_or_else(|| "_users".to_owned()),
@@ -255,6 +258,21 @@ fn functions(config: &Config) -> FunctionSettings {
             "os_process_idle_limit",
             300,
         )),
+    }
+}
+
+fn disk(config: &Config) -> DiskSettings {
+    if !config.boolean("disk_monitor", "enable", false) {
+        return DiskSettings::default();
+    }
+    let percent = |key, usual: i64| {
+        let threshold = config.parsed("disk_monitor", key, usual);
+        u8::try_from(threshold.clamp(0, 100)).ok()
+    };
+    DiskSettings {
+        writes: percent("interactive_database_writes_threshold", 90),
+        views: percent("interactive_view_indexing_threshold", 90),
+        ahead: percent("background_view_indexing_threshold", 80),
     }
 }
 

@@ -115,7 +115,9 @@ async fn write(
         }
     };
     let mut parts = join_all(parts.into_iter().map(send)).await;
-    if parts.iter().all(|(_, results)| results.is_err()) {
+    // That there is no room is the answer to each edit, as in CouchDB.
+    let fails = |error: &Error| !error.is_full();
+    if parts.iter().all(|(_, results)| results.as_ref().err().is_some_and(fails)) {
         return parts.pop().map_or(Ok(Vec::new()), |(_, results)| results);
     }
     // Where some shards could do it and others not, each edit has its own result.

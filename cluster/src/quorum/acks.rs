@@ -150,6 +150,10 @@ mod tests {
         (certain, acks.verdict().map(|mut all| all.remove(0)))
     }
 
+    fn full() -> Error {
+        Error::Full("no room".into())
+    }
+
     #[test]
     fn good_as_soon_as_enough_say_so() {
         let replies = [Ok(written()), Ok(written()), Ok(written())];
@@ -158,14 +162,14 @@ mod tests {
 
     #[test]
     fn one_of_three_is_accepted_when_the_others_fail() {
-        let replies = [Err(Error::Timeout), Ok(written()), Err(Error::Full)];
+        let replies = [Err(Error::Timeout), Ok(written()), Err(full())];
         assert_eq!(run(Acks::new(1, 2), &replies), (3, Ok((Ok(written()), true))));
     }
 
     #[test]
     fn nobody_has_it() {
-        let replies = [Err(Error::Timeout), Err(Error::Full)];
-        assert_eq!(run(Acks::new(1, 2), &replies), (2, Err(Error::Full)));
+        let replies = [Err(Error::Timeout), Err(full())];
+        assert_eq!(run(Acks::new(1, 2), &replies), (2, Err(full())));
     }
 
     #[test]
@@ -198,9 +202,9 @@ mod tests {
         let expected = vec![(Ok(written()), false), (Ok(conflict()), false)];
         assert_eq!(acks.verdict(), Ok(expected));
         let mut acks = decided();
-        acks.reply(Err(Error::Full));
+        acks.reply(Err(full()));
         acks.reply(Ok(vec![(0, written())]));
-        let expected = vec![(Ok(written()), true), (Err(Error::Full), false)];
+        let expected = vec![(Ok(written()), true), (Err(full()), false)];
         assert_eq!(acks.verdict(), Ok(expected));
         assert_eq!(decided().verdict(), Err(Error::Timeout));
     }

@@ -198,6 +198,10 @@ async fn build<'a>(
             let here = node.upgrade()?;
             let (host, patience) = (here.host().clone(), here.settings().patience());
             drop(here);
+            if let Err(error) = host.disk.check_ahead() {
+                tracing::debug!(database = instance, %error, "no indexes are built ahead");
+                return None;
+            }
             build_one(&LocalCopy::new(host, shard.clone(), patience), ddoc, over).await;
             if over() {
                 return shards.get(at..);

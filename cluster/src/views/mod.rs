@@ -36,6 +36,7 @@ pub(crate) use upkeep::{IndexAsk, IndexState};
 
 use crate::Error;
 use crate::catalogue::instance_of;
+use crate::disk::DiskMonitor;
 use crate::flight::Flight;
 use crate::functions::FunctionSettings;
 use crate::info::ActiveTask;
@@ -54,6 +55,7 @@ const ATTEMPTS: usize = 8;
 /// See the module.
 pub(crate) struct Views {
     engine: Engine,
+    disk: Arc<DiskMonitor>,
     settings: RwLock<FunctionSettings>,
     shelf: Shelf,
     builds: Builds,
@@ -64,9 +66,10 @@ pub(crate) struct Views {
 }
 
 impl Views {
-    pub(crate) fn new(engine: Engine) -> Views {
+    pub(crate) fn new(engine: Engine, disk: Arc<DiskMonitor>) -> Views {
         Views {
             engine,
+            disk,
             settings: RwLock::default(),
             shelf: Shelf::default(),
             builds: Builds::default(),
@@ -192,7 +195,10 @@ impl Views {
         let goal = at_least.filter(|at| at.epoch == end.epoch).unwrap_or(end);
         match self.at(shard, known, goal) {
             Some(indexes) => Ok(indexes),
-            None => self.built(shard, known, Goal::Rows, |index| reaches(index, goal)).await,
+            None => {
+                self.disk.check_views()?;
+                self.built(shard, known, Goal::Rows, |index| reaches(index, goal)).await
+            }
         }
     }
 

@@ -32,7 +32,7 @@ pub use tasks::Task;
 use crate::Error;
 use crate::check::shard_files;
 use crate::index::{Index, Reducers, Signature};
-use crate::io::Storage;
+use crate::io::{Room, Storage};
 use crate::shard::{Shard, ShardId};
 use registry::Registry;
 
@@ -132,6 +132,11 @@ impl Engine {
     #[must_use]
     pub fn now(&self) -> Duration {
         self.0.env.now()
+    }
+
+    /// How full the disk is.
+    pub fn room(&self) -> Result<Room, Error> {
+        self.0.env.storage.room()
     }
 
     /// Compactions that are running.

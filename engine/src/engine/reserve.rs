@@ -82,7 +82,7 @@ impl Env {
         if self.storage.open(PATH).and_then(|file| file.len()).is_ok_and(|len| len >= bytes) {
             return Ok(true);
         }
-        if self.storage.free()? < bytes.saturating_mul(2) {
+        if self.storage.room()?.free < bytes.saturating_mul(2) {
             return Ok(false);
         }
         let draft = self.draft_path();

@@ -39,14 +39,33 @@ pub trait Storage: Send + Sync + 'static {
     /// Makes creations, renames and removals in this directory durable.
     fn sync_dir(&self, dir: &str) -> Result<(), Error>;
 
-    /// Bytes that may be written until the disk is full, about.
-    fn free(&self) -> Result<u64, Error>;
+    /// How full the disk is, about.
+    fn room(&self) -> Result<Room, Error>;
 
     /// The wall clock.
     fn now(&self) -> SystemTime;
 
     /// A random number that clients cannot guess.
     fn random(&self) -> u64;
+}
+
+/// How full a disk is, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// What may be written until it is full.
+    pub free: u64,
+    /// What is written, by whomever.
+    pub used: u64,
+}
+
+impl Room {
+    /// Percent of it that are used, rounded up, as `df` counts.
+    #[must_use]
+    pub fn used_percent(self) -> u8 {
+        let (free, used) = (u128::from(self.free), u128::from(self.used));
+        let percent = (used * 100).div_ceil((free + used).max(1));
+        u8::try_from(percent).unwrap_or(100)
+    }
 }
 
 /// One name in a directory.

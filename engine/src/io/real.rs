@@ -10,7 +10,7 @@ use std::{
     time::SystemTime,
 };
 
-use super::{Entry, File, Storage};
+use super::{Entry, File, Room, Storage};
 use crate::Error;
 
 /// A directory of the host.
@@ -119,10 +119,12 @@ impl Storage for RealStorage {
         sync_directory(&self.full(dir), dir)
     }
 
-    fn free(&self) -> Result<u64, Error> {
+    fn room(&self) -> Result<Room, Error> {
         let stat = rustix::fs::statvfs(&self.root)
             .map_err(|error| Error::io("ask for the room of", "", error.into()))?;
-        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+        let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
+        let used = stat.f_blocks.saturating_sub(stat.f_bfree);
+        Ok(Room { free: bytes(stat.f_bavail), used: bytes(used) })
     }
 
     fn now(&self) -> SystemTime {

@@ -10,7 +10,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::{Entry, File, Storage};
+use super::{Entry, File, Room, Storage};
 use crate::Error;
 
 /// A simulated disk; clones share it.
@@ -423,9 +423,11 @@ impl Storage for SimStorage {
         failed(meets, "sync directory", dir)
     }
 
-    fn free(&self) -> Result<u64, Error> {
+    fn room(&self) -> Result<Room, Error> {
         let disk = self.disk.lock();
-        Ok(disk.capacity.map_or(u64::MAX, |capacity| capacity.saturating_sub(disk.used())))
+        let used = disk.used();
+        let free = disk.capacity.map_or(u64::MAX, |capacity| capacity.saturating_sub(used));
+        Ok(Room { free, used })
     }
 
     fn now(&self) -> SystemTime {

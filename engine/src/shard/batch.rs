@@ -97,7 +97,8 @@ impl Write {
     }
 
     /// Whether it takes next to no room itself, and gives some in the end.
-    pub(super) fn frees(&self) -> bool {
+    #[must_use]
+    pub fn frees(&self) -> bool {
         match self {
             Write::Interactive(edit) | Write::Replicated(edit) | Write::Following { edit, .. } => {
                 edit.deleted && edit.atts.is_empty() && edit.body.len() <= SMALL

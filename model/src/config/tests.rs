@@ -278,7 +278,7 @@ proptest::proptest! {
     fn what_passed_the_check_survives_the_file(
         section in "[ -~]{1,8}|[a-z=; \\[\\]\t]{1,6}",
         key in "[ -~]{1,8}|[a-z=; \\[\\]\t]{1,6}",
-        value in "[ -~\u{a1}-\u{ff}]{1,12}|[a-z=; \\[\\]\t]{1,6}",
+        value in "[ -~\u{a1}-\u{bf}\u{e0}-\u{ff}]{1,12}|[a-z=; \\[\\]\t]{1,6}",
     ) {
         proptest::prop_assume!(check(&section, &key, &value).is_ok());
         let before = "; a remark\n[other]\nk = v\nkey = other\n\n[last]\nk = v\n";

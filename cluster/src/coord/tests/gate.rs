@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use parking_lot::{Condvar, Mutex};
 use settee_engine::Error;
-use settee_engine::io::{Entry, File, RealStorage, Storage};
+use settee_engine::io::{Entry, File, RealStorage, Room, Storage};
 
 /// Whether syncs go through.
 #[derive(Default)]
@@ -67,8 +67,8 @@ impl Storage for Gated {
         self.0.sync_dir(dir)
     }
 
-    fn free(&self) -> Result<u64, Error> {
-        self.0.free()
+    fn room(&self) -> Result<Room, Error> {
+        self.0.room()
     }
 
     fn now(&self) -> SystemTime {

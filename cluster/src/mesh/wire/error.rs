@@ -18,7 +18,7 @@ pub(crate) fn status_of(error: Error) -> Status {
         Error::Timeout => Code::DeadlineExceeded,
         Error::Closing | Error::Unreachable(_) => Code::Unavailable,
         Error::NotFound { .. } | Error::DatabaseMissing => Code::NotFound,
-        Error::Storage(_) | Error::Full => Code::Internal,
+        Error::Storage(_) | Error::Full(_) => Code::Internal,
         _ => Code::FailedPrecondition,
     };
     let details = wire::Failure::from(error).encode_to_vec();
@@ -65,7 +65,7 @@ impl From<Error> for wire::Failure {
             Error::AttachmentMismatch => Kind::AttachmentMismatch(nothing),
             Error::BadEncoding => Kind::BadEncoding(nothing),
             Error::Overloaded => Kind::Overloaded(nothing),
-            Error::Full => Kind::Full(nothing),
+            Error::Full(text) => Kind::Full(short(text)),
             Error::Timeout => Kind::Timeout(nothing),
             Error::Storage(text) => Kind::Storage(short(text)),
             Error::Closing => Kind::Closing(nothing),
@@ -96,7 +96,7 @@ impl From<wire::failure::Kind> for Error {
             Kind::AttachmentMismatch(_) => Error::AttachmentMismatch,
             Kind::BadEncoding(_) => Error::BadEncoding,
             Kind::Overloaded(_) => Error::Overloaded,
-            Kind::Full(_) => Error::Full,
+            Kind::Full(text) => Error::Full(text),
             Kind::Timeout(_) => Error::Timeout,
             Kind::Storage(text) => Error::Storage(text),
             Kind::Closing(_) => Error::Closing,
