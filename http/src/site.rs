@@ -1,6 +1,6 @@
 //! [`Site`]: the web interface at `/_utils`. Its files are known by name from the start; what a request
 //! names is looked up among these, so that no path leads anywhere else. They are read when they are
-//! first asked for, and kept packed. Never opens a file itself.
+//! first asked for, and kept packed, and as they are for who cannot unpack them. Never opens a file itself.
 
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
@@ -13,6 +13,7 @@ use flate2::write::GzEncoder;
 use tokio::sync::OnceCell;
 
 use crate::error::Error;
+use crate::off::off_thread;
 use crate::render::etag;
 
 /// Where the files are. Calls may block.
@@ -47,6 +48,8 @@ pub struct Page {
     /// Whether other content would have another name.
     pub is_eternal: bool,
     packed: Bytes,
+    /// The same unpacked, once somebody wanted that.
+    plain: OnceCell<Bytes>,
 }
 
 impl Site {
@@ -79,14 +82,12 @@ impl Site {
 
 async fn read(files: Arc<dyn SiteFiles>, name: String) -> Result<Page, Error> {
     let work = move || files.read(&name).and_then(|content| Page::new(&name, &content));
-    match tokio::task::spawn_blocking(work).await {
-        Ok(Ok(page)) => Ok(page),
-        Ok(Err(error)) => {
-            tracing::error!(%error, "a file of the web interface cannot be read");
-            Err(Error::Internal("error", "the web interface cannot be read".into()))
-        }
-        Err(_) => Err(Error::Internal("error", "interrupted".into())),
-    }
+    off_thread(work).await?.map_err(|error| unreadable(&error))
+}
+
+fn unreadable(error: &io::Error) -> Error {
+    tracing::error!(%error, "a file of the web interface cannot be read");
+    Error::Internal("error", "the web interface cannot be read".into())
 }
 
 impl Page {
@@ -98,6 +99,7 @@ impl Page {
             tag: etag::of_state(&[content]),
             is_eternal: is_eternal(name),
             packed: packed.finish()?.into(),
+            plain: OnceCell::new(),
         })
     }
 
@@ -107,15 +109,23 @@ impl Page {
         self.packed.clone()
     }
 
-    /// The content as it is.
+    /// The content as it is. It is unpacked once, whoever wants it.
     ///
     /// # Errors
-    /// None, as it was packed here.
-    pub fn content(&self) -> io::Result<Vec<u8>> {
-        let mut content = Vec::new();
-        GzDecoder::new(&*self.packed).read_to_end(&mut content)?;
-        Ok(content)
+    /// The server is shutting down.
+    pub async fn plain(&self) -> Result<Bytes, Error> {
+        let unpacked = async {
+            let packed = self.packed();
+            off_thread(move || unpack(&packed)).await?.map_err(|error| unreadable(&error))
+        };
+        self.plain.get_or_try_init(|| unpacked).await.cloned()
     }
+}
+
+fn unpack(packed: &[u8]) -> io::Result<Bytes> {
+    let mut plain = Vec::new();
+    GzDecoder::new(packed).read_to_end(&mut plain)?;
+    Ok(plain.into())
 }
 
 /// The media type that a name's end stands for.
@@ -168,7 +178,7 @@ mod tests {
         let site = Site::new(Arc::new(Files));
         let index = site.page("").await.unwrap();
         assert_eq!((index.media, index.is_eternal), ("text/html", false));
-        assert_eq!(index.content().unwrap(), "index.html".repeat(100).as_bytes());
+        assert_eq!(index.plain().await.unwrap(), "index.html".repeat(100).as_bytes());
         assert!(index.packed().len() < 100);
         let app = site.page("js/app.0123456789abcdef.js").await.unwrap();
         assert_eq!((app.media, app.is_eternal), ("application/javascript", true));
@@ -178,5 +188,14 @@ mod tests {
         }
         assert!(matches!(site.page("gone.css").await, Err(Error::Internal(..))));
         assert_eq!(Site::default().page("").await, Err(Error::missing()));
+    }
+
+    #[tokio::test]
+    async fn all_who_cannot_unpack_a_file_share_its_bytes() {
+        let site = Site::new(Arc::new(Files));
+        let page = site.page("").await.unwrap();
+        let (one, other) = (page.plain().await.unwrap(), page.plain().await.unwrap());
+        assert_eq!(one.as_ptr(), other.as_ptr());
+        assert_eq!(site.page("").await.unwrap().plain().await.unwrap().as_ptr(), one.as_ptr());
     }
 }

@@ -75,7 +75,11 @@ pub async fn utils(ctx: &mut Ctx, path: Option<String>) -> Result<Reply, Error> 
     }
     let found = ctx.app.site.page(path.as_deref().unwrap_or_default()).await;
     let mut reply = match found {
-        Ok(page) => show(ctx, page)?,
+        Ok(page) => {
+            let known = ctx.etag_matches(&page.tag);
+            let unpacks = accepts_gzip(ctx.header(&ACCEPT_ENCODING));
+            show(page, known, unpacks).await?
+        }
         Err(error) if error == Error::missing() => {
             let text = if ctx.app.site.is_empty() { NO_SITE } else { "Not found." };
             let reply = Reply::bytes(StatusCode::NOT_FOUND, text);
@@ -88,16 +92,11 @@ pub async fn utils(ctx: &mut Ctx, path: Option<String>) -> Result<Reply, Error> 
     Ok(reply)
 }
 
-fn show(ctx: &Ctx, page: &Page) -> Result<Reply, Error> {
-    let reply = if ctx.etag_matches(&page.tag) {
-        Reply::not_modified(&page.tag)
-    } else if accepts_gzip(ctx.header(&ACCEPT_ENCODING)) {
-        Reply::bytes(StatusCode::OK, page.packed()).header(CONTENT_ENCODING, "gzip")
-    } else {
-        let content = page.content();
-        let content =
-            content.map_err(|error| Error::Internal("error", error.to_string().into()))?;
-        Reply::bytes(StatusCode::OK, content)
+async fn show(page: &Page, known: bool, unpacks: bool) -> Result<Reply, Error> {
+    let reply = match (known, unpacks) {
+        (true, _) => Reply::not_modified(&page.tag),
+        (_, true) => Reply::bytes(StatusCode::OK, page.packed()).header(CONTENT_ENCODING, "gzip"),
+        _ => Reply::bytes(StatusCode::OK, page.plain().await?),
     };
     let kept = if page.is_eternal { ETERNAL } else { "private, must-revalidate" };
     let reply = reply.etag(&page.tag).header(VARY, "Accept-Encoding").header(CACHE_CONTROL, kept);
