@@ -1,8 +1,6 @@
 //! [`Ctx`]: all that a handler may know about its request, and [`App`]: what all requests share.
 //! Holds things; decides nothing.
 
-use std::fmt;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use http::header::{HOST, IF_NONE_MATCH, ORIGIN};
@@ -18,6 +16,7 @@ use crate::body::RequestBody;
 use crate::config::{ConfigFiles, LiveConfig, overlay};
 use crate::cors::Cors;
 use crate::error::Error;
+pub use crate::peer::Peer;
 use crate::process::Process;
 use crate::query::Query;
 use crate::route::Method;
@@ -25,29 +24,6 @@ use crate::settings::Settings;
 use crate::site::Site;
 use crate::stats::stats;
 use crate::uuids::Uuids;
-
-/// Who is at the other end of the connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Peer {
-    /// Its address.
-    pub address: SocketAddr,
-    /// Whether what is said is secured by TLS.
-    pub secure: bool,
-}
-
-impl Peer {
-    /// Its address without the port.
-    #[must_use]
-    pub fn ip(&self) -> IpAddr {
-        self.address.ip()
-    }
-}
-
-impl fmt::Display for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.address.fmt(f)
-    }
-}
 
 /// What all requests share.
 pub struct App {
@@ -255,18 +231,6 @@ pub fn is_secure(settings: &Settings, headers: &HeaderMap, peer: Peer) -> bool {
         || says(&settings.x_forwarded_proto, "https")
 }
 
-/// Who asks: the other end of the connection, unless that is a proxy whose word is taken for it.
-#[must_use]
-pub fn peer_of(settings: &Settings, headers: &HeaderMap, peer: Peer) -> Peer {
-    let Some(name) = &settings.peer_header else { return peer };
-    let mut said = headers.get_all(name).iter();
-    // Where there are several, one may be somebody else's.
-    let (Some(ip), None) = (said.next(), said.next()) else { return peer };
-    let ip = ip.to_str().ok().and_then(|ip| ip.trim().parse().ok());
-    let address = |ip| SocketAddr::new(ip, peer.address.port());
-    ip.map_or(peer, |ip| Peer { address: address(ip), ..peer })
-}
-
 /// Percent-encodes a path segment as CouchDB writes `Location`.
 pub fn push_encoded(out: &mut String, text: &str) {
     const DIGITS: [char; 16] =
@@ -307,19 +271,6 @@ mod tests {
             headers.append(*name, http::HeaderValue::from_static(value));
         }
         headers
-    }
-
-    #[test]
-    fn a_header_says_who_asks_if_it_is_configured() {
-        let peer = peer("10.0.0.1:80");
-        let sent = headers(&[("x-forwarded-for", "1.2.3.4")]);
-        let told = settings("peer_header", "X-Forwarded-For");
-        assert_eq!(peer_of(&Settings::default(), &sent, peer), peer);
-        assert_eq!(peer_of(&told, &sent, peer), self::peer("1.2.3.4:80"));
-        let twice = [("x-forwarded-for", "1.2.3.4"), ("x-forwarded-for", "5.6.7.8")];
-        for odd in [&[][..], &twice, &[("x-forwarded-for", "1.2.3.4, 5.6.7.8")]] {
-            assert_eq!(peer_of(&told, &headers(odd), peer), peer, "{odd:?}");
-        }
     }
 
     #[test]

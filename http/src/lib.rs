@@ -24,6 +24,7 @@ pub mod multipart;
 pub mod off;
 pub mod outgoing;
 mod patient;
+pub mod peer;
 pub mod prefer;
 pub mod process;
 pub mod query;

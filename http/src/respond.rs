@@ -18,9 +18,10 @@ use crate::access::{self, Asked};
 use crate::auth::authenticate;
 use crate::body::{Length, RequestBody};
 use crate::buffered;
-use crate::context::{App, Ctx, Peer, peer_of, push_encoded};
+use crate::context::{App, Ctx, Peer, push_encoded};
 use crate::error::Error;
 use crate::handlers::dispatch;
+use crate::peer::{Asker, asker};
 use crate::query::Query;
 use crate::reply::{Reply, ReplyBody};
 use crate::route::{Endpoint, Method, encoding_is_sound, route};
@@ -31,8 +32,8 @@ pub async fn respond(app: Arc<App>, peer: Peer, request: Request<Incoming>) -> R
     let began = Instant::now();
     let (head, body) = request.into_parts();
     let settings = app.settings();
-    let peer = peer_of(&settings, &head.headers, peer);
-    let asked = access::wanted().then(|| Asked::new(&head, peer, began));
+    let Asker { peer, shown } = asker(settings.peer_header.as_ref(), &head.headers, peer);
+    let asked = access::wanted().then(|| Asked::new(&head, shown, began));
     let is_head = head.method == http::Method::HEAD;
     let body = RequestBody::from_wire(&head.headers, body, settings.max_http_request_size);
     let mut ctx = Ctx {
