@@ -12,8 +12,9 @@ use hyper::body::Incoming;
 
 use crate::error::Error;
 
-/// How long a client may take for the next piece.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// Bytes that buy a second more: who sends fewer is given up when the patience with it is used up,
+/// however short each pause is. A slow mobile network carries ten times as many.
+const PACE: u64 = 128;
 /// How long the rest of a body may take that nobody wants.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -25,6 +26,10 @@ pub struct RequestBody {
     gzip: Result<bool, String>,
     limit: u64,
     spent: Duration,
+    /// How long may be waited for the next piece.
+    patience: Duration,
+    /// Bytes that came.
+    came: u64,
 }
 
 #[derive(Debug)]
@@ -47,7 +52,7 @@ pub enum Length {
 impl RequestBody {
     /// A body as it arrives. `limit` is `max_http_request_size`, in bytes.
     #[must_use]
-    pub fn from_wire(headers: &HeaderMap, body: Incoming, limit: u64) -> Self {
+    pub fn from_wire(headers: &HeaderMap, body: Incoming, limit: u64, patience: Duration) -> Self {
         use http_body::Body;
         let length = match (length_header(headers), headers.contains_key(TRANSFER_ENCODING)) {
             (Some(length), false) => Length::Known(length),
@@ -55,7 +60,7 @@ impl RequestBody {
             (None, false) if body.is_end_stream() => Length::None,
             (None, false) => Length::Chunked,
         };
-        Self::new(headers, Source::Wire(body), length, limit)
+        RequestBody { patience, ..Self::new(headers, Source::Wire(body), length, limit) }
     }
 
     /// A body that is there already.
@@ -71,12 +76,18 @@ impl RequestBody {
             Some(b"gzip") => Ok(true),
             Some(other) => Err(String::from_utf8_lossy(other).into_owned()),
         };
-        RequestBody { source, length, gzip, limit, spent: Duration::ZERO }
+        let (spent, patience) = (Duration::ZERO, Duration::MAX);
+        RequestBody { source, length, gzip, limit, spent, patience, came: 0 }
     }
 
     /// Takes no more than `limit` bytes, whatever the settings allow.
     pub fn limit_to(&mut self, limit: u64) {
         self.limit = self.limit.min(limit);
+    }
+
+    /// Waits no longer than this.
+    pub fn hurry(&mut self, patience: Duration) {
+        self.patience = self.patience.min(patience);
     }
 
     /// What the head said about the body.
@@ -95,12 +106,16 @@ impl RequestBody {
     /// knows how much it wants.
     ///
     /// # Errors
-    /// The client went away, or its framing was broken.
+    /// The client went away or takes too long, or its framing was broken.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
         let began = Instant::now();
-        let piece = self.source.next().await;
+        let in_all = self.patience.saturating_add(Duration::from_secs(self.came / PACE));
+        let left = in_all.saturating_sub(self.spent).min(self.patience);
+        let piece = tokio::time::timeout(left, self.source.next()).await;
         self.spent += began.elapsed();
-        piece
+        let piece = piece.unwrap_or(Err(Error::Disconnected))?;
+        self.came += piece.as_ref().map_or(0, |piece| piece.len() as u64);
+        Ok(piece)
     }
 
     /// The whole body as it was sent.
@@ -175,10 +190,10 @@ impl Source {
             Source::Bytes(bytes) if bytes.is_empty() => Ok(None),
             Source::Bytes(bytes) => Ok(Some(std::mem::take(bytes))),
             Source::Wire(incoming) => loop {
-                match tokio::time::timeout(PATIENCE, incoming.frame()).await {
-                    Ok(None) => return Ok(None),
-                    Ok(Some(Err(_))) | Err(_) => return Err(Error::Disconnected),
-                    Ok(Some(Ok(frame))) => match frame.into_data() {
+                match incoming.frame().await {
+                    None => return Ok(None),
+                    Some(Err(_)) => return Err(Error::Disconnected),
+                    Some(Ok(frame)) => match frame.into_data() {
                         Ok(data) if data.has_remaining() => return Ok(Some(data)),
                         _ => {}
                     },

@@ -16,6 +16,7 @@ use crate::body::RequestBody;
 use crate::config::{ConfigFiles, LiveConfig, overlay};
 use crate::cors::Cors;
 use crate::error::Error;
+use crate::patience::Patience;
 pub use crate::peer::Peer;
 use crate::process::Process;
 use crate::query::Query;
@@ -39,6 +40,8 @@ pub struct App {
     pub process: Box<dyn Process>,
     /// The web interface.
     pub site: Site,
+    /// How long is waited for clients.
+    pub patience: Patience,
     settings: RwLock<Arc<Settings>>,
 }
 
@@ -62,14 +65,20 @@ impl App {
         let accounts = Accounts::new(cluster.clone(), key, settings.auth.lockout.capacity);
         let settings = RwLock::new(Arc::new(settings));
         let (config, uuids) = (LiveConfig::new(config, files), Uuids::default());
-        let site = Site::default();
-        App { cluster, uuids, accounts, config, process, site, settings }
+        let (site, patience) = (Site::default(), Patience::default());
+        App { cluster, uuids, accounts, config, process, site, patience, settings }
     }
 
     /// The same with a web interface.
     #[must_use]
     pub fn with_site(self, site: Site) -> Self {
         App { site, ..self }
+    }
+
+    /// The same with another patience.
+    #[must_use]
+    pub fn with_patience(self, patience: Patience) -> Self {
+        App { patience, ..self }
     }
 
     /// The settings of now.

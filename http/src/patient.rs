@@ -14,29 +14,33 @@ pub struct Patient<S> {
     inner: S,
     patience: Duration,
     /// Runs while there is something to be taken.
-    late: Option<Pin<Box<Sleep>>>,
+    late: Late,
+    /// Runs while what was taken on the way, as TLS does, is not sent on.
+    held: Late,
 }
+
+type Late = Option<Pin<Box<Sleep>>>;
 
 impl<S> Patient<S> {
     /// Gives the other end so long to take anything.
     pub fn new(inner: S, patience: Duration) -> Self {
-        Patient { inner, patience, late: None }
+        Patient { inner, patience, late: None, held: None }
     }
+}
 
-    fn wait<T>(
-        &mut self,
-        cx: &mut Context<'_>,
-        written: Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
-        if written.is_ready() {
-            self.late = None;
-            return written;
-        }
-        let patience = self.patience;
-        let late = self.late.get_or_insert_with(|| Box::pin(sleep(patience)));
-        ready!(late.as_mut().poll(cx));
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+fn wait<T>(
+    late: &mut Late,
+    patience: Duration,
+    cx: &mut Context<'_>,
+    written: Poll<io::Result<T>>,
+) -> Poll<io::Result<T>> {
+    if written.is_ready() {
+        *late = None;
+        return written;
     }
+    let late = late.get_or_insert_with(|| Box::pin(sleep(patience)));
+    ready!(late.as_mut().poll(cx));
+    Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
@@ -47,7 +51,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.inner).poll_write(cx, bytes);
-        this.wait(cx, written)
+        wait(&mut this.late, this.patience, cx, written)
     }
 
     fn poll_write_vectored(
@@ -57,7 +61,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.inner).poll_write_vectored(cx, pieces);
-        this.wait(cx, written)
+        wait(&mut this.late, this.patience, cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -65,11 +69,15 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_flush(cx)
+        let this = self.get_mut();
+        let sent = Pin::new(&mut this.inner).poll_flush(cx);
+        wait(&mut this.held, this.patience, cx, sent)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_shutdown(cx)
+        let this = self.get_mut();
+        let sent = Pin::new(&mut this.inner).poll_shutdown(cx);
+        wait(&mut this.held, this.patience, cx, sent)
     }
 }
 
@@ -96,5 +104,18 @@ mod tests {
         let _there = reader.await.unwrap();
         let error = here.write_all(&[1; 16]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn neither_does_what_is_kept_on_the_way_wait_for_ever() {
+        let (here, _there) = duplex(4);
+        // It takes more than the other end does, and keeps it.
+        let here = tokio::io::BufWriter::new(here);
+        let mut here = Patient::new(here, Duration::from_millis(50));
+        here.write_all(&[1; 16]).await.unwrap();
+        for shut in [false, true] {
+            let sent = if shut { here.shutdown().await } else { here.flush().await };
+            assert_eq!(sent.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        }
     }
 }

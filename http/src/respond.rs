@@ -35,7 +35,8 @@ pub async fn respond(app: Arc<App>, peer: Peer, request: Request<Incoming>) -> R
     let Asker { peer, shown } = asker(settings.peer_header.as_ref(), &head.headers, peer);
     let asked = access::wanted().then(|| Asked::new(&head, shown, began));
     let is_head = head.method == http::Method::HEAD;
-    let body = RequestBody::from_wire(&head.headers, body, settings.max_http_request_size);
+    let (most, patience) = (settings.max_http_request_size, app.patience.body);
+    let body = RequestBody::from_wire(&head.headers, body, most, patience);
     let mut ctx = Ctx {
         user: app.accounts.nobody(),
         app,
@@ -114,6 +115,9 @@ async fn run(
         let identity =
             authenticate(&ctx.app.accounts, &ctx.settings, &ctx.headers, ctx.peer, asked).await?;
         ctx.user = identity.user;
+        if ctx.user.name.is_none() {
+            ctx.body.hurry(ctx.app.patience.stranger);
+        }
         *refresh = identity.refresh;
         let before = ctx.rewrites;
         let reply = handled(ctx, endpoint).await?;

@@ -1,21 +1,13 @@
-//! [`serve`]: connections in, answers out. Speaks HTTP/1.1 and HTTP/2, in clear and over TLS,
-//! whichever the client begins with. Knows nothing of endpoints.
+//! [`serve`]: connections in, in clear and over TLS, as many at once as there is room for. Never knows
+//! what is said on them.
 
-use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper::{Request, Response};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -23,21 +15,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
 use crate::context::{App, Peer};
-use crate::patient::Patient;
-use crate::reply::ReplyBody;
-use crate::respond::respond;
-use crate::wire::Lenient;
-
-/// How long a connection may be idle, or take to send the head of a request.
-const HEAD_PATIENCE: Duration = Duration::from_secs(300);
-/// How long a client may take to agree on how what is said is secured.
-const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(20);
-/// How long a client may take nothing of what it is sent.
-const READ_PATIENCE: Duration = Duration::from_secs(300);
-/// Bytes of a request's head in HTTP/2; a target alone may have half of it.
-const LONGEST_HEAD: u32 = 128 << 10;
-/// How long answers under way may take when the server stops; feeds would go on for ever.
-const FAREWELL: Duration = Duration::from_secs(3);
+use crate::speak::speak;
 
 /// How connections are secured; what is in it is taken for the next one.
 pub type Secured = Arc<ServerConfig>;
@@ -64,6 +42,7 @@ pub async fn serve(
     let room = Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS)));
     let mut connections = JoinSet::new();
     tokio::pin!(stop);
+    let farewell = app.patience.farewell;
     loop {
         tokio::select! {
             () = &mut stop => break,
@@ -83,7 +62,7 @@ pub async fn serve(
     drop(listeners);
     let _ = closing.send(true);
     let all = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(FAREWELL, all).await.is_err() {
+    if tokio::time::timeout(farewell, all).await.is_err() {
         tracing::info!(open = connections.len(), "breaking off what does not end by itself");
     }
     Ok(())
@@ -132,7 +111,7 @@ async fn connection(
     };
     tokio::pin!(told);
     let agreed = tokio::select! {
-        agreed = tokio::time::timeout(HANDSHAKE_PATIENCE, acceptor.accept(stream)) => agreed,
+        agreed = tokio::time::timeout(app.patience.handshake, acceptor.accept(stream)) => agreed,
         () = &mut told => return,
     };
     match agreed {
@@ -143,44 +122,4 @@ async fn connection(
         Ok(Err(error)) => tracing::debug!(%address, %error, "no agreement on TLS"),
         Err(_) => tracing::debug!(%address, "no agreement on TLS in time"),
     }
-}
-
-/// Answers requests until the client goes away, or until the server stops and nothing is under way.
-async fn speak<R, W>(app: Arc<App>, read: R, written: W, peer: Peer, told: impl Future<Output = ()>)
-where
-    R: AsyncRead + Send + Unpin + 'static,
-    W: AsyncWrite + Send + Unpin + 'static,
-{
-    let service = service_fn(move |request| answer(app.clone(), peer, request));
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_PATIENCE)
-        .title_case_headers(true);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(1000)
-        .max_header_list_size(LONGEST_HEAD);
-    let stream = tokio::io::join(Lenient::new(read), Patient::new(written, READ_PATIENCE));
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
-    tokio::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = told => {
-            connection.as_mut().graceful_shutdown();
-            connection.as_mut().await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(peer = %peer.address, error, "connection broken off");
-    }
-}
-
-type Answering = Pin<Box<dyn Future<Output = Result<Response<ReplyBody>, Infallible>> + Send>>;
-
-/// On the heap: a connection keeps the room for this while it is idle, too, and most are.
-fn answer(app: Arc<App>, peer: Peer, request: Request<Incoming>) -> Answering {
-    Box::pin(async move { Ok(respond(app, peer, request).await) })
 }

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+mod connections;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,7 +15,7 @@ use settee_engine::io::SimStorage;
 use settee_http::auth::password::Verifier;
 use settee_http::auth::prf::Prf;
 use settee_http::process::Unknown;
-use settee_http::{App, ConfigFiles, Listener, random};
+use settee_http::{App, ConfigFiles, Listener, Patience, random};
 use settee_model::config::Config;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -63,6 +65,11 @@ const ADMIN: &str = "Basic YWRtaW46cGFzcw==";
 
 impl Server {
     async fn start() -> Self {
+        Self::start_with(Patience::default(), 100).await
+    }
+
+    /// A server that has so much patience, and room for so many connections.
+    async fn start_with(patience: Patience, connections: usize) -> Self {
         let mut config = Config::default();
         let admin = Verifier::derive("pass", "salt", Prf::Sha256, 10).to_admin();
         config.set("admins", "admin", &admin);
@@ -75,13 +82,14 @@ impl Server {
         let cluster =
             Cluster::open(engine, settings, home, Arc::new(random::hex_32)).await.unwrap();
         let files = Box::new(Memory(Mutex::new(config.clone())));
-        let app = Arc::new(App::new(cluster, config, files, Box::new(Unknown), random::bytes()));
+        let app = App::new(cluster, config, files, Box::new(Unknown), random::bytes());
+        let app = Arc::new(app.with_patience(patience));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let listener = Listener { socket: listener, secured: None };
         let (stop, stopped) = oneshot::channel::<()>();
         let stopped = async { drop(stopped.await) };
-        let task = tokio::spawn(settee_http::serve(app, vec![listener], 100, stopped));
+        let task = tokio::spawn(settee_http::serve(app, vec![listener], connections, stopped));
         Server { address, stop: Some(stop), task, _dir: dir }
     }
 
