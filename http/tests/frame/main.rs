@@ -1,7 +1,7 @@
 //! The frame around all handlers, over real connections: heads, users, limits, configuration,
 //! shutting down. The server runs in the process, over a disk in memory.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod connections;
 
