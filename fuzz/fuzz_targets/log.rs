@@ -9,7 +9,10 @@ use settee_engine::log::format::{Batch, SegmentHeader, encode_batch, later_batch
 const SHARD: &str = "00000000-ffffffff/db.1";
 const LSN: u64 = 7;
 
-fuzz_target!(|input: (u64, Vec<Vec<u8>>, Vec<(u16, u8)>, Vec<u8>)| {
+/// Bytes to flip: where, and which bits.
+type Damage = Vec<(u16, u8)>;
+
+fuzz_target!(|input: (u64, Vec<Vec<u8>>, Damage, Vec<u8>)| {
     let (salt, payloads, damage, absurd) = input;
     if !payloads.is_empty() {
         written_is_read(salt, &payloads, &damage);
@@ -20,7 +23,8 @@ fuzz_target!(|input: (u64, Vec<Vec<u8>>, Vec<(u16, u8)>, Vec<u8>)| {
     if let Ok(batch) = Batch::parse(&Bytes::from(segment.clone()), 0, salt)
         && let Ok(frames) = batch.frames()
     {
-        let bytes: usize = frames.iter().map(|(shard, payload)| 6 + shard.len() + payload.len()).sum();
+        let bytes: usize =
+            frames.iter().map(|(shard, payload)| 6 + shard.len() + payload.len()).sum();
         assert_eq!(bytes, absurd.len());
     }
     segment.splice(0..0, damage.iter().map(|(_, byte)| *byte));

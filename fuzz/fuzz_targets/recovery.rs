@@ -81,7 +81,9 @@ fn seal_slots(disk: &SimStorage, path: &str) {
     let Ok(file) = disk.open(path) else { return };
     for slot in [0, SLOT] {
         let mut bytes = vec![0; SLOT as usize];
-        if path.ends_with(".shard") && file.read_at(&mut bytes, slot).is_ok_and(|len| len == bytes.len()) {
+        if path.ends_with(".shard")
+            && file.read_at(&mut bytes, slot).is_ok_and(|len| len == bytes.len())
+        {
             let crc = crc32fast::hash(&bytes[..bytes.len() - 4]);
             file.write_at(&crc.to_le_bytes(), slot + SLOT - 4).expect("a checksum");
         }
@@ -102,11 +104,13 @@ fn id(number: usize) -> DocId {
 }
 
 fn body(number: usize) -> Bytes {
-    format!("{{\"number\":{number},\"text\":\"{}\"}}", "what is written here ".repeat(number)).into()
+    format!("{{\"number\":{number},\"text\":\"{}\"}}", "what is written here ".repeat(number))
+        .into()
 }
 
 fn put(shard: &Arc<Shard>, number: usize, revs: RevPath) -> Rev {
-    let edit = DocEdit { id: id(number), revs, deleted: false, body: body(number), atts: Vec::new() };
+    let edit =
+        DocEdit { id: id(number), revs, deleted: false, body: body(number), atts: Vec::new() };
     shard.write(Batch::of(vec![Write::Interactive(edit)])).expect("a write");
     let head = shard.snapshot().head(&id(number)).expect("a read");
     head.expect("what was written").winner
