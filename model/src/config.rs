@@ -4,8 +4,10 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
+pub use edit::edit;
 pub use moved::{alias, newest};
 
+mod edit;
 mod moved;
 pub mod table;
 #[cfg(test)]
@@ -22,15 +24,11 @@ impl Config {
     /// skipped, as CouchDB skips them.
     pub fn merge_ini(&mut self, text: &str) {
         let mut section = "";
-        for line in text.split(['\n', '\r', '\u{1a}']) {
-            let line = strip_comment(line);
-            if let Some(rest) = line.strip_prefix('[') {
-                if let Some((name, "")) = rest.split_once(']').filter(|(name, _)| !name.is_empty())
-                {
-                    section = name;
-                }
+        for line in text.split(ENDS) {
+            if let Some(name) = header(line) {
+                section = name;
             } else if !section.is_empty()
-                && let Some((key, value)) = key_and_value(line)
+                && let Some((key, value)) = setting(line)
             {
                 self.insert(section, key, value);
             }
@@ -141,6 +139,20 @@ fn strip_comment(line: &str) -> &str {
     comment.and_then(|at| line.get(..at)).unwrap_or(line).trim()
 }
 
+/// Where lines end.
+const ENDS: [char; 3] = ['\n', '\r', '\u{1a}'];
+
+/// The section that a line opens, if it opens one.
+fn header(line: &str) -> Option<&str> {
+    let (name, rest) = strip_comment(line).strip_prefix('[')?.split_once(']')?;
+    (!name.is_empty() && rest.is_empty()).then_some(name)
+}
+
+/// The key and the value that a line sets, if it sets one.
+fn setting(line: &str) -> Option<(&str, &str)> {
+    key_and_value(strip_comment(line)).filter(|_| !line.trim().starts_with('['))
+}
+
 /// Splits at the first ` = `, so that a key may hold `=`, or else at the first `=`.
 fn key_and_value(line: &str) -> Option<(&str, &str)> {
     let spaced = line.split_once(" = ").filter(|(_, value)| !value.is_empty());
@@ -191,57 +203,4 @@ pub fn check(section: &str, key: &str, value: &str) -> Result<(), Unfit> {
         () if value.is_empty() || survives(section, key, value) => Ok(()),
         () => Err(Unfit::Value),
     }
-}
-
-/// An ini text in which a value is set, or removed if there is none; all else stays as it is,
-/// comments too.
-#[must_use]
-pub fn edit(text: &str, section: &str, key: &str, value: Option<&str>) -> String {
-    let header = format!("[{section}]");
-    let line = value.map(|value| format!("{key} = {value}"));
-    let mut lines: Vec<&str> = text.lines().collect();
-    while lines.last().is_some_and(|last| last.trim().is_empty()) {
-        lines.pop();
-    }
-    let mut out: Vec<&str> = Vec::with_capacity(lines.len() + 3);
-    let mut inside = false;
-    let mut done = false;
-    for current in lines {
-        let opens = current.trim().starts_with('[') && current.trim().ends_with(']');
-        if opens && inside && !done {
-            insert_at_end_of_section(&mut out, line.as_deref());
-            done = true;
-        }
-        if opens {
-            inside = current.trim() == header;
-        }
-        if inside && !done && sets(current, key) {
-            out.extend(line.as_deref());
-            done = true;
-        } else {
-            out.push(current);
-        }
-    }
-    if !done && let Some(line) = line.as_deref() {
-        if !inside {
-            out.extend(["", header.as_str()]);
-        }
-        out.push(line);
-    }
-    let mut whole = out.join("\n");
-    whole.push('\n');
-    whole.trim_start_matches('\n').to_owned()
-}
-
-fn insert_at_end_of_section<'a>(out: &mut Vec<&'a str>, line: Option<&'a str>) {
-    let Some(line) = line else { return };
-    let content = out.iter().rposition(|line| !line.trim().is_empty()).map_or(0, |at| at + 1);
-    out.insert(content, line);
-    if content + 1 == out.len() {
-        out.push("");
-    }
-}
-
-fn sets(line: &str, key: &str) -> bool {
-    key_and_value(strip_comment(line)).is_some_and(|(own, _)| own == key)
 }

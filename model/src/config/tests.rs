@@ -1,5 +1,7 @@
 //! Ini texts as CouchDB reads and edits them.
 
+use proptest::strategy::Strategy as _;
+
 use super::*;
 
 fn config(text: &str) -> Config {
@@ -163,6 +165,18 @@ fn edits_keep_the_rest() {
 }
 
 #[test]
+fn edits_find_the_section_that_is_read() {
+    let set = |text: &str| edit(text, "a", "x", Some("9"));
+    assert_eq!(set("[a] ; one\nx = 1\n"), "[a] ; one\nx = 9\n");
+    assert_eq!(set("[a]\nk = 1\n[b] ; two\nx = 1\n"), "[a]\nk = 1\nx = 9\n\n[b] ; two\nx = 1\n");
+    assert_eq!(set("[a]\n[x]y]\n[]\nx = 1"), "[a]\n[x]y]\n[]\nx = 9\n");
+    assert_eq!(set("[a]\nx = 1\n[b]\n[a]\nx = 2\nk = 1\n"), "[a]\n[b]\n[a]\nx = 9\nk = 1\n");
+    assert_eq!(set("[a]\r\nx = 1\r\n[b]\r\n"), "[a]\r\nx = 9\r\n[b]\r\n");
+    assert_eq!(set("k = 1"), "k = 1\n\n[a]\nx = 9\n");
+    assert_eq!(edit("[a]\nx = 1", "b", "x", None), "[a]\nx = 1");
+}
+
+#[test]
 fn what_cannot_be_kept_is_refused() {
     let unfit = |section, key, value| check(section, key, value).unwrap_err();
     for text in [
@@ -273,7 +287,43 @@ fn the_list_shows_what_couchdb_shows() {
     assert!(defaults.iter().all(|(_, key, _)| *key != "max_dbs_open"), "it means nothing");
 }
 
+/// Texts of lines that are much alike, with headers, remarks and ends of every kind.
+fn texts() -> impl proptest::strategy::Strategy<Value = String> {
+    let line = "(\\[[ab]\\]( ;r| ;]|\t; r)?|\\[[ab]|\\[\\]|\\[a\\]b\\]|\\[a\\] *|;?[xy] ?= ?[12]( ; \\[b\\])?| )\
+                (\n|\r\n|\r|\u{1a}|\n\n)";
+    proptest::collection::vec(line, 0..12).prop_map(|lines| lines.concat())
+}
+
 proptest::proptest! {
+    #[test]
+    fn an_edit_changes_one_value(
+        text in texts(),
+        section in "[abc]",
+        key in "[xyz]",
+        value in proptest::option::of("[3-9]"),
+    ) {
+        let edited = edit(&text, &section, &key, value.as_deref());
+        let mut wanted = config(&text);
+        match &value {
+            Some(value) => wanted.insert(&section, &key, value),
+            None => wanted.remove(&section, &key),
+        }
+        proptest::prop_assert_eq!(&config(&edited), &wanted, "{:?}", edited);
+        let remarks = |text: &str| text.matches(';').count();
+        if config(&text).raw(&section, &key).is_none() {
+            proptest::prop_assert_eq!(remarks(&edited), remarks(&text));
+        }
+    }
+
+}
+
+proptest::proptest! {
+    // Most of what is made up is refused.
+    #![proptest_config(proptest::test_runner::Config {
+        max_global_rejects: 1 << 16,
+        ..Default::default()
+    })]
+
     #[test]
     fn what_passed_the_check_survives_the_file(
         section in "[ -~]{1,8}|[a-z=; \\[\\]\t]{1,6}",
