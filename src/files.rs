@@ -1,9 +1,12 @@
 //! Configuration files: which ones there are, how they are read, and how the last is changed so
-//! that a crash leaves the old text or the new one.
+//! that a crash leaves the old text or the new one, as far as the file can be replaced. Never changes
+//! what it cannot read.
 
+use std::fmt::Display;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use settee_http::ConfigFiles;
 use settee_model::config::{self, Config, table};
@@ -14,7 +17,12 @@ pub struct Chain {
     files: Vec<PathBuf>,
     /// What the command line and the environment say; they win over all files.
     given: Vec<(&'static str, &'static str, String)>,
+    /// Held by who changes the last file.
+    turn: Mutex<()>,
 }
+
+/// Links that are followed to a file that is not there yet.
+const LINKS: usize = 40;
 
 impl Chain {
     /// The files that were named, directories replaced by the `*.ini` files in them; without any,
@@ -38,7 +46,7 @@ impl Chain {
         if files.is_empty() {
             files.push(data.join("local.ini"));
         }
-        Ok(Chain { files, given: Vec::new() })
+        Ok(Chain { files, given: Vec::new(), turn: Mutex::default() })
     }
 
     /// Lets a value hold whatever the files say, as long as the program runs.
@@ -49,6 +57,13 @@ impl Chain {
     /// The file that changes go to.
     pub fn last(&self) -> &Path {
         self.files.last().map_or(Path::new("local.ini"), PathBuf::as_path)
+    }
+
+    /// What that file says by itself.
+    pub fn said_last(&self) -> Result<Config, String> {
+        let mut config = Config::default();
+        config.merge_ini(&read(self.last())?);
+        Ok(config)
     }
 }
 
@@ -65,15 +80,36 @@ fn ini_files(dir: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 fn read(path: &Path) -> Result<String, String> {
+    Ok(String::from_utf8_lossy(&bytes(path)?).into_owned())
+}
+
+fn bytes(path: &Path) -> Result<Vec<u8>, String> {
     match fs::read(path) {
-        Ok(text) => Ok(String::from_utf8_lossy(&text).into_owned()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        Ok(text) => Ok(text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(format!("cannot read {}: {error}", path.display())),
     }
 }
 
+/// The file that a path leads to, over links; it need not be there.
+fn destination(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..LINKS {
+        match fs::read_link(&path) {
+            Ok(target) => path = path.parent().unwrap_or(Path::new("")).join(target),
+            Err(_) => return Ok(path),
+        }
+    }
+    Err(io::Error::other("too many links"))
+}
+
 /// Replaces a file whole. It may hold secrets, so only its owner may read a new one.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
+fn replace(
+    path: &Path,
+    text: &str,
+    rename: impl Fn(&Path, &Path) -> io::Result<()>,
+) -> io::Result<()> {
+    let path = &destination(path)?;
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
     let dir = dir.unwrap_or(Path::new("."));
     fs::create_dir_all(dir)?;
@@ -89,8 +125,27 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
         file.set_permissions(old.permissions())?;
     }
     file.sync_all()?;
-    fs::rename(&draft, path)?;
+    fs::File::open(dir)?.sync_all()?;
+    match rename(&draft, path) {
+        Err(error) if is_mounted(&error) => {
+            overwrite(path, text)?;
+            fs::remove_file(&draft)?;
+        }
+        renamed => renamed?,
+    }
     fs::File::open(dir)?.sync_all()
+}
+
+/// Whether a file cannot be replaced because something is mounted there.
+fn is_mounted(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ResourceBusy | io::ErrorKind::CrossesDevices)
+}
+
+/// Writes over what is there. After a crash the draft still has the whole text.
+fn overwrite(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = fs::OpenOptions::new().write(true).truncate(true).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
 }
 
 impl ConfigFiles for Chain {
@@ -107,13 +162,15 @@ impl ConfigFiles for Chain {
     }
 
     fn save(&self, section: &str, key: &str, value: Option<&str>) -> Result<(), String> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let path = self.last();
-        let old = read(path)?;
+        let unfit = |reason: &dyn Display| format!("cannot write {}: {reason}", path.display());
+        let old = String::from_utf8(bytes(path)?).map_err(|_| unfit(&"it is not UTF-8"))?;
         let new = config::edit(&old, section, key, value);
         if new == old {
             return Ok(());
         }
-        replace(path, &new).map_err(|error| format!("cannot write {}: {error}", path.display()))
+        replace(path, &new, |from, to| fs::rename(from, to)).map_err(|error| unfit(&error))
     }
 }
 
@@ -151,5 +208,60 @@ mod tests {
         assert_eq!(chain.last(), dir.path().join("local.ini"));
         chain.save("log", "level", Some("debug")).unwrap();
         assert_eq!(chain.load().unwrap().get("log", "level"), Some("debug"));
+    }
+
+    #[test]
+    fn links_lead_to_the_file_that_is_changed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (real, link) = (dir.path().join("real/own.ini"), dir.path().join("local.ini"));
+        std::os::unix::fs::symlink("real/own.ini", &link).unwrap();
+        let chain = Chain::find(&[], dir.path()).unwrap();
+        // Also to one that is not there yet.
+        for value in ["1", "2"] {
+            chain.save("a", "b", Some(value)).unwrap();
+            assert_eq!(fs::read_to_string(&real).unwrap(), format!("[a]\nb = {value}\n"));
+            assert!(link.is_symlink(), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_mounted_file_is_written_in_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("local.ini");
+        fs::write(&path, "what was there, and is longer").unwrap();
+        for kind in [io::ErrorKind::ResourceBusy, io::ErrorKind::CrossesDevices] {
+            replace(&path, "short", |_, _| Err(kind.into())).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), "short");
+            assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "a draft is left");
+        }
+        let failed = replace(&path, "no", |_, _| Err(io::ErrorKind::PermissionDenied.into()));
+        assert!(failed.is_err());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "short");
+    }
+
+    #[test]
+    fn what_is_not_utf_8_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("local.ini");
+        let text = b"[a]\n; ge\xe4ndert\nb = 1\n";
+        fs::write(&path, text).unwrap();
+        let chain = Chain::find(&[], dir.path()).unwrap();
+        assert_eq!(chain.load().unwrap().raw("a", "b"), Some("1"));
+        let refused = chain.save("a", "b", Some("2")).unwrap_err();
+        assert!(refused.contains("UTF-8"), "{refused}");
+        assert_eq!(fs::read(&path).unwrap(), text);
+    }
+
+    #[test]
+    fn changes_at_once_are_all_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let chain = &Chain::find(&[], dir.path()).unwrap();
+        std::thread::scope(|threads| {
+            for thread in 0..8 {
+                let save = move |key| chain.save("a", &format!("{thread}-{key}"), Some("1"));
+                threads.spawn(move || (0..8).for_each(|key: u8| save(key).unwrap()));
+            }
+        });
+        assert_eq!(chain.load().unwrap().section("a").count(), 64);
     }
 }
