@@ -27,7 +27,7 @@ use crate::log::Log;
 use crate::memory;
 use crate::process;
 use crate::site::Folder;
-use crate::tls;
+use crate::tls::{self, Seen};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -164,8 +164,8 @@ async fn serve(
     tokio::spawn(log.follow(app.config.changes()));
     ports.announce(version.as_deref())?;
     let Ports { clients, secured, metrics } = ports;
-    if let Some(secured) = secured {
-        tokio::spawn(tls::follow(secured, app.config.changes()));
+    if let Some((secured, seen)) = secured {
+        tokio::spawn(tls::follow(secured, seen, app.config.changes()));
     }
     let metrics = metrics.map(|port| tokio::spawn(settee_http::serve_metrics(app.clone(), port)));
     let mut end = End::Stop;
@@ -187,7 +187,7 @@ async fn serve(
 struct Ports {
     clients: Vec<Listener>,
     /// What certificates are worth, for those who renew them.
-    secured: Option<watch::Sender<Secured>>,
+    secured: Option<(watch::Sender<Secured>, Seen)>,
     /// Of those who read numbers and nothing else.
     metrics: Option<TcpListener>,
 }
@@ -197,7 +197,7 @@ impl Ports {
         let secured = tls::start(config)?;
         let plain = listen(address(config)?, config)?;
         let mut clients = vec![Listener { socket: plain, secured: None }];
-        if let Some(secured) = &secured {
+        if let Some((secured, _)) = &secured {
             let socket = listen(secured_address(config)?, config)?;
             clients.push(Listener { socket, secured: Some(secured.subscribe()) });
         }
