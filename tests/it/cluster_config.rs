@@ -61,6 +61,25 @@ fn what_no_node_answers_is_refused() {
 }
 
 #[test]
+fn the_secret_of_nodes_is_never_told() {
+    let mut cluster = Cluster::start(&program(), 2).expect("a cluster");
+    let mut client = cluster.clients().remove(0);
+    for node in ["_local", "node1@127.0.0.1", "node2@127.0.0.1"] {
+        let config = format!("/_node/{node}/_config");
+        let secret = answer(&mut client, "GET", &format!("{config}/cluster/secret"));
+        assert_eq!(secret, (404, reason("not_found", "unknown_config_value")), "{node}");
+        let section = get(&mut client, &format!("{config}/cluster"));
+        assert!(section["seedlist"].is_string() && section["secret"].is_null(), "{section}");
+        let whole = get(&mut client, &config);
+        assert_eq!(whole["cluster"], section, "{node}");
+        assert!(!whole.to_string().contains("a secret of tests"), "{whole}");
+    }
+    // It is known all the same.
+    cluster.nodes()[1].kill_and_restart().expect("a process");
+    cluster.wait_until_joined().expect("a cluster");
+}
+
+#[test]
 fn how_databases_are_laid_out_holds_on_all_nodes() {
     let mut cluster = Cluster::start(&program(), 3).expect("a cluster");
     let mut clients = cluster.clients();

@@ -108,6 +108,12 @@ pub fn unknown(node: &str) -> Error {
     Error::NotFound(format!("no such node: {node}").into())
 }
 
+/// Whether a setting is shown to administrators: what nodes prove to each other who they are with is
+/// nobody's who asks over HTTP.
+fn is_shown(section: &str, key: &str) -> bool {
+    (section, key) != ("cluster", "secret")
+}
+
 fn whole(ctx: &Ctx) -> Reply {
     let config = ctx.app.config.now();
     let mut out = b"{".to_vec();
@@ -124,8 +130,10 @@ fn whole(ctx: &Ctx) -> Reply {
 }
 
 fn push_section(out: &mut Vec<u8>, ctx: &Ctx, name: &str) {
+    let config = ctx.app.config.now();
+    let shown = config.section(name).filter(|(key, _)| is_shown(name, key));
     out.push(b'{');
-    for (index, (key, value)) in ctx.app.config.now().section(name).enumerate() {
+    for (index, (key, value)) in shown.enumerate() {
         if index > 0 {
             out.push(b',');
         }
@@ -138,7 +146,8 @@ fn push_section(out: &mut Vec<u8>, ctx: &Ctx, name: &str) {
 
 fn value(ctx: &Ctx, section: &str, key: &str) -> Result<Reply, Error> {
     let config = ctx.app.config.now();
-    config.told(section, key).map(text).ok_or_else(no_value)
+    let told = config.told(section, key).filter(|_| is_shown(section, key));
+    told.map(text).ok_or_else(no_value)
 }
 
 /// What may stand around a value.
