@@ -151,10 +151,19 @@ impl Cluster {
     /// Sets what a setting is on all nodes; an empty text says that there is to be none. All
     /// nodes that live know it when the call returns. [`Error::NoMajority`].
     pub async fn share_setting(&self, section: &str, key: &str, value: &str) -> Result<(), Error> {
-        let (node, section) = (self.node.clone(), section.to_owned());
-        let (key, value) = (key.to_owned(), value.to_owned());
+        let setting = ((section.to_owned(), key.to_owned()), value.to_owned());
+        self.share_settings(move |_| CommonSettings::from([setting.clone()])).await
+    }
+
+    /// Sets settings to what `plan` makes of those that hold: in one step, before which those that it
+    /// sets are as it saw them. It may be asked several times.
+    pub async fn share_settings(
+        &self,
+        plan: impl Fn(&CommonSettings) -> CommonSettings + Send + Sync + 'static,
+    ) -> Result<(), Error> {
+        let node = self.node.clone();
         uninterrupted(async move {
-            node.book().share(&section, &key, &value).await?;
+            node.book().share(plan).await?;
             node.shown_by_all().await;
             Ok(())
         })

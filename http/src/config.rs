@@ -78,12 +78,13 @@ impl LiveConfig {
 
 impl App {
     /// Sets a value, in the files too if `persist`; gives the old one. Passwords of administrators
-    /// are kept hashed. An empty value is kept as none.
+    /// are kept hashed. An empty value is kept as none. What has begun is done to its end although
+    /// nobody may wait for it any more.
     ///
     /// # Errors
     /// 400 for what could not be kept in a file.
     pub async fn set_config(
-        &self,
+        self: &Arc<Self>,
         section: &str,
         key: &str,
         value: &str,
@@ -92,27 +93,55 @@ impl App {
         config::check(section, key, value)
             .map_err(|unfit| Error::BadRequest(unfit.to_string().into()))?;
         layout::check(section, key, value)?;
-        let _turn = self.config.turn.lock().await;
+        // It may wait for long, and is nobody's turn meanwhile.
         let value = match section {
             "admins" if !value.is_empty() => self.hashed(value).await?,
             _ => value.to_owned(),
         };
+        let (app, section, key) = (self.clone(), section.to_owned(), key.to_owned());
+        uninterrupted(async move { app.change(&section, &key, &value, persist).await }).await
+    }
+
+    async fn change(
+        &self,
+        section: &str,
+        key: &str,
+        value: &str,
+        persist: bool,
+    ) -> Result<String, Error> {
+        let _turn = self.config.turn.lock().await;
         let old = self.config.now().told(section, key).unwrap_or_default().to_owned();
         let main = config::newest(section, key);
-        if persist && (main, key) == SECRET && !old.is_empty() && old != value {
-            let before = Secrets::replaced(&old, unix_time());
-            self.cluster.share_setting(main, secrets::BEFORE, &before).await?;
-            self.config.swap(|config| config.set(main, secrets::BEFORE, &before));
-        }
-        let section = if is_common(main, key) { main } else { section };
         if persist && is_common(main, key) {
-            self.cluster.share_setting(main, key, &value).await?;
-        } else if persist {
-            self.save(section, key, &value).await?;
+            self.share(main, key, value, &old).await?;
+        } else {
+            if persist {
+                self.save(section, key, value).await?;
+            }
+            let section = if is_common(main, key) { main } else { section };
+            self.config.swap(|config| config.set(section, key, value));
         }
-        self.config.swap(|config| config.set(section, key, &value));
         self.refresh();
         Ok(old)
+    }
+
+    /// Sets a value on all nodes. A secret that it replaces stays known as the one before.
+    async fn share(&self, section: &str, key: &str, value: &str, old: &str) -> Result<(), Error> {
+        let name = |key: &str| (section.to_owned(), key.to_owned());
+        let (setting, before) = (name(key), name(secrets::BEFORE));
+        let is_secret = (section, key) == SECRET;
+        let (value, old) = (value.to_owned(), old.to_owned());
+        let plan = move |known: &CommonSettings| {
+            let mut plan = CommonSettings::from([(setting.clone(), value.clone())]);
+            let old = known.get(&setting).unwrap_or(&old);
+            if is_secret && !old.is_empty() && *old != value {
+                plan.insert(before.clone(), Secrets::replaced(old, unix_time()));
+            }
+            plan
+        };
+        self.cluster.share_settings(plan).await?;
+        self.config.swap(|config| overlay(config, &self.cluster.common_settings().borrow()));
+        Ok(())
     }
 
     /// Writes a value to the files. What stands under both its names is to tell the same at the next
@@ -135,6 +164,16 @@ impl App {
     /// # Errors
     /// 500 if the files cannot be read or written.
     pub async fn delete_config(
+        self: &Arc<Self>,
+        section: &str,
+        key: &str,
+        persist: bool,
+    ) -> Result<Option<String>, Error> {
+        let (app, section, key) = (self.clone(), section.to_owned(), key.to_owned());
+        uninterrupted(async move { app.remove(&section, &key, persist).await }).await
+    }
+
+    async fn remove(
         &self,
         section: &str,
         key: &str,
@@ -193,13 +232,26 @@ impl App {
         self.refresh();
     }
 
-    /// Gives sessions a new secret.
+    /// Gives sessions a secret, unless the cluster has one that this node does not know yet.
     ///
     /// # Errors
     /// 503 if the cluster cannot agree on it.
-    pub async fn make_secret(&self) -> Result<(), Error> {
-        let (section, key) = SECRET;
-        self.set_config(section, key, &crate::random::hex_32(), true).await.map(drop)
+    pub async fn make_secret(self: &Arc<Self>) -> Result<(), Error> {
+        let app = self.clone();
+        let (name, made) = ((SECRET.0.to_owned(), SECRET.1.to_owned()), crate::random::hex_32());
+        let plan = move |known: &CommonSettings| {
+            let there = known.get(&name).is_some_and(|secret| !secret.is_empty());
+            let made = (!there).then(|| (name.clone(), made.clone()));
+            made.into_iter().collect()
+        };
+        uninterrupted(async move {
+            let _turn = app.config.turn.lock().await;
+            app.cluster.share_settings(plan).await?;
+            app.config.swap(|config| overlay(config, &app.cluster.common_settings().borrow()));
+            app.refresh();
+            Ok(())
+        })
+        .await
     }
 
     async fn hashed(&self, password: &str) -> Result<String, Error> {
@@ -210,6 +262,14 @@ impl App {
         let (kept, salt) = (&settings.auth.new_passwords, crate::random::hex_32());
         Ok(self.accounts.derivations().derive(kept, password, salt).await?.to_admin())
     }
+}
+
+/// Does work to its end although the request that wanted it may be given up in the middle.
+async fn uninterrupted<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    let lost = |_| Err(Error::Internal("error", "interrupted".into()));
+    tokio::spawn(work).await.unwrap_or_else(lost)
 }
 
 /// Takes over what holds on all nodes whenever it changes, until the coordinator is gone.

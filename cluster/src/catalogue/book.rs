@@ -11,7 +11,7 @@ use settee_model::docid::DbName;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use super::common::setting_key;
+use super::common::{CommonSettings, SETTINGS, setting_key, settings_of};
 use super::member::{Member, member_key};
 use super::meta::{DbMeta, database_key};
 use super::placement::{Candidate, place};
@@ -191,15 +191,20 @@ impl Book {
         self.agree(Alike::Done, enrolled, Instant::now() + PATIENCE).await.map(drop)
     }
 
-    /// Sets what a setting is on all nodes. [`Error::BadRequest`] for a section that cannot be.
-    pub(crate) async fn share(&self, section: &str, key: &str, value: &str) -> Result<(), Error> {
-        let key = setting_key(section, key);
-        let key = key.ok_or_else(|| Error::BadRequest("a section has no slash".into()))?;
+    /// Sets settings on all nodes to what `plan` makes of those that are known, if these are still so
+    /// when it happens. [`Error::BadRequest`] for a section that cannot be.
+    pub(crate) async fn share(
+        &self,
+        plan: impl Fn(&CommonSettings) -> CommonSettings,
+    ) -> Result<(), Error> {
         let shared = |store: &MetaStore| {
-            let known = store.get(&key);
-            let same = known.as_ref().is_some_and(|known| known.value == value.as_bytes());
-            let txn = Txn::new();
-            Ok((if same { txn } else { txn.put(&*key, value.to_owned()) }, ()))
+            let mut txn = Txn::new();
+            for ((section, key), value) in plan(&settings_of(&store.range(SETTINGS).1)) {
+                let key = setting_key(&section, &key);
+                let key = key.ok_or_else(|| Error::BadRequest("a section has no slash".into()))?;
+                txn = txn.expect(&*key, modified(store.get(&key).as_ref())).put(&*key, value);
+            }
+            Ok((txn, ()))
         };
         self.transact(Alike::Done, shared).await
     }

@@ -22,8 +22,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-/// Configuration in memory.
-struct Memory(Mutex<Config>);
+/// Configuration in memory. Saving in the section `slow` takes as long as the other lock is held.
+struct Memory(Mutex<Config>, Arc<Mutex<()>>);
 
 impl ConfigFiles for Memory {
     fn load(&self) -> Result<Config, String> {
@@ -31,6 +31,7 @@ impl ConfigFiles for Memory {
     }
 
     fn save(&self, section: &str, key: &str, value: Option<&str>) -> Result<(), String> {
+        let _slow = (section == "slow").then(|| self.1.lock().unwrap());
         let mut config = self.0.lock().unwrap();
         match value {
             Some(value) => config.set(section, key, value),
@@ -44,6 +45,7 @@ struct Server {
     address: std::net::SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<std::io::Result<()>>,
+    slow: Arc<Mutex<()>>,
     _dir: tempfile::TempDir,
 }
 
@@ -81,7 +83,8 @@ impl Server {
         let home = settee_cluster::Home::new(dir.path().to_owned());
         let cluster =
             Cluster::open(engine, settings, home, Arc::new(random::hex_32)).await.unwrap();
-        let files = Box::new(Memory(Mutex::new(config.clone())));
+        let slow = Arc::new(Mutex::new(()));
+        let files = Box::new(Memory(Mutex::new(config.clone()), slow.clone()));
         let app = App::new(cluster, config, files, Box::new(Unknown), random::bytes());
         let app = Arc::new(app.with_patience(patience));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -90,7 +93,7 @@ impl Server {
         let (stop, stopped) = oneshot::channel::<()>();
         let stopped = async { drop(stopped.await) };
         let task = tokio::spawn(settee_http::serve(app, vec![listener], connections, stopped));
-        Server { address, stop: Some(stop), task, _dir: dir }
+        Server { address, stop: Some(stop), task, slow, _dir: dir }
     }
 
     async fn send(&self, head: &str, headers: &[(&str, &str)], body: &str) -> Answer {
@@ -328,4 +331,57 @@ async fn a_stopping_server_finishes_what_it_began() {
     let address = server.address;
     tokio::time::timeout(Duration::from_secs(3), server.stop()).await.unwrap();
     assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_setting_is_set_although_its_client_leaves() {
+    let server = Server::start().await;
+    let slow = server.slow.clone();
+    let (held, begun) = oneshot::channel();
+    let (let_go, gone) = std::sync::mpsc::channel::<()>();
+    let holder = std::thread::spawn(move || {
+        let _slow = slow.lock().unwrap();
+        held.send(()).unwrap();
+        gone.recv().unwrap();
+    });
+    begun.await.unwrap();
+    let mut client = TcpStream::connect(server.address).await.unwrap();
+    let put = format!(
+        "PUT /_node/_local/_config/slow/a HTTP/1.1\r\nHost: here\r\nAuthorization: {ADMIN}\r\n\
+         Content-Type: application/json\r\nContent-Length: 3\r\n\r\n\"1\""
+    );
+    client.write_all(put.as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    drop(client);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    // The next one waits for its turn.
+    let next = server.admin("PUT /_node/_local/_config/slow/b", "\"2\"");
+    let (next, ()) = tokio::join!(next, async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let_go.send(()).unwrap();
+    });
+    assert_eq!(next.status, 200, "{}", next.body);
+    holder.join().unwrap();
+    let shown = server.admin("GET /_node/_local/_config/slow", "").await.body;
+    assert_eq!(shown, "{\"a\":\"1\",\"b\":\"2\"}\n");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn nobody_waits_for_the_password_of_another() {
+    let server = Server::start().await;
+    let rounds = server.admin("PUT /_node/_local/_config/chttpd_auth/iterations", "\"1000000\"");
+    assert_eq!(rounds.await.status, 200);
+    let slow = server.admin("PUT /_node/_local/_config/admins/ann", "\"secret\"");
+    let quick = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let answer = server.admin("PUT /_node/_local/_config/foo/bar", "\"1\"").await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    };
+    tokio::select! {
+        biased;
+        answer = slow => panic!("it came first: {answer:?}"),
+        () = quick => {}
+    }
+    server.stop().await;
 }
