@@ -1,13 +1,14 @@
 //! Administrators and secrets at the start: those of the environment are taken over, passwords in
-//! clear become hashes, and a missing cookie secret is made. What is made is kept in the files.
+//! clear become hashes, and a missing cookie secret is made. What is made is kept in the files, and
+//! told to the cluster, whose word is never changed by it but for one: a password in clear in the file
+//! that changes go to, which an operator has just written there.
 
 use std::time::Duration;
 
-use settee_cluster::{Cluster, Error};
+use settee_cluster::{Cluster, CommonSettings, Error};
 use settee_http::ConfigFiles;
+use settee_http::auth::NewPasswords;
 use settee_http::auth::password::Verifier;
-use settee_http::auth::secrets::{self, Secrets};
-use settee_http::auth::{NewPasswords, unix_time};
 use settee_http::random;
 use settee_model::config::Config;
 
@@ -17,57 +18,116 @@ use crate::args::Serve;
 pub const NO_ADMIN: &str = "no administrator is set up. Set the environment variables COUCHDB_USER \
 and COUCHDB_PASSWORD, or write one into a configuration file:\n\n    [admins]\n    NAME = PASSWORD\n";
 
-/// Completes a configuration that was read from `files`.
-pub fn complete(config: &mut Config, options: &Serve, files: &dyn ConfigFiles) {
+/// What a start has to tell the cluster.
+#[derive(Clone)]
+pub struct Told {
+    /// The key of sessions.
+    secret: String,
+    /// The environment's administrator.
+    admin: Option<Entry>,
+    /// Administrators of this node's files.
+    filed: Vec<String>,
+    orders: Vec<Order>,
+}
+
+/// A name and what is kept of a password.
+type Entry = (String, String);
+
+/// A password that an operator wrote into a file.
+#[derive(Clone)]
+struct Order {
+    name: String,
+    password: String,
+    /// What is kept of it.
+    entry: String,
+    /// What the cluster knew when it was found to be of another password.
+    instead: Option<String>,
+}
+
+/// Completes a configuration that was read from `files`, of which the last says `last`.
+pub fn complete(
+    config: &mut Config,
+    options: &Serve,
+    files: &dyn ConfigFiles,
+    last: &Config,
+) -> Told {
     if config.get("chttpd_auth", "secret").is_none() {
         keep(config, files, "chttpd_auth", "secret", &random::hex_32());
     }
-    if let Some((user, password)) = given(options) {
-        take_over(config, files, user, password);
-    }
-    hash_all(config, files);
+    let orders = hash_all(config, files, last);
+    let filed = config.section("admins").map(|(name, _)| name.to_owned()).collect();
+    let admin = given(options).map(|(user, password)| {
+        if config.raw("admins", user).is_none() {
+            keep(config, files, "admins", user, &hashed(config, password));
+        }
+        (user.to_owned(), config.raw("admins", user).unwrap_or_default().to_owned())
+    });
+    let secret = config.get("chttpd_auth", "secret").unwrap_or_default().to_owned();
+    Told { secret, admin, filed, orders }
 }
 
-/// The environment's administrator, unless the files have them with this password already.
-fn take_over(config: &mut Config, files: &dyn ConfigFiles, user: &str, password: &str) {
-    let kept = config.raw("admins", user).and_then(Verifier::from_admin);
-    if !kept.is_some_and(|kept| kept.matches(password)) {
-        keep(config, files, "admins", user, &hashed(config, password));
+/// Makes the whole cluster know what the start has to tell. Goes on until a majority is there to agree.
+pub async fn share(cluster: Cluster, mut told: Told) {
+    loop {
+        let known = cluster.common_settings().borrow().clone();
+        told.orders = unknown(std::mem::take(&mut told.orders), &known).await;
+        let plan = told.clone();
+        match cluster.share_settings(move |known| plan.wanted(known)).await {
+            Ok(()) if told.orders.is_empty() => return,
+            Ok(()) => {}
+            Err(Error::Closing) => return,
+            Err(error) => tracing::debug!(%error, "the cluster does not know this node's word yet"),
+        }
+        tokio::time::sleep(REST).await;
     }
 }
 
-/// Makes the whole cluster know what the environment says, and the key of sessions if the cluster has
-/// none yet. Goes on until a majority is there to agree.
-pub async fn share(cluster: Cluster, config: Config, options: Serve) {
-    let common = cluster.common_settings().borrow().clone();
-    let known = |section: &str, key: &str| common.get(&(section.to_owned(), key.to_owned()));
-    let value = |section: &str, key: &str| config.get(section, key).unwrap_or_default().to_owned();
-    let mut wanted = Vec::new();
-    let told = options.secret.as_ref().is_some_and(|secret| !secret.is_empty());
-    let (secret, old) = (value("chttpd_auth", "secret"), known("chttpd_auth", "secret"));
-    if let Some(old) = old.filter(|old| told && **old != secret) {
-        wanted.push(("chttpd_auth", secrets::BEFORE, Secrets::replaced(old, unix_time())));
-    }
-    if told || old.is_none() {
-        wanted.push(("chttpd_auth", "secret", secret));
-    }
-    if let Some((user, password)) = given(&options) {
-        // Unknown to the others it stays in this node's file. Known to them it is one and the same.
-        if let Some(kept) = known("admins", user)
-            && !is_password(kept.clone(), password.to_owned()).await
+impl Told {
+    /// What is to be changed of what all nodes know: what nobody has decided on yet, or had removed; and
+    /// what an operator orders.
+    fn wanted(&self, known: &CommonSettings) -> CommonSettings {
+        let admin = |name: &str| ("admins".to_owned(), name.to_owned());
+        let secret = ("chttpd_auth".to_owned(), "secret".to_owned());
+        let mut wanted = CommonSettings::new();
+        if !known.contains_key(&secret) {
+            wanted.insert(secret, self.secret.clone());
+        }
+        if let Some((name, entry)) = &self.admin
+            && (!known.contains_key(&admin(name)) || self.is_nobodys(known))
         {
-            wanted.push(("admins", user, value("admins", user)));
+            wanted.insert(admin(name), entry.clone());
         }
-    }
-    for (section, key, value) in wanted {
-        while let Err(error) = cluster.share_setting(section, key, &value).await {
-            if matches!(error, Error::Closing) {
-                return;
+        for order in &self.orders {
+            if known.get(&admin(&order.name)) == order.instead.as_ref() {
+                wanted.insert(admin(&order.name), order.entry.clone());
             }
-            tracing::debug!(%error, "{section}/{key} is not known to the cluster yet");
-            tokio::time::sleep(REST).await;
+        }
+        wanted
+    }
+
+    /// Whether nobody could administer this node any more.
+    fn is_nobodys(&self, known: &CommonSettings) -> bool {
+        let mut entries = known.iter().filter(|((section, _), _)| section == "admins");
+        let is_removed = |name: &String| known.contains_key(&("admins".to_owned(), name.clone()));
+        entries.all(|(_, entry)| entry.is_empty()) && self.filed.iter().all(is_removed)
+    }
+}
+
+/// Those of the orders that the cluster does not know to be so already.
+async fn unknown(orders: Vec<Order>, known: &CommonSettings) -> Vec<Order> {
+    let mut rest = Vec::new();
+    for order in orders {
+        let instead = known.get(&("admins".to_owned(), order.name.clone())).cloned();
+        let same = match instead.clone() {
+            Some(entry) if entry == order.entry => true,
+            Some(entry) => is_password(entry, order.password.clone()).await,
+            None => false,
+        };
+        if !same {
+            rest.push(Order { instead, ..order });
         }
     }
+    rest
 }
 
 /// Whether an administrator's entry was made of this password. That takes a while to find out.
@@ -85,29 +145,49 @@ fn given(options: &Serve) -> Option<(&str, &str)> {
 /// Rest before the cluster is told again.
 const REST: Duration = Duration::from_secs(1);
 
-fn hash_all(config: &mut Config, files: &dyn ConfigFiles) {
+/// Hashes passwords in clear; gives those that are in clear in the last file and stay so no longer, so
+/// that each of them is an order once.
+fn hash_all(config: &mut Config, files: &dyn ConfigFiles, last: &Config) -> Vec<Order> {
     let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
     let clear = config.section("admins").map(own);
-    let clear = clear.filter(|(_, value)| Verifier::from_admin(value).is_none());
-    for (name, password) in clear.collect::<Vec<_>>() {
-        keep(config, files, "admins", &name, &hashed(config, &password));
+    let clear: Vec<Entry> =
+        clear.filter(|(_, value)| Verifier::from_admin(value).is_none()).collect();
+    let mut orders = Vec::new();
+    for (name, password) in clear {
+        let entry = hashed(config, &password);
+        let kept = keep(config, files, "admins", &name, &entry);
+        if kept && last.raw("admins", &name) == Some(&password) {
+            orders.push(Order { name, password, entry, instead: None });
+        }
     }
+    orders
 }
 
 fn hashed(config: &Config, password: &str) -> String {
     NewPasswords::from_config(config).derive(password, &random::hex_32()).to_admin()
 }
 
-fn keep(config: &mut Config, files: &dyn ConfigFiles, section: &str, key: &str, value: &str) {
+/// Sets a value; whether it outlives this process.
+fn keep(
+    config: &mut Config,
+    files: &dyn ConfigFiles,
+    section: &str,
+    key: &str,
+    value: &str,
+) -> bool {
     config.set(section, key, value);
-    if let Err(reason) = files.save(section, key, Some(value)) {
+    let kept = files.save(section, key, Some(value));
+    if let Err(reason) = &kept {
         tracing::warn!("{section}/{key} will not outlive this process: {reason}");
     }
+    kept.is_ok()
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
+
+    use settee_http::auth::prf::Prf;
 
     use super::*;
 
@@ -144,27 +224,84 @@ mod tests {
         }
     }
 
-    fn started(files: &Memory, options: &Serve) -> Config {
+    fn started(files: &Memory, options: &Serve) -> (Config, Told) {
         let mut config = files.load().unwrap();
         config.set("chttpd_auth", "iterations", "10");
-        complete(&mut config, options, files);
-        config
+        let last = config.clone();
+        let told = complete(&mut config, options, files, &last);
+        (config, told)
+    }
+
+    fn verifier(config: &Config, name: &str) -> Verifier {
+        Verifier::from_admin(config.get("admins", name).unwrap()).unwrap()
     }
 
     #[test]
     fn the_second_start_finds_what_the_first_made() {
         let files = Memory::default();
         files.save("admins", "bob", Some("clear")).unwrap();
-        let first = started(&files, &options("ann", "secret"));
-        let second = started(&files, &options("ann", "secret"));
+        let (first, _) = started(&files, &options("ann", "secret"));
+        let (second, _) = started(&files, &options("ann", "secret"));
         assert_eq!(first, second);
-        let ann = Verifier::from_admin(first.get("admins", "ann").unwrap()).unwrap();
-        assert!(ann.matches("secret"));
-        let bob = Verifier::from_admin(first.get("admins", "bob").unwrap()).unwrap();
-        assert!(bob.matches("clear"));
+        assert!(verifier(&first, "ann").matches("secret"));
+        assert!(verifier(&first, "bob").matches("clear"));
         assert_eq!(first.get("chttpd_auth", "secret").unwrap().len(), 32);
-        let third = started(&files, &options("ann", "changed"));
-        let ann = Verifier::from_admin(third.get("admins", "ann").unwrap()).unwrap();
-        assert!(ann.matches("changed"));
+        let (third, _) = started(&files, &options("ann", "changed"));
+        assert_eq!(third, first, "the environment begins, and changes nothing");
+    }
+
+    /// What is known, of administrators and the secret.
+    fn known(settings: &[(&str, &str)]) -> CommonSettings {
+        let setting = |&(key, value): &(&str, &str)| {
+            let section = if key == "secret" { "chttpd_auth" } else { "admins" };
+            ((section.to_owned(), key.to_owned()), value.to_owned())
+        };
+        settings.iter().map(setting).collect()
+    }
+
+    #[test]
+    fn a_start_creates_and_does_not_overwrite() {
+        let files = Memory::default();
+        files.save("chttpd_auth", "secret", Some("mine")).unwrap();
+        let (config, told) = started(&files, &options("ann", "secret"));
+        let ann = config.get("admins", "ann").unwrap();
+        let all = known(&[("ann", ann), ("secret", "mine")]);
+        assert_eq!(told.wanted(&known(&[])), all);
+        assert_eq!(told.wanted(&known(&[("ann", "x"), ("secret", "y")])), known(&[]));
+        let removed = [("ann", ""), ("eve", "x"), ("secret", "")];
+        assert_eq!(told.wanted(&known(&removed)), known(&[]), "it is known to be removed");
+        let nobody = [("ann", ""), ("eve", ""), ("secret", "y")];
+        assert_eq!(told.wanted(&known(&nobody)), known(&[("ann", ann)]), "nobody is left");
+        files.save("admins", "bob", Some(ann)).unwrap();
+        let (_, told) = started(&files, &options("ann", "secret"));
+        assert_eq!(told.wanted(&known(&[("ann", ""), ("secret", "y")])), known(&[]));
+    }
+
+    #[tokio::test]
+    async fn a_password_in_clear_is_an_order_once() {
+        let files = Memory::default();
+        files.save("admins", "ann", Some("new")).unwrap();
+        let (config, mut told) = started(&files, &options("ann", "old"));
+        let entry = config.get("admins", "ann").unwrap().to_owned();
+        assert!(verifier(&config, "ann").matches("new"), "a file is stronger than the environment");
+        let other = Verifier::derive("other", "salt", Prf::Sha256, 10).to_admin();
+        for before in [other.as_str(), ""] {
+            let before = known(&[("ann", before), ("secret", "y")]);
+            told.orders = unknown(told.orders, &before).await;
+            assert_eq!(told.wanted(&before), known(&[("ann", &entry)]));
+            let meanwhile = known(&[("ann", "somebody else's"), ("secret", "y")]);
+            assert_eq!(told.wanted(&meanwhile), known(&[]), "it is to be looked at again");
+        }
+        let same = Verifier::derive("new", "another salt", Prf::Sha256, 10).to_admin();
+        let same = known(&[("ann", &same), ("secret", "y")]);
+        assert_eq!(unknown(told.orders, &same).await.len(), 0);
+        let (_, told) = started(&files, &options("ann", "old"));
+        assert_eq!(told.orders.len(), 0, "it is a hash now");
+        // One in an earlier file is there after each start.
+        files.save("admins", "ann", Some("new")).unwrap();
+        let mut config = files.load().unwrap();
+        config.set("chttpd_auth", "iterations", "10");
+        let told = complete(&mut config, &options("ann", "old"), &files, &Config::default());
+        assert_eq!(told.orders.len(), 0);
     }
 }

@@ -18,7 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
-use crate::admins;
+use crate::admins::{self, Told};
 use crate::args::Serve;
 use crate::files::Chain;
 use crate::handles::{self, Shares};
@@ -42,7 +42,7 @@ pub fn run(options: Serve) -> Outcome<ExitCode> {
         .map_err(|error| format!("cannot make {}: {error}", data.display()))?;
     let _lock = lock(&data)?;
     let log = Log::start(&config, &node_name(&options))?;
-    admins::complete(&mut config, &options, &chain);
+    let told = admins::complete(&mut config, &options, &chain, &chain.said_last()?);
     if config.section("admins").next().is_none() {
         eprintln!("settee: {}", admins::NO_ADMIN);
         return Ok(ExitCode::FAILURE);
@@ -51,7 +51,7 @@ pub fn run(options: Serve) -> Outcome<ExitCode> {
     // Functions run on its threads, also those that call themselves without end.
     let stack = functions.limits.thread_stack();
     let runtime = Builder::new_multi_thread().enable_all().thread_stack_size(stack).build()?;
-    let end = runtime.block_on(serve(options, data, config, chain, &log))?;
+    let end = runtime.block_on(serve(options, data, config, chain, told, &log))?;
     runtime.shutdown_background();
     match end {
         End::Stop => Ok(ExitCode::SUCCESS),
@@ -127,6 +127,7 @@ async fn serve(
     data: PathBuf,
     config: Config,
     chain: Chain,
+    told: Told,
     log: &Log,
 ) -> Outcome<End> {
     let mut stop = Box::pin(stop_signal()?);
@@ -148,7 +149,7 @@ async fn serve(
     let fauxton = options.fauxton.as_deref().and_then(fauxton);
     let version = fauxton.as_ref().and_then(Folder::version);
     let site = fauxton.map(|folder| Site::new(Arc::new(folder))).unwrap_or_default();
-    let sharing = admins::share(cluster.clone(), config.clone(), options);
+    let sharing = admins::share(cluster.clone(), told);
     let asked_again = Arc::new(Notify::new());
     let process = Box::new(process::Own::new(asked_again.clone()));
     let app = App::new(cluster.clone(), config, Box::new(chain), process, random::bytes());

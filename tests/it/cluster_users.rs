@@ -248,3 +248,14 @@ fn administrators_and_secrets_are_those_of_all_nodes() {
         }
     });
 }
+
+#[test]
+fn the_administrator_of_the_environment_is_the_same_on_all_nodes() {
+    let cluster = Cluster::start(&program(), 3).expect("a cluster");
+    let mut clients = cluster.clients();
+    soon("a session on all nodes", || {
+        let cookie = log_in(&mut clients[0], "admin", "pass");
+        let admin = (200, json!("admin"));
+        clients[1..].iter_mut().all(|client| who(client, "Cookie", &cookie) == admin)
+    });
+}

@@ -4,9 +4,11 @@ use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
-use settee_tests::ask::wait_for;
-use settee_tests::client::Request;
+use settee_tests::ask::{configure, get, wait_for};
+use settee_tests::base64;
+use settee_tests::client::{Client, Request};
 use settee_tests::server::Server;
 
 use crate::program;
@@ -94,4 +96,84 @@ fn an_administrator_of_the_environment_is_there_after_each_start() {
     assert_eq!(status(&server), 401);
     server.kill_and_restart().expect("a restart");
     wait_for(|| (status(&server) == 200).then_some(()));
+}
+
+const CONFIG: &str = "/_node/_local/_config";
+
+/// A server that is told a secret of sessions and an administrator each time it starts.
+fn told(data: &Path) -> Server {
+    let server = Server::start_with(&program(), data, &[("COUCHDB_SECRET", "first")]);
+    let server = server.expect("a server");
+    configure(&mut server.client(), "chttpd_auth/iterations", "10");
+    server
+}
+
+/// What somebody is answered by a server that may just be starting.
+fn status(server: &Server, name: &str, password: &str) -> u16 {
+    let user = base64(format!("{name}:{password}").as_bytes());
+    let request =
+        Request::new("GET", "/_all_dbs").header("Authorization", &format!("Basic {user}"));
+    wait_for(|| Some(server.client().send(&request).ok()?.status))
+}
+
+/// Kills a server and starts it again, and lets it do what it does after a start.
+fn again(server: &mut Server) {
+    server.kill();
+    server.restart().expect("a process");
+    assert_eq!(status(server, "nobody", "x"), 401);
+    std::thread::sleep(Duration::from_secs(2));
+}
+
+fn administered(server: &Server, name: &str, password: &str) -> Client {
+    let base = server.base();
+    Client::new(&base.replace("admin:pass", &format!("{name}:{password}")))
+}
+
+#[test]
+fn what_was_decided_over_http_outlives_the_environment() {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let mut server = told(data.path());
+    let mut client = server.client();
+    for (key, value) in [("chttpd_auth/secret", "later"), ("admins/boss", "b"), ("admins/eve", "e")]
+    {
+        configure(&mut client, key, value);
+    }
+    let eve = Request::new("DELETE", &format!("{CONFIG}/admins/eve"));
+    assert_eq!(client.send(&eve).expect("an answer").status, 200);
+    configure(&mut client, "admins/admin", "new");
+    for _ in 0..2 {
+        again(&mut server);
+        let seen = [("admin", "new"), ("admin", "pass"), ("boss", "b"), ("eve", "e")];
+        assert_eq!(seen.map(|(name, word)| status(&server, name, word)), [200, 401, 200, 401]);
+        let mut boss = administered(&server, "boss", "b");
+        assert_eq!(get(&mut boss, &format!("{CONFIG}/chttpd_auth/secret")), "later");
+    }
+    let admin = Request::new("DELETE", &format!("{CONFIG}/admins/admin"));
+    let mut boss = administered(&server, "boss", "b");
+    assert_eq!(boss.send(&admin).expect("an answer").status, 200);
+    again(&mut server);
+    let seen = [("admin", "new"), ("admin", "pass"), ("boss", "b")];
+    assert_eq!(seen.map(|(name, word)| status(&server, name, word)), [401, 401, 200]);
+}
+
+#[test]
+fn a_password_that_is_written_into_the_file_holds_from_the_next_start_on() {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let mut server = told(data.path());
+    configure(&mut server.client(), "admins/admin", "over-http");
+    server.kill();
+    let file = data.path().join("local.ini");
+    let text = fs::read_to_string(&file).expect("a file");
+    let by_hand = |line: &str| match line.starts_with("admin = ") {
+        true => "admin = by-hand\n".to_owned(),
+        false => format!("{line}\n"),
+    };
+    fs::write(&file, text.lines().map(by_hand).collect::<String>()).expect("to write");
+    again(&mut server);
+    let seen = ["by-hand", "over-http", "pass"].map(|word| status(&server, "admin", word));
+    assert_eq!(seen, [200, 401, 401]);
+    assert!(!fs::read_to_string(&file).expect("a file").contains("by-hand"), "it is in clear");
+    configure(&mut administered(&server, "admin", "by-hand"), "admins/admin", "later");
+    again(&mut server);
+    assert_eq!(["by-hand", "later"].map(|word| status(&server, "admin", word)), [401, 200]);
 }
