@@ -120,6 +120,32 @@ fn a_login_costs_what_the_server_says() {
     });
 }
 
+/// Derivations of passwords so far: quick ones, for what is known already, and slow ones.
+fn derivations(client: &mut Client) -> [u64; 2] {
+    let path = |name| format!("/_node/_local/_stats/couchdb/password_hashing_{name}");
+    ["fast", "slow"].map(|name| {
+        let answer = client.send(&Request::new("GET", &path(name))).expect("an answer");
+        answer.json().expect("JSON")["value"].as_u64().expect("a number")
+    })
+}
+
+#[test]
+fn one_derivation_is_paid_for_a_password_and_one_for_each_wrong_one() {
+    with_users(|client| {
+        assert_eq!(ask(client, None, sign_up("bob", &json!({"password": "x"}))).0, 201);
+        for (proof, status, cost) in
+            [("bob:no", 401, [0, 1]), ("bob:x", 200, [1, 1]), ("bob:x", 200, [1, 0])]
+        {
+            let before = derivations(client);
+            let session = Request::new("GET", "/_session");
+            assert_eq!(ask(client, Some(proof), session).0, status, "{proof}");
+            let [fast, slow] = derivations(client);
+            // Who reads the numbers proves who they are, too.
+            assert_eq!([fast - before[0] - 2, slow - before[1]], cost, "{proof}");
+        }
+    });
+}
+
 #[test]
 fn how_far_the_server_has_come_is_not_for_users_to_say() {
     with_users(|client| {

@@ -54,6 +54,10 @@ impl Account {
         Account { verifier, second: SecondFactor::None, by_password, by_cookie }
     }
 
+    fn name(&self) -> &str {
+        self.by_password.name.as_deref().unwrap_or_default()
+    }
+
     fn roles(&self) -> &[String] {
         &self.by_password.roles
     }
@@ -158,11 +162,15 @@ impl Accounts {
         proof: Proof<'_>,
         peer: Peer,
     ) -> Result<Arc<Account>, Error> {
-        if let Some(account) = self.try_once(settings, name, proof, peer).await? {
-            return Ok(account);
+        let remembered = self.find(settings, name).await?;
+        if let Some(account) = &remembered
+            && self.is_proven(settings, account, proof, peer).await?
+        {
+            return Ok(account.clone());
         }
-        if self.changed_meanwhile(settings, name).await?
-            && let Some(account) = self.try_once(settings, name, proof, peer).await?
+        if let Some(account) = self.find_anew(settings, name).await?
+            && remembered.as_ref() != Some(&account)
+            && self.is_proven(settings, &account, proof, peer).await?
         {
             return Ok(account);
         }
@@ -170,14 +178,14 @@ impl Accounts {
         Err(Error::Unauthorized("Name or password is incorrect.".into()))
     }
 
-    async fn try_once(
+    /// Whether what somebody shows proves that this is their account.
+    async fn is_proven(
         &self,
         settings: &Settings,
-        name: &str,
+        account: &Account,
         Proof { password, token }: Proof<'_>,
         peer: Peer,
-    ) -> Result<Option<Arc<Account>>, Error> {
-        let Some(account) = self.find(settings, name).await? else { return Ok(None) };
+    ) -> Result<bool, Error> {
         let (least, most) = settings.auth.iterations_allowed;
         let iterations = account.verifier.iterations();
         if iterations != 1 && iterations < least {
@@ -187,23 +195,23 @@ impl Accounts {
             return Err(Error::Forbidden("Iteration count is too high for this server".into()));
         }
         if token.is_none() && account.second != SecondFactor::None {
-            return Ok(None);
+            return Ok(false);
         }
         if !account.verifier.is_known() {
             return Err(Error::Forbidden("PRF is invalid".into()));
         }
-        let salt = account.verifier.salt();
+        let (name, salt) = (account.name(), account.verifier.salt());
         let attempt = self.lockout.attempt(peer.ip(), name, salt, settings.auth.lockout);
         match self.verified.check(password, &account.verifier, attempt).await? {
             Verdict::Right if !account.second.is_shown(token, unix_time()) => {
                 attempt.failed();
-                Ok(None)
+                Ok(false)
             }
             Verdict::Right => {
                 self.upgrades.consider(&settings.auth, name, password, &account.verifier);
-                Ok(Some(account))
+                Ok(true)
             }
-            Verdict::Wrong => Ok(None),
+            Verdict::Wrong => Ok(false),
             Verdict::Refused => {
                 tracing::warn!(name, %peer, "login refused after many failures");
                 Err(Error::Forbidden(LOCKED_OUT.into()))
@@ -211,13 +219,17 @@ impl Accounts {
         }
     }
 
-    /// Whether the user's document is newer than what was remembered of it.
+    /// The same, whatever is remembered: the user's document may have changed meanwhile.
     ///
     /// # Errors
     /// As [`Accounts::find`].
-    pub async fn changed_meanwhile(&self, settings: &Settings, name: &str) -> Result<bool, Error> {
-        let Some((_, before)) = self.users.remove(name) else { return Ok(false) };
-        Ok(self.user(settings, name).await? != before)
+    pub async fn find_anew(
+        &self,
+        settings: &Settings,
+        name: &str,
+    ) -> Result<Option<Arc<Account>>, Error> {
+        self.users.remove(name);
+        self.find(settings, name).await
     }
 
     /// Where new passwords are derived.

@@ -127,11 +127,8 @@ async fn by_cookie(
         believed.find(|secret| claim.proven(&session_key(secret, account), &auth.hash_algorithms))
     };
     let fresh = claim.made().is_some_and(|made| made.abs_diff(now) <= FRESH);
-    if fresh
-        && found.as_deref().and_then(proof).is_none()
-        && accounts.changed_meanwhile(settings, &claim.name).await?
-    {
-        found = accounts.find(settings, &claim.name).await?;
+    if fresh && found.as_deref().and_then(proof).is_none() {
+        found = accounts.find_anew(settings, &claim.name).await?;
     }
     let Some(account) = found else { return Ok(None) };
     let Some(secret) = proof(&account) else { return Ok(None) };

@@ -52,7 +52,6 @@ impl Verified {
         if attempt.refused() {
             return Ok(Verdict::Refused);
         }
-        stats().count(Counter::HashedFast);
         let key = self.key_of(password, verifier, attempt.account());
         let derive = async {
             let turn = self.derivations.turn().await.map_err(Err)?;
@@ -68,7 +67,10 @@ impl Verified {
             Err(Ok(Verdict::Wrong))
         };
         match self.known.get_or_insert_async(&key, derive).await {
-            Ok(()) => Ok(Verdict::Right),
+            Ok(()) => {
+                stats().count(Counter::HashedFast);
+                Ok(Verdict::Right)
+            }
             Err(other) => other,
         }
     }
