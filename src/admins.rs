@@ -82,11 +82,15 @@ pub async fn share(cluster: Cluster, mut told: Told) {
     }
 }
 
+/// What the cluster knows an administrator by.
+fn admin(name: &str) -> (String, String) {
+    ("admins".to_owned(), name.to_owned())
+}
+
 impl Told {
     /// What is to be changed of what all nodes know: what nobody has decided on yet, or had removed; and
     /// what an operator orders.
     fn wanted(&self, known: &CommonSettings) -> CommonSettings {
-        let admin = |name: &str| ("admins".to_owned(), name.to_owned());
         let secret = ("chttpd_auth".to_owned(), "secret".to_owned());
         let mut wanted = CommonSettings::new();
         if !known.contains_key(&secret) {
@@ -108,7 +112,7 @@ impl Told {
     /// Whether nobody could administer this node any more.
     fn is_nobodys(&self, known: &CommonSettings) -> bool {
         let mut entries = known.iter().filter(|((section, _), _)| section == "admins");
-        let is_removed = |name: &String| known.contains_key(&("admins".to_owned(), name.clone()));
+        let is_removed = |name: &String| known.contains_key(&admin(name));
         entries.all(|(_, entry)| entry.is_empty()) && self.filed.iter().all(is_removed)
     }
 }
@@ -117,7 +121,7 @@ impl Told {
 async fn unknown(orders: Vec<Order>, known: &CommonSettings) -> Vec<Order> {
     let mut rest = Vec::new();
     for order in orders {
-        let instead = known.get(&("admins".to_owned(), order.name.clone())).cloned();
+        let instead = known.get(&admin(&order.name)).cloned();
         let same = match instead.clone() {
             Some(entry) if entry == order.entry => true,
             Some(entry) => is_password(entry, order.password.clone()).await,

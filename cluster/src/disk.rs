@@ -11,6 +11,8 @@ use crate::Error;
 
 /// For so long what was seen of the disk counts.
 const SEEN: Duration = Duration::from_secs(1);
+/// In CouchDB's words.
+const NO_INDEX: &str = "not enough room to update index";
 
 /// `[disk_monitor]`: how much of the disk may be used, in percent; beyond it something is refused.
 /// `None` refuses nothing.
@@ -43,24 +45,25 @@ impl DiskMonitor {
 
     /// [`Error::Full`] if no client may edit now.
     pub(crate) fn check_writes(&self) -> Result<(), Error> {
-        let threshold = self.settings.read().writes;
-        self.check(threshold, "database_dir is too full")
+        self.check(|settings| settings.writes, "database_dir is too full")
     }
 
     /// [`Error::Full`] if no index is brought up to date for who asks.
     pub(crate) fn check_views(&self) -> Result<(), Error> {
-        let threshold = self.settings.read().views;
-        self.check(threshold, "not enough room to update index")
+        self.check(|settings| settings.views, NO_INDEX)
     }
 
     /// The same for nobody yet.
     pub(crate) fn check_ahead(&self) -> Result<(), Error> {
-        let threshold = self.settings.read().ahead;
-        self.check(threshold, "not enough room to update index")
+        self.check(|settings| settings.ahead, NO_INDEX)
     }
 
-    fn check(&self, threshold: Option<u8>, reason: &str) -> Result<(), Error> {
-        match threshold {
+    fn check(
+        &self,
+        threshold: impl FnOnce(DiskSettings) -> Option<u8>,
+        reason: &str,
+    ) -> Result<(), Error> {
+        match threshold(*self.settings.read()) {
             Some(threshold) if self.used()? > threshold => Err(Error::Full(reason.to_owned())),
             _ => Ok(()),
         }

@@ -80,13 +80,6 @@ pub enum Error {
     Unreachable(String),
 }
 
-impl Error {
-    /// Whether the disk has no room.
-    pub(crate) fn is_full(&self) -> bool {
-        matches!(self, Error::Full(_))
-    }
-}
-
 impl From<settee_engine::Error> for Error {
     fn from(error: settee_engine::Error) -> Error {
         use settee_engine::Error as Engine;

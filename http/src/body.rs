@@ -235,10 +235,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
-
-    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
-    }
+    use crate::kit::headers;
 
     fn packed(text: &[u8]) -> Bytes {
         let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());

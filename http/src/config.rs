@@ -13,6 +13,7 @@ use crate::auth::unix_time;
 use crate::context::App;
 use crate::error::Error;
 use crate::layout;
+use crate::off::off_thread;
 
 /// Where configuration is kept. Calls may block.
 pub trait ConfigFiles: Send + Sync {
@@ -62,11 +63,8 @@ impl LiveConfig {
         work: impl FnOnce(&dyn ConfigFiles) -> Result<T, String> + Send + 'static,
     ) -> Result<T, Error> {
         let files = self.files.clone();
-        match tokio::task::spawn_blocking(move || work(&*files)).await {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(reason)) => Err(Error::Internal("error", reason.into())),
-            Err(_) => Err(Error::Internal("error", "interrupted".into())),
-        }
+        let done = off_thread(move || work(&*files)).await?;
+        done.map_err(|reason| Error::Internal("error", reason.into()))
     }
 
     fn swap(&self, change: impl FnOnce(&mut Config)) {

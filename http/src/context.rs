@@ -17,7 +17,7 @@ use crate::config::{ConfigFiles, LiveConfig, overlay};
 use crate::cors::Cors;
 use crate::error::Error;
 use crate::patience::Patience;
-pub use crate::peer::Peer;
+use crate::peer::Peer;
 use crate::process::Process;
 use crate::query::Query;
 use crate::route::Method;
@@ -59,9 +59,7 @@ impl App {
         let _ = stats();
         overlay(&mut config, &cluster.common_settings().borrow());
         let settings = Settings::from_config(&config);
-        cluster.set_layout(settings.layout.clone());
-        cluster.set_functions(settings.functions.clone());
-        cluster.set_disk(settings.disk);
+        settings.hand_down(&cluster);
         let accounts = Accounts::new(cluster.clone(), key, settings.auth.lockout.capacity);
         let settings = RwLock::new(Arc::new(settings));
         let (config, uuids) = (LiveConfig::new(config, files), Uuids::default());
@@ -90,9 +88,7 @@ impl App {
     /// Takes over what the configuration says now.
     pub(crate) fn refresh(&self) {
         let settings = Settings::from_config(&self.config.now());
-        self.cluster.set_layout(settings.layout.clone());
-        self.cluster.set_functions(settings.functions.clone());
-        self.cluster.set_disk(settings.disk);
+        settings.hand_down(&self.cluster);
         *self.settings.write() = Arc::new(settings);
     }
 }
@@ -263,6 +259,7 @@ mod tests {
     use settee_model::config::Config;
 
     use super::*;
+    use crate::kit::headers;
 
     fn peer(address: &str) -> Peer {
         Peer { address: address.parse().unwrap(), secure: false }
@@ -272,14 +269,6 @@ mod tests {
         let mut config = Config::default();
         config.set("chttpd", key, value);
         Settings::from_config(&config)
-    }
-
-    fn headers(sent: &[(&'static str, &'static str)]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for (name, value) in sent {
-            headers.append(*name, http::HeaderValue::from_static(value));
-        }
-        headers
     }
 
     #[test]

@@ -160,6 +160,7 @@ impl Rules {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kit::headers;
 
     const PAGE: &str = "http://example.com";
 
@@ -167,11 +168,6 @@ mod tests {
         let mut config = Config::default();
         config.merge_ini(&format!("[httpd]\nenable_cors = true\n{ini}"));
         Cors::from_config(&config).unwrap()
-    }
-
-    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        let pairs = pairs.iter().map(|(name, value)| (name.parse().unwrap(), value));
-        pairs.map(|(name, value)| (name, HeaderValue::from_str(value).unwrap())).collect()
     }
 
     fn preflight(cors: &Cors, origin: &str, method: &str, names: &str) -> Option<HeaderMap> {

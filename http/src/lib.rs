@@ -17,6 +17,8 @@ pub mod feed;
 pub mod frames;
 pub mod handlers;
 pub mod hosts;
+#[cfg(test)]
+mod kit;
 pub mod layout;
 pub mod listing;
 mod lull;

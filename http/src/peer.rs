@@ -84,19 +84,12 @@ fn is_near(peer: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kit::headers;
 
     const NAME: HeaderName = HeaderName::from_static("x-real-ip");
 
     fn peer(ip: &str) -> Peer {
         Peer { address: SocketAddr::new(ip.parse().unwrap(), 80), secure: false }
-    }
-
-    fn headers(sent: &[(&'static str, &'static str)]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for (name, value) in sent {
-            headers.append(*name, http::HeaderValue::from_static(value));
-        }
-        headers
     }
 
     #[test]

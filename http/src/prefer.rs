@@ -35,19 +35,12 @@ impl Few {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
+    use crate::kit::headers;
 
     fn left(list: &str, prefer: &'static str) -> Vec<String> {
         let mut config = Config::default();
         config.set("chttpd", "prefer_minimal", list);
-        let headers = |named: &[(&'static str, &'static str)]| {
-            let pairs = named.iter().map(|&(name, value)| {
-                (HeaderName::from_static(name), HeaderValue::from_static(value))
-            });
-            pairs.collect::<HeaderMap>()
-        };
         let mut answer = headers(&[("etag", "x"), ("server", "x"), ("x-couch-request-id", "x")]);
         Few::from_config(&config).keep(&headers(&[("prefer", prefer)]), &mut answer);
         let mut names: Vec<_> = answer.keys().map(HeaderName::to_string).collect();

@@ -14,7 +14,8 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
-use crate::context::{App, Peer};
+use crate::context::App;
+use crate::peer::Peer;
 use crate::speak::speak;
 
 /// How connections are secured; what is in it is taken for the next one.

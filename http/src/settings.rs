@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
-use settee_cluster::{DiskSettings, FunctionSettings, LayoutDefaults};
+use settee_cluster::{Cluster, DiskSettings, FunctionSettings, LayoutDefaults};
 use settee_model::config::Config;
 use settee_query::mango;
 
@@ -217,6 +217,13 @@ impl Settings {
             max_purge_revs: count("purge", "max_revisions_number", 1000),
             bulk_get_batch: 64,
         }
+    }
+
+    /// Tells the coordinator what it goes by.
+    pub(crate) fn hand_down(&self, cluster: &Cluster) {
+        cluster.set_layout(self.layout.clone());
+        cluster.set_functions(self.functions.clone());
+        cluster.set_disk(self.disk);
     }
 
     /// What bounds the JSON of requests.

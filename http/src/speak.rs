@@ -16,8 +16,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::time::{sleep, timeout};
 
-use crate::context::{App, Peer};
+use crate::context::App;
 use crate::patient::Patient;
+use crate::peer::Peer;
 use crate::reply::ReplyBody;
 use crate::respond::respond;
 use crate::streams::{Paced, Streams};
@@ -71,6 +72,11 @@ pub async fn speak<R, W>(
     }
 }
 
+/// A connection as hyper reads and writes it.
+trait Stream: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static {}
+
+impl<S: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static> Stream for S {}
+
 /// What a connection begins with.
 enum Begun {
     /// HTTP/1.1, and its first bytes.
@@ -94,15 +100,12 @@ async fn begin(read: &mut (impl AsyncRead + Unpin)) -> io::Result<Begun> {
     Ok(Begun::Plain(bytes))
 }
 
-async fn plain<S>(
+async fn plain(
     app: Arc<App>,
-    stream: S,
+    stream: impl Stream,
     peer: Peer,
     told: Pin<&mut impl Future<Output = ()>>,
-) -> hyper::Result<()>
-where
-    S: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static,
-{
+) -> hyper::Result<()> {
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
@@ -119,15 +122,12 @@ where
     }
 }
 
-async fn framed<S>(
+async fn framed(
     app: Arc<App>,
-    stream: S,
+    stream: impl Stream,
     peer: Peer,
     told: Pin<&mut impl Future<Output = ()>>,
-) -> hyper::Result<()>
-where
-    S: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static,
-{
+) -> hyper::Result<()> {
     let patience = app.patience;
     let streams = Streams::new(patience.answer);
     let mut builder = http2::Builder::new(streams.clone());

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hmac::{Hmac, Mac};
 use serde_json::{Value, json};
-use settee_tests::ask::{configure, wait_for};
+use settee_tests::ask::{configure, get, wait_for};
 use settee_tests::base64;
 use settee_tests::client::{Client, Request};
 use sha1::Sha1;
@@ -123,10 +123,7 @@ fn a_login_costs_what_the_server_says() {
 /// Derivations of passwords so far: quick ones, for what is known already, and slow ones.
 fn derivations(client: &mut Client) -> [u64; 2] {
     let path = |name| format!("/_node/_local/_stats/couchdb/password_hashing_{name}");
-    ["fast", "slow"].map(|name| {
-        let answer = client.send(&Request::new("GET", &path(name))).expect("an answer");
-        answer.json().expect("JSON")["value"].as_u64().expect("a number")
-    })
+    ["fast", "slow"].map(|name| get(client, &path(name))["value"].as_u64().expect("a number"))
 }
 
 #[test]

@@ -199,7 +199,10 @@ impl Book {
     ) -> Result<(), Error> {
         let shared = |store: &MetaStore| {
             let mut txn = Txn::new();
-            for ((section, key), value) in plan(&settings_of(&store.range(SETTINGS).1)) {
+            let known = settings_of(&store.range(SETTINGS).1);
+            let news =
+                plan(&known).into_iter().filter(|(name, value)| known.get(name) != Some(value));
+            for ((section, key), value) in news {
                 let key = setting_key(&section, &key);
                 let key = key.ok_or_else(|| Error::BadRequest("a section has no slash".into()))?;
                 txn = txn.expect(&*key, modified(store.get(&key).as_ref())).put(&*key, value);

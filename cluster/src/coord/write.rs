@@ -116,7 +116,7 @@ async fn write(
     };
     let mut parts = join_all(parts.into_iter().map(send)).await;
     // That there is no room is the answer to each edit, as in CouchDB.
-    let fails = |error: &Error| !error.is_full();
+    let fails = |error: &Error| !matches!(error, Error::Full(_));
     if parts.iter().all(|(_, results)| results.as_ref().err().is_some_and(fails)) {
         return parts.pop().map_or(Ok(Vec::new()), |(_, results)| results);
     }

@@ -17,8 +17,8 @@ use crate::auth::totp::SecondFactor;
 use crate::auth::upgrades::Upgrades;
 use crate::auth::verified::{Verdict, Verified};
 use crate::auth::{Handler, User, unix_time};
-use crate::context::Peer;
 use crate::error::Error;
+use crate::peer::Peer;
 use crate::settings::Settings;
 use crate::stats::{Counter, stats};
 

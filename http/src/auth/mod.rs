@@ -36,8 +36,9 @@ pub use proxy::Proxy;
 pub use settings::AuthSettings;
 pub use user::User;
 
-use crate::context::{Peer, is_secure};
+use crate::context::is_secure;
 use crate::error::Error;
+use crate::peer::Peer;
 use crate::route::{Endpoint, Method, ServerEndpoint};
 use crate::settings::Settings;
 

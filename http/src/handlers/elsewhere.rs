@@ -12,9 +12,10 @@ use serde_json::{Value, json};
 use settee_cluster::{Answering, Desk, Error as Failure, LONGEST};
 
 use crate::body::RequestBody;
-use crate::context::{App, Ctx, Peer};
+use crate::context::{App, Ctx};
 use crate::error::Error;
 use crate::handlers::node;
+use crate::peer::Peer;
 use crate::query::Query;
 use crate::reply::Reply;
 use crate::route::Method;
