@@ -97,11 +97,13 @@ impl Far {
         Far::start(settings("far@two", 2, "mellon"))
     }
 
-    /// Ends it as a crash does: no call is answered any more, all connections break.
+    /// Ends it as a crash does: when this returns no call is answered any more and all connections
+    /// are broken. Work on a disk that a test holds up is left behind.
     pub(crate) fn kill(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
+        let Some(runtime) = self.runtime.take() else { return };
+        // A runtime waits for its threads only where waiting is allowed: not on a task.
+        let end = std::thread::spawn(|| runtime.shutdown_timeout(Duration::from_secs(1)));
+        end.join().unwrap();
     }
 
     /// Listens again, where it did before.
