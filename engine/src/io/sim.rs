@@ -28,6 +28,8 @@ pub enum Fault {
     Fail,
     /// The power goes: that operation and all later ones fail until [`SimStorage::crash`].
     PowerCut,
+    /// From that operation on nothing grows, until [`SimStorage::set_capacity`].
+    Full,
 }
 
 /// What of the unsynced state survives a crash.
@@ -55,6 +57,8 @@ struct Disk {
     pending_names: Vec<Naming>,
     operations: u64,
     faults: BTreeMap<u64, Fault>,
+    reads: u64,
+    failing_read: Option<u64>,
     capacity: Option<u64>,
     /// Handles of an earlier boot are useless.
     boot: u64,
@@ -190,11 +194,26 @@ impl Disk {
         Ok(match self.faults.remove(&number) {
             None => Meets::Nothing,
             Some(Fault::Fail) => Meets::Failure,
+            Some(Fault::Full) => {
+                self.capacity = Some(self.used());
+                Meets::Nothing
+            }
             Some(Fault::PowerCut) => {
                 self.dark = true;
                 Meets::Darkness
             }
         })
+    }
+
+    /// Counts a read and finds out whether it was meant to fail.
+    fn read(&mut self, boot: u64, path: &str) -> Result<(), Error> {
+        self.check(boot, "read", path)?;
+        let number = self.reads;
+        self.reads += 1;
+        match self.failing_read {
+            Some(failing) if failing == number => failed(Meets::Failure, "read", path),
+            _ => Ok(()),
+        }
     }
 
     /// Changes names: at once for everybody, durably with the next `sync_dir`.
@@ -267,6 +286,16 @@ impl SimStorage {
         self.disk.lock().faults.insert(operation, fault);
     }
 
+    /// Reads so far.
+    pub fn reads(&self) -> u64 {
+        self.disk.lock().reads
+    }
+
+    /// Has the read with this number (0 is the first ever) fail, and no other one.
+    pub fn fail_read_at(&self, read: u64) {
+        self.disk.lock().failing_read = Some(read);
+    }
+
     /// Bytes that fit on the disk; `None` is no limit.
     pub fn set_capacity(&self, bytes: Option<u64>) {
         self.disk.lock().capacity = bytes;
@@ -301,6 +330,7 @@ impl SimStorage {
         disk.opened = Arc::default();
         disk.dark = false;
         disk.faults.clear();
+        disk.failing_read = None;
         if let Crash::Tear { sector, seed } = crash {
             let mut randomness = seed;
             for file in &mut disk.files {
@@ -472,7 +502,7 @@ impl File for SimFile {
 
     fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<usize, Error> {
         let mut disk = self.disk.lock();
-        disk.check(self.boot, "read", &self.path)?;
+        disk.read(self.boot, &self.path)?;
         let contents = &disk.file(self.id)?.now;
         let from = (offset as usize).min(contents.len());
         let to = (from + buf.len()).min(contents.len());

@@ -157,29 +157,25 @@ fn found(engine: &Engine) -> Option<Contents> {
     }
 }
 
-/// Runs the work on a disk with a fault, restarts the machine and looks.
-fn suffer(disk: &SimStorage, crash: Crash) {
-    let engine = match Engine::open(Arc::new(disk.clone()), options()) {
-        Ok(engine) => engine,
-        Err(_) => {
-            disk.crash(crash);
-            assert_eq!(found(&open(disk)), None);
-            return;
+/// Does the work on a disk that is going to fail. Answers with what the shard may hold, and with the
+/// engine unless that did not even open.
+fn work(disk: &SimStorage) -> (Allowed, Option<Engine>) {
+    match Engine::open(Arc::new(disk.clone()), options()) {
+        Ok(engine) => {
+            let mut run = Run { disk: disk.clone(), engine, model: None };
+            (run.go(), Some(run.engine))
         }
-    };
-    let mut run = Run { disk: disk.clone(), engine, model: None };
-    let allowed = run.go();
+        Err(_) => (vec![None], None),
+    }
+}
+
+/// Restarts the machine and looks whether all that must be there is there and can be worked with.
+fn restart(disk: &SimStorage, crash: Crash, allowed: &Allowed) {
     disk.crash(crash);
     let engine = open(disk);
     let shown = found(&engine);
     assert!(allowed.contains(&shown), "{shown:#?} is none of {allowed:#?}");
-    // It can be worked with, and comes back again.
-    if shown.is_none() {
-        engine.create_shard(&shard_id()).unwrap();
-    }
-    let shard = engine.shard(&shard_id()).unwrap();
-    put(&shard, edit("later", RevPath::default(), "{}"));
-    shard.compact_now().unwrap();
+    go_on(&engine, "later");
     let shown = found(&engine);
     disk.crash(Crash::LoseAll);
     assert_eq!(found(&open(disk)), shown);
@@ -187,32 +183,73 @@ fn suffer(disk: &SimStorage, crash: Crash) {
     assert_eq!(drafts, [], "unfinished files are left");
 }
 
-/// How many operations of the disk the work takes.
-fn operations() -> u64 {
+/// Writes and compacts as if nothing had been.
+fn go_on(engine: &Engine, id: &str) {
+    if found(engine).is_none() {
+        engine.create_shard(&shard_id()).unwrap();
+    }
+    let shard = engine.shard(&shard_id()).unwrap();
+    put(&shard, edit(id, RevPath::default(), "{}"));
+    shard.compact_now().unwrap();
+}
+
+/// The disk after the work went well.
+fn untroubled() -> SimStorage {
     let disk = SimStorage::new();
-    let mut run = Run { engine: open(&disk), disk: disk.clone(), model: None };
-    assert_eq!(run.go().len(), 1);
-    disk.operations()
+    assert_eq!(work(&disk).0.len(), 1);
+    disk
 }
 
 #[test]
 fn power_cuts_at_every_operation_lose_nothing_that_was_acknowledged() {
-    for operation in 0..operations() {
+    for operation in 0..untroubled().operations() {
         let sector = if operation % 2 == 0 { 512 } else { 4096 };
         let torn = Crash::Tear { sector, seed: operation };
         for crash in [Crash::LoseAll, Crash::KeepAll, torn] {
             let disk = SimStorage::new();
             disk.fail_at(operation, Fault::PowerCut);
-            suffer(&disk, crash);
+            let (allowed, _) = work(&disk);
+            restart(&disk, crash, &allowed);
         }
     }
 }
 
 #[test]
 fn a_failure_of_any_operation_loses_nothing_that_was_acknowledged() {
-    for operation in 0..operations() {
+    for operation in 0..untroubled().operations() {
         let disk = SimStorage::new();
         disk.fail_at(operation, Fault::Fail);
-        suffer(&disk, Crash::LoseAll);
+        let (allowed, _) = work(&disk);
+        restart(&disk, Crash::LoseAll, &allowed);
+    }
+}
+
+#[test]
+fn a_failure_of_any_read_loses_nothing_that_was_acknowledged() {
+    let reads = untroubled().reads();
+    assert!(reads > 50, "only {reads} reads");
+    for read in 0..reads {
+        let disk = SimStorage::new();
+        disk.fail_read_at(read);
+        let (allowed, _) = work(&disk);
+        restart(&disk, Crash::LoseAll, &allowed);
+    }
+}
+
+#[test]
+fn a_disk_that_is_full_at_any_operation_loses_nothing_and_is_written_to_when_there_is_room() {
+    for operation in 0..untroubled().operations() {
+        let disk = SimStorage::new();
+        disk.fail_at(operation, Fault::Full);
+        let (mut allowed, engine) = work(&disk);
+        disk.set_capacity(None);
+        if let Some(engine) = engine {
+            engine.look_after();
+            let shown = found(&engine);
+            assert!(allowed.contains(&shown), "{shown:#?} is none of {allowed:#?}");
+            go_on(&engine, "room");
+            allowed = vec![found(&engine)];
+        }
+        restart(&disk, Crash::LoseAll, &allowed);
     }
 }
