@@ -1,7 +1,7 @@
 # Everything a person does with settee. Two commands do it all on a fresh machine with Rust and
 # Debian's packages: `make run` and `make test`; each installs what it lacks.
 
-.PHONY: run cluster test check fix lint unit it clients chaos simulate bench record setup setup-it setup-fauxton setup-clients help
+.PHONY: run cluster test check fix lint unit it clients chaos scale simulate bench record setup setup-it setup-fauxton setup-clients help
 
 DATA ?= data
 PORT ?= 5984
@@ -49,6 +49,10 @@ chaos: setup ## kill -9 in a loop, starts in every order, races, 10,000 idle con
 	CONNECTIONS=$${CONNECTIONS:-3400} cargo test --release --test it thousands_that_wait -- --nocapture
 	MINUTES=$${MINUTES:-60} FAULTS=$${FAULTS:-300} RACE=$${RACE:-600} \
 		cargo test --release --test chaos -- --nocapture --test-threads 1
+
+scale: setup ## a million documents, 5 GiB in one attachment, 100,000 databases, 10,000 listeners, overwrites, and MINUTES=n of everything at once (60)
+	cargo build --release --bin settee
+	cargo test --release --test scale -- --nocapture --test-threads 1
 
 simulate: setup ## clusters in a simulation: SEEDS=n of them, FIRST=n from there on; SEED=n is one, in words
 	SEEDS=$${SEEDS:-100} cargo test -p settee-cluster --test simulation -- --nocapture

@@ -17,17 +17,14 @@ use settee_model::hash::new_rev_id;
 use settee_model::json::{Limits, Raw, parse_doc};
 use settee_model::rev::{RevId, RevPath};
 use settee_model::revtree::{RevTree, Tombstone};
+use settee_tests::orders::{id, named};
 
 /// Entries of the tree, and edits of one batch.
 const ENTRIES: usize = 10_000;
 const BATCH: usize = 100;
 
 fn document(number: usize) -> String {
-    format!(
-        r#"{{"_id":"doc-{number:08}","type":"order","number":{number},"customer":{{"name":"Customer {}","active":true}},"tags":["new","web"],"note":"Left at the door because nobody was at home; please ring twice.","total":{}.75}}"#,
-        number % 997,
-        number % 3000,
-    )
+    named(&id(number), None, number)
 }
 
 fn json(c: &mut Criterion) {

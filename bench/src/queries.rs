@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use settee_tests::client::{Request, Response};
+use settee_tests::orders::id;
 
 use crate::load::{Nodes, closed_loop, timed};
-use crate::rows::{Bench, id};
+use crate::rows::Bench;
 
 /// Keys of the row about a list of keys, and rows of the one about a range.
 const KEYS: usize = 10_000;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use settee_tests::client::Request;
+use settee_tests::orders::{bulk_body, document, id};
 
 use crate::load::{Nodes, closed_loop, timed};
 use crate::report::Better;
@@ -287,38 +288,4 @@ fn resident(pid: u32) -> io::Result<f64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|l| l.split_whitespace().next()).and_then(|n| n.parse().ok());
     kib.ok_or_else(|| io::Error::other(format!("no memory of {pid}")))
-}
-
-pub(crate) fn id(number: usize) -> String {
-    format!("doc-{number:08}")
-}
-
-/// About 400 bytes of the kind that applications store.
-fn document(number: usize) -> String {
-    format!(
-        r#"{{"type":"order","number":{number},"customer":{{"name":"Customer {}","city":"Town {}","active":{}}},"lines":[{{"sku":"SKU-{:05}","qty":{},"price":{}.25}},{{"sku":"SKU-{:05}","qty":1,"price":19.5}}],"tags":["new","web","group-{}"],"note":"Left at the door of number {} because nobody was at home; please ring twice and wait a little.","total":{}.75}}"#,
-        number % 997,
-        number % 89,
-        number.is_multiple_of(2),
-        number % 12345,
-        number % 9 + 1,
-        number % 500,
-        number % 54321,
-        number % 16,
-        number % 200,
-        number % 3000,
-    )
-}
-
-fn bulk_body(prefix: &str, first: usize, count: usize) -> String {
-    let mut body = String::with_capacity(count * 450);
-    body.push_str(r#"{"docs":["#);
-    for number in first..first + count {
-        let document = document(number);
-        let members = document.strip_prefix('{').unwrap_or(&document);
-        let comma = if number == first { "" } else { "," };
-        body.push_str(&format!(r#"{comma}{{"_id":"{prefix}{}",{members}"#, id(number)));
-    }
-    body.push_str("]}");
-    body
 }

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use settee_tests::client::{Request, Response};
+use settee_tests::orders::id;
 
 use crate::load::{Nodes, closed_loop, timed};
-use crate::rows::{Bench, id};
+use crate::rows::Bench;
 
 /// Documents asked for by one `_bulk_get`, as many as a replicator asks for at once.
 const LINES: usize = 500;

@@ -6,9 +6,10 @@ use std::io;
 use serde_json::json;
 use settee_tests::base64;
 use settee_tests::client::{ANONYMOUS, Request};
+use settee_tests::orders::id;
 
 use crate::load::closed_loop;
-use crate::rows::{Bench, id};
+use crate::rows::Bench;
 
 const USER: &str = "/_users/org.couchdb.user:bench";
 const PASSWORD: &str = "a password of some length";

@@ -2,7 +2,7 @@
 //! odd headers and broken bodies reach the server under test. It never retries, never follows a
 //! redirect, never decodes a body. One connection each; the benchmark uses it for its low cost.
 
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -150,6 +150,25 @@ impl Client {
             Err(error) if kept && closed_early(&error) => self.exchange(request),
             other => other,
         }
+    }
+
+    /// Sends a request whose body, `length` bytes, is read from somewhere and never held as a whole; on
+    /// a connection of its own.
+    ///
+    /// # Errors
+    /// Connection and framing errors, and those of the body.
+    pub fn send_from(
+        &self,
+        request: &Request,
+        length: u64,
+        body: &mut impl Read,
+    ) -> io::Result<Response> {
+        let mut stream = connect(&self.address)?;
+        let request = request.clone().header("Content-Length", &length.to_string());
+        let head = request.head(&self.address, self.authorization.as_deref());
+        stream.get_mut().write_all(&head)?;
+        io::copy(&mut body.take(length), stream.get_mut())?;
+        Ok(read_response(&mut stream, false)?.0)
     }
 
     fn exchange(&mut self, request: &Request) -> io::Result<Response> {

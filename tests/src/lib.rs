@@ -12,6 +12,7 @@ pub mod dice;
 pub mod fault;
 pub mod load;
 pub mod net;
+pub mod orders;
 pub mod race;
 pub mod rounds;
 pub mod script;

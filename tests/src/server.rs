@@ -117,9 +117,25 @@ impl Server {
     /// Bytes of memory that it holds, where the system tells.
     #[must_use]
     pub fn memory(&self) -> Option<u64> {
+        self.told("VmRSS:")
+    }
+
+    /// The most bytes of memory that it held since it was started.
+    #[must_use]
+    pub fn peak_memory(&self) -> Option<u64> {
+        self.told("VmHWM:")
+    }
+
+    fn told(&self, what: &str) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix(what))?;
         Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? << 10)
+    }
+
+    /// Files and connections that it has open, where the system tells.
+    #[must_use]
+    pub fn open_files(&self) -> Option<usize> {
+        Some(std::fs::read_dir(format!("/proc/{}/fd", self.process.id())).ok()?.count())
     }
 
     /// A client for it.
