@@ -42,7 +42,6 @@ clients: setup setup-fauxton setup-clients ## PouchDB, nano, couchbackup, couchd
 	node --test tests/clients/
 
 chaos: setup ## kill -9 in a loop, starts in every order, races, 10,000 idle connections, and every fault of one node of three for MINUTES=n under load, on a network of its own (needs root)
-	cargo build --release --bin settee
 	ROUNDS=$${ROUNDS:-100} cargo test --release --test it acknowledged_writes_survive_kill_9
 	FORMINGS=$${FORMINGS:-50} cargo test --release --test it it_forms -- --nocapture --test-threads 1
 	RACE=$${RACE:-600} cargo test --release --test it clients_that_race -- --nocapture
@@ -51,7 +50,6 @@ chaos: setup ## kill -9 in a loop, starts in every order, races, 10,000 idle con
 		cargo test --release --test chaos -- --nocapture --test-threads 1
 
 scale: setup ## a million documents, 5 GiB in one attachment, 100,000 databases, 10,000 listeners, overwrites, and MINUTES=n of everything at once (60)
-	cargo build --release --bin settee
 	cargo test --release --test scale -- --nocapture --test-threads 1
 
 simulate: setup ## clusters in a simulation: SEEDS=n of them, FIRST=n from there on; SEED=n is one, in words
