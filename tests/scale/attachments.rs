@@ -3,6 +3,7 @@
 use std::io::{self, Read};
 use std::time::Instant;
 
+use settee_tests::ask::configure;
 use settee_tests::client::Request;
 use settee_tests::server::Server;
 
@@ -43,6 +44,7 @@ fn an_attachment_of_gigabytes_goes_up_and_comes_down_within_a_bound() {
     let data = tempfile::tempdir().expect("a temporary directory");
     let server = Server::start(&program(), data.path()).expect("a server");
     let mut client = server.client();
+    configure(&mut client, "couchdb/max_attachment_size", "infinity");
     expect(&mut client, &Request::new("PUT", "/large"), 201);
     let put = Request::new("PUT", "/large/doc/att").header("Content-Type", "image/x-noise");
     let began = Instant::now();

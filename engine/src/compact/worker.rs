@@ -17,8 +17,8 @@ use crate::shard::store::Store;
 /// The writer is stopped for the rest when so little is left, in frames and bytes.
 const FEW_FRAMES: u64 = 64;
 const FEW_BYTES: u64 = 1 << 20;
-/// After so many rounds the copy no longer rests, or it might never come up with the writer.
-const RESTFUL: usize = 4;
+/// After so many rounds the copy no longer rests: the old file grows while it follows the writer.
+const RESTFUL: usize = 1;
 /// After so many the writer is faster than copying is; it must wait for what it wrote in the last.
 const ROUNDS: usize = 20;
 
