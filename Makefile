@@ -1,7 +1,7 @@
 # Everything a person does with settee. Two commands do it all on a fresh machine with Rust and
 # Debian's packages: `make run` and `make test`; each installs what it lacks.
 
-.PHONY: run cluster test check fix lint unit it clients chaos scale simulate bench record setup setup-it setup-fauxton setup-clients help
+.PHONY: run cluster test check fix lint unit it clients chaos scale simulate bench record differ setup setup-it setup-fauxton setup-clients help
 
 DATA ?= data
 PORT ?= 5984
@@ -60,6 +60,9 @@ bench: setup ## side by side: make bench THEIRS=http://admin:pass@127.0.0.1:5985
 
 record: setup ## record the conversations anew: make record THEIRS=http://admin:pass@127.0.0.1:5984
 	cargo run -p settee-tests --bin record -- $(THEIRS) tests/conformance/recordings tests/conformance/scripts/*.http
+
+differ: setup ## random conversations with a settee that runs and a CouchDB: make differ THEIRS=http://admin:pass@127.0.0.1:5984 SEED=n MINUTES=n
+	cargo run -p settee-tests --bin differ -- $(OURS) $(THEIRS) --seed $${SEED:-1} --minutes $${MINUTES:-60}
 
 fix: ## format, and apply what clippy can
 	cargo fmt --all

@@ -88,22 +88,58 @@ impl Captured {
     }
 }
 
+/// A conversation that is going on: a connection, and what its answers gave so far.
+pub struct Talk {
+    client: Client,
+    captured: Captured,
+}
+
+impl Talk {
+    /// With the server at `base`; nothing is said yet.
+    #[must_use]
+    pub fn new(base: &str) -> Self {
+        Talk { client: Client::new(base), captured: Captured::default() }
+    }
+
+    /// A step's request as it is sent now.
+    fn request(&self, step: &Step) -> Request {
+        self.captured.fill_request(&step.request)
+    }
+
+    /// Sends a step's request and captures of the answer what later steps need.
+    ///
+    /// # Errors
+    /// Connection errors, with what was asked.
+    pub fn say(&mut self, step: &Step) -> io::Result<Response> {
+        let request = self.request(step);
+        let response = self.client.send(&request).map_err(|error| {
+            io::Error::other(format!("{} {}: {error}", request.method, request.path))
+        })?;
+        self.captured.take(step, &response);
+        Ok(response)
+    }
+}
+
 /// Holds the conversation with a server and returns the exchanges.
 ///
 /// # Errors
 /// Connection errors.
 pub fn record(base: &str, steps: &[Step]) -> io::Result<Vec<Exchange>> {
-    let mut client = Client::new(base);
-    let mut captured = Captured::default();
+    let mut talk = Talk::new(base);
     let mut exchanges = Vec::new();
     for step in steps {
-        let mut response = client.send(&captured.fill_request(&step.request))?;
-        captured.take(step, &response);
-        response.headers.retain(|(name, _)| KEPT_HEADERS.contains(&name.as_str()));
-        response.headers.sort();
+        let response = kept(talk.say(step)?);
         exchanges.push(Exchange { step: step.clone(), response });
     }
     Ok(exchanges)
+}
+
+/// An answer with those headers only that are worth keeping, in order.
+#[must_use]
+pub fn kept(mut response: Response) -> Response {
+    response.headers.retain(|(name, _)| KEPT_HEADERS.contains(&name.as_str()));
+    response.headers.sort();
+    response
 }
 
 /// Holds the recorded conversation with another server and returns what differs, as text for a
@@ -112,17 +148,14 @@ pub fn record(base: &str, steps: &[Step]) -> io::Result<Vec<Exchange>> {
 /// # Errors
 /// Connection errors.
 pub fn replay(base: &str, exchanges: &[Exchange]) -> io::Result<Vec<String>> {
-    let mut client = Client::new(base);
-    let mut captured = Captured::default();
+    let mut talk = Talk::new(base);
     let mut differences = Vec::new();
     for (number, exchange) in exchanges.iter().enumerate() {
-        let request = captured.fill_request(&exchange.step.request);
-        let said = format!("#{} {} {}", number + 1, request.method, request.path);
-        let response =
-            client.send(&request).map_err(|error| io::Error::other(format!("{said}: {error}")))?;
-        captured.take(&exchange.step, &response);
+        let request = talk.request(&exchange.step);
+        let response = talk.say(&exchange.step)?;
         let found = compare::differences(&exchange.step, &exchange.response, &response);
         if !found.is_empty() {
+            let said = format!("#{} {} {}", number + 1, request.method, request.path);
             let sent = request.body.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
             let sent: String = sent.chars().take(300).collect();
             differences.push(format!("{said} {sent}\n    {}", found.join("\n    ")));

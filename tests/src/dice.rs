@@ -16,6 +16,12 @@ impl Dice {
         Dice(seed)
     }
 
+    /// Out of this seed.
+    #[must_use]
+    pub fn of(seed: u64) -> Dice {
+        Dice(seed)
+    }
+
     /// A number below `end`, which is not 0.
     pub fn below(&mut self, end: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -23,6 +29,16 @@ impl Dice {
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         let end = u64::try_from(end).unwrap_or(u64::MAX);
         usize::try_from((mixed ^ (mixed >> 31)) % end.max(1)).unwrap_or(0)
+    }
+
+    /// True in so many of a hundred throws.
+    pub fn chance(&mut self, percent: usize) -> bool {
+        self.below(100) < percent
+    }
+
+    /// One of these; of none, what stands for nothing.
+    pub fn pick<T: Copy + Default>(&mut self, items: &[T]) -> T {
+        items.get(self.below(items.len())).copied().unwrap_or_default()
     }
 
     /// The numbers below `end` in some order.

@@ -1,5 +1,5 @@
 //! What the tests of the whole share: a raw HTTP client, conversations with a server (written,
-//! recorded, replayed, compared), settee processes to test, alone or as clusters, and what can happen
+//! recorded, replayed, compared, made up), settee processes to test, alone or as clusters, and what can happen
 //! to them under load. Depends on no room of settee: what
 //! it knows of a server it knows over HTTP, so that it works against any CouchDB.
 
@@ -9,6 +9,7 @@ pub mod cluster;
 pub mod compare;
 pub mod conversation;
 pub mod dice;
+pub mod differ;
 pub mod fault;
 pub mod load;
 pub mod net;

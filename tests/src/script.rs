@@ -126,6 +126,69 @@ fn unescape(body: &str) -> Vec<u8> {
     bytes
 }
 
+/// The text of a script that is parsed to these steps.
+#[must_use]
+pub fn to_text(steps: &[Step]) -> String {
+    let blocks: Vec<String> = steps.iter().map(step_to_text).collect();
+    blocks.join("---\n")
+}
+
+fn step_to_text(step: &Step) -> String {
+    let mut text = String::new();
+    for Capture { name, source } in &step.captures {
+        text.push_str(&format!("@capture {name} {source}\n"));
+    }
+    for (name, members) in [("ignore", &step.ignore), ("unordered", &step.unordered)] {
+        if !members.is_empty() {
+            text.push_str(&format!("@{name} {}\n", members.join(" ")));
+        }
+    }
+    if step.skip_body {
+        text.push_str("@skip-body\n");
+    }
+    if let Some(status) = step.expect {
+        text.push_str(&format!("@expect {status}\n"));
+    }
+    let Request { method, path, headers, body } = &step.request;
+    text.push_str(&format!("{method} {path}\n"));
+    // What the parser adds to a body by itself.
+    let implied = |(name, value): &(String, String)| {
+        body.is_some() && name == "Content-Type" && value == "application/json"
+    };
+    let (implied, written) = match headers.split_last() {
+        Some((last, before)) if implied(last) => (true, before),
+        _ => (false, headers.as_slice()),
+    };
+    for (name, value) in written {
+        text.push_str(&format!("{name}: {value}\n"));
+    }
+    if let Some(body) = body {
+        if !implied || !written.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(&escape(body));
+        text.push('\n');
+    }
+    text
+}
+
+/// The inverse of [`unescape`].
+fn escape(body: &[u8]) -> String {
+    match std::str::from_utf8(body) {
+        Ok(text) if !text.contains(['\r', '\n']) && !text.starts_with("\\raw ") => text.to_owned(),
+        _ => {
+            let mut text = String::from("\\raw ");
+            for &byte in body {
+                match byte {
+                    b' '..=b'[' | b']'..=b'~' => text.push(byte.into()),
+                    _ => text.push_str(&format!("\\x{{{byte:02x}}}")),
+                }
+            }
+            text.replace("\\x{0d}\\x{0a}", "\\r\\n")
+        }
+    }
+}
+
 fn parse_directive(step: &mut Step, directive: &str) -> Result<(), String> {
     let (name, value) = directive.split_once(' ').unwrap_or((directive, ""));
     match name {
