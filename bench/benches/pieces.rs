@@ -23,12 +23,8 @@ use settee_tests::orders::{id, named};
 const ENTRIES: usize = 10_000;
 const BATCH: usize = 100;
 
-fn document(number: usize) -> String {
-    named(&id(number), None, number)
-}
-
 fn json(c: &mut Criterion) {
-    let text = document(1);
+    let text = named(&id(1), None, 1);
     let limits = Limits::default();
     let parsed = parse_doc(text.as_bytes(), &limits).expect("a document");
     let mut group = c.benchmark_group("json");

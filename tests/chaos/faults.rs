@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use settee_tests::cluster::Cluster;
 use settee_tests::fault::Fault;
+use settee_tests::given;
 use settee_tests::rounds::Rounds;
 
-use crate::{given, program};
+use crate::program;
 
 const NODES: u8 = 3;
 /// No request takes longer.

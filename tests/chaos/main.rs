@@ -9,15 +9,10 @@ mod faults;
 mod races;
 
 use std::path::PathBuf;
-use std::str::FromStr;
+
+use settee_tests::server;
 
 /// The program under test: `SETTEE_PROGRAM`, or the one that was built with the tests.
 fn program() -> PathBuf {
-    let built = env!("CARGO_BIN_EXE_settee");
-    std::env::var_os("SETTEE_PROGRAM").map_or_else(|| built.into(), PathBuf::from)
-}
-
-/// A number that the environment may give.
-fn given<T: FromStr>(name: &str, usual: T) -> T {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
+    server::program(env!("CARGO_BIN_EXE_settee"))
 }

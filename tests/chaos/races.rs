@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use settee_tests::ask::{get, put};
 use settee_tests::cluster::Cluster;
 use settee_tests::fault::Fault;
+use settee_tests::given;
 use settee_tests::race::race;
 
-use crate::{given, program};
+use crate::program;
 
 /// Between two faults.
 const REST: Duration = Duration::from_secs(1);

@@ -5,11 +5,11 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Resource, getrlimit, setrlimit};
 use settee_tests::ask::wait_for;
 use settee_tests::base64;
 use settee_tests::client::{Client, Request};
-use settee_tests::server::Server;
+use settee_tests::given;
+use settee_tests::server::{Server, raise_files};
 
 use crate::front::configured;
 use crate::program;
@@ -24,12 +24,8 @@ const PROMPT: Duration = Duration::from_secs(5);
 /// As many of each kind as are wanted, and as the system lets this process have open, and the
 /// server, which inherits that.
 fn count() -> usize {
-    let wanted = std::env::var("CONNECTIONS").ok().and_then(|count| count.parse().ok());
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    setrlimit(Resource::Nofile, limit).expect("a limit");
-    let files = limit.maximum.unwrap_or(u64::MAX);
-    usize::try_from(wanted.unwrap_or(MOST).min(files / 5)).expect("a count")
+    let files = raise_files().expect("a limit");
+    usize::try_from(given("CONNECTIONS", MOST).min(files / 5)).expect("a count")
 }
 
 fn open(server: &Server, count: usize, text: &str) -> Vec<TcpStream> {

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use settee_tests::client::{Client, Request};
+use settee_tests::given;
 use settee_tests::server::Server;
 
 use crate::program;
@@ -28,7 +29,7 @@ struct Known {
 
 #[test]
 fn acknowledged_writes_survive_kill_9() {
-    let rounds = std::env::var("ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(10);
+    let rounds = given("ROUNDS", 10);
     let data = tempfile::tempdir().expect("a temporary directory");
     let mut server = Server::start(&program(), data.path()).expect("a server");
     let created = server.client().send(&Request::new("PUT", "/crash?q=2")).expect("an answer");

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use settee_tests::ask::{contents, get, put, status, wait_for};
 use settee_tests::cluster::{Cluster, Forming};
 use settee_tests::dice::Dice;
+use settee_tests::given;
 
 use crate::program;
 
@@ -14,7 +15,7 @@ use crate::program;
 const REST: usize = 1500;
 
 fn formings() -> usize {
-    std::env::var("FORMINGS").ok().and_then(|text| text.parse().ok()).unwrap_or(3)
+    given("FORMINGS", 3)
 }
 
 /// Forms so many clusters; `lists` is how nodes list the seeds.

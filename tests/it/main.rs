@@ -36,12 +36,11 @@ mod users;
 use std::path::{Path, PathBuf};
 
 use settee_tests::client::Client;
-use settee_tests::server::Server;
+use settee_tests::server::{self, Server};
 
 /// The program under test: `SETTEE_PROGRAM`, or the one that was built with the tests.
 fn program() -> PathBuf {
-    let built = env!("CARGO_BIN_EXE_settee");
-    std::env::var_os("SETTEE_PROGRAM").map_or_else(|| built.into(), PathBuf::from)
+    server::program(env!("CARGO_BIN_EXE_settee"))
 }
 
 /// A server over an empty directory, and a client that administers it.

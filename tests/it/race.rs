@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use settee_tests::ask::put;
 use settee_tests::cluster::Cluster;
+use settee_tests::given;
 use settee_tests::race::race;
 
 use crate::program;
 
 #[test]
 fn clients_that_race_leave_no_conflict() {
-    let seconds = std::env::var("RACE").ok().and_then(|text| text.parse().ok()).unwrap_or(10);
+    let seconds = given("RACE", 10);
     let mut cluster = Cluster::start(&program(), 3).expect("a cluster");
     assert_eq!(put(&mut cluster.clients()[0], "/race?q=2&n=3", "").status, 201);
     let raced = race(&mut cluster, "/race", |_| sleep(Duration::from_secs(seconds)));

@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use settee_tests::ask::configure;
 use settee_tests::client::Request;
+use settee_tests::given;
 use settee_tests::server::Server;
 
-use crate::{MIB, STREAMING, expect, given, program};
+use crate::{MIB, STREAMING, expect, program};
 
 /// Bytes that follow from their place, and do not compress.
 struct Noise {

@@ -6,10 +6,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use settee_tests::client::{Client, Request};
+use settee_tests::given;
 use settee_tests::orders::id;
 use settee_tests::server::Server;
 
-use crate::{MIB, STREAMING, expect, fill, given, program};
+use crate::{MIB, STREAMING, expect, fill, program};
 
 /// From the kill to the first document that is read.
 const START: Duration = Duration::from_secs(1);

@@ -14,11 +14,10 @@ mod soak;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
-use rustix::process::{Resource, getrlimit, setrlimit};
 use settee_tests::client::{Client, Request, Response};
 use settee_tests::orders::bulk_body;
+use settee_tests::server;
 
 const MIB: u64 = 1 << 20;
 /// What a process may hold while it streams.
@@ -26,13 +25,7 @@ const STREAMING: u64 = 256 * MIB;
 
 /// The program under test: `SETTEE_PROGRAM`, or the one that was built with the tests.
 fn program() -> PathBuf {
-    let built = env!("CARGO_BIN_EXE_settee");
-    std::env::var_os("SETTEE_PROGRAM").map_or_else(|| built.into(), PathBuf::from)
-}
-
-/// A number that the environment may give.
-fn given<T: FromStr>(name: &str, usual: T) -> T {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
+    server::program(env!("CARGO_BIN_EXE_settee"))
 }
 
 /// Sends a request and fails unless it is answered so.
@@ -49,14 +42,6 @@ fn fill(client: &mut Client, db: &str, count: usize) {
         let body = bulk_body("", first, 1000.min(count - first));
         expect(client, &Request::new("POST", &format!("{db}/_bulk_docs")).json(&body), 201);
     }
-}
-
-/// Lets this process, and servers that it starts, have as many files open as the system permits.
-fn raise_files() -> usize {
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    setrlimit(Resource::Nofile, limit).expect("a limit");
-    usize::try_from(limit.maximum.unwrap_or(u64::MAX)).unwrap_or(usize::MAX)
 }
 
 /// Bytes of all files below a directory.

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use settee_tests::ask::wait_for;
 use settee_tests::client::{Client, Request};
+use settee_tests::given;
 use settee_tests::orders::{bulk, id, named};
 use settee_tests::server::Server;
 
-use crate::{MIB, disk, expect, given, program};
+use crate::{MIB, disk, expect, program};
 
 /// The disk may take so many times what compacted data takes.
 const TIMES: u64 = 2;

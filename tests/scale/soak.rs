@@ -10,10 +10,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use settee_tests::client::{Client, Request};
+use settee_tests::given;
 use settee_tests::orders::{id, named};
 use settee_tests::server::Server;
 
-use crate::{MIB, disk, expect, given, program};
+use crate::{MIB, disk, expect, program};
 
 /// Clients that change documents, each its own, so that none meets a conflict.
 const WRITERS: usize = 4;

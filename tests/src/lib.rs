@@ -19,8 +19,15 @@ pub mod rounds;
 pub mod script;
 pub mod server;
 
+use std::str::FromStr;
+
 use base64::Engine as _;
 use serde_json::{Value, json};
+
+/// A number that the environment may give.
+pub fn given<T: FromStr>(name: &str, usual: T) -> T {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
+}
 
 /// Standard base64, for headers and for bytes that are no text.
 #[must_use]

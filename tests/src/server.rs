@@ -12,6 +12,8 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Resource, getrlimit, setrlimit};
+
 use crate::client::{Client, Request};
 
 /// How long a start may take before the test fails.
@@ -240,6 +242,24 @@ pub fn free_port() -> io::Result<u16> {
         }
     }
     Err(io::ErrorKind::AddrInUse.into())
+}
+
+/// The program under test: `SETTEE_PROGRAM`, or the one that was built with the tests.
+#[must_use]
+pub fn program(built: &str) -> PathBuf {
+    std::env::var_os("SETTEE_PROGRAM").map_or_else(|| built.into(), PathBuf::from)
+}
+
+/// Lets this process, and servers that it starts, have as many files open as the system permits;
+/// how many those are.
+///
+/// # Errors
+/// When the system does not let it.
+pub fn raise_files() -> io::Result<u64> {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit)?;
+    Ok(limit.maximum.unwrap_or(u64::MAX))
 }
 
 fn spawn(setup: &Setup) -> io::Result<Child> {
