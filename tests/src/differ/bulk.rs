@@ -15,6 +15,14 @@ const GET: [Param; 6] = [
     ("revs_info", 5, &["true"], &["x"]),
 ];
 
+/// One edit among many, and what will probably come of it.
+struct Edit {
+    id: String,
+    taken: bool,
+    deleted: bool,
+    attachments: Vec<String>,
+}
+
 impl Maker {
     pub(super) fn write_many(&mut self) {
         match self.dice.below(10) {
@@ -26,7 +34,7 @@ impl Maker {
 
     fn edit_many(&mut self) {
         let mut docs = Vec::new();
-        let mut edits: Vec<(Doc, bool, Vec<String>)> = Vec::new();
+        let mut edits: Vec<Edit> = Vec::new();
         for _ in 0..self.dice.below(6) {
             if self.dice.chance(2) {
                 docs.push(
@@ -58,12 +66,9 @@ impl Maker {
             }
             members.insert(0, format!("\"_id\":{}", quoted(&doc.id)));
             docs.push(format!("{{{}}}", members.join(",")));
-            let twice = edits.iter().any(|(other, _, _)| other.id == doc.id);
-            edits.push((
-                doc,
-                taken && !twice,
-                if deleted { vec!["deleted".to_owned()] } else { kept },
-            ));
+            let twice = edits.iter().any(|other| other.id == doc.id);
+            let attachments = if deleted { Vec::new() } else { kept };
+            edits.push(Edit { id: doc.id, taken: taken && !twice, deleted, attachments });
         }
         let mut body = format!("{{\"docs\":[{}]}}", docs.join(","));
         if self.dice.chance(5) {
@@ -85,15 +90,14 @@ impl Maker {
             edits.clear();
         }
         let mut step = Step::default();
-        for (at, (doc, taken, kept)) in edits.into_iter().enumerate() {
-            if !taken || docs.len() <= at {
+        for (at, edit) in edits.into_iter().enumerate() {
+            if !edit.taken {
                 continue;
             }
             let name = self.world.name('r');
             step.captures.push(Capture { name: name.clone(), source: format!("/{at}/rev") });
-            let deleted = kept.first().is_some_and(|name| name == "deleted");
-            let kept = if deleted { Vec::new() } else { kept };
-            self.world.edited(&doc.id, format!("{{{{{name}}}}}"), kept, deleted);
+            let rev = format!("{{{{{name}}}}}");
+            self.world.edited(&edit.id, rev, edit.attachments, edit.deleted);
         }
         if body.contains("{}") {
             // Ids that the server makes up.

@@ -1,6 +1,6 @@
 //! Mango: indexes made and deleted, questions with random selectors and options.
 
-use super::pool::{in_path, in_query, quoted};
+use super::pool::{in_query, quoted};
 use super::world::{Doc, View};
 use super::{Maker, Param, WRONG};
 use crate::client::Request;
@@ -91,10 +91,7 @@ impl Maker {
                 known.unwrap_or_else(|| self.dice.pick(&["nil", "", "x", "AAAA"]).to_owned());
             members.push(format!("\"bookmark\":{}", quoted(&mark)));
         }
-        let begin = match self.world.partitioned && self.dice.chance(50) {
-            true => format!("/_partition/{}", in_path(self.dice.pick(&["p", "q", "none"]))),
-            false => String::new(),
-        };
+        let begin = self.partition();
         let route = self
             .dice
             .pick(&["_find", "_find", "_find", "_find", "_find", "_find", "_find", "_explain"]);

@@ -100,6 +100,14 @@ impl Maker {
         format!("{{{{{name}}}}}")
     }
 
+    /// What a path of a partitioned database may begin with: half of them ask one partition.
+    fn partition(&mut self) -> String {
+        match self.world.partitioned && self.dice.chance(50) {
+            true => format!("/_partition/{}", self.dice.pick(&["p", "q", "none"])),
+            false => String::new(),
+        }
+    }
+
     /// A path in the database, with a query.
     fn path(&self, rest: &str, query: &[String]) -> String {
         let mark = if query.is_empty() { "" } else { "?" };

@@ -103,10 +103,7 @@ impl Maker {
         }
         let view = self.some_view();
         let none = Doc::default();
-        let begin = match self.world.partitioned && self.dice.chance(50) {
-            true => format!("/_partition/{}", in_path(self.dice.pick(&["p", "q", "none"]))),
-            false => String::new(),
-        };
+        let begin = self.partition();
         let path = format!("{begin}/_design/{}/_view/{}", in_path(&view.ddoc), in_path(&view.name));
         let request = match self.dice.below(12) {
             0..8 => {
