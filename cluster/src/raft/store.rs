@@ -273,6 +273,13 @@ impl MetaStore {
         metrics.membership_config.nodes().map(member).collect()
     }
 
+    /// Whether the voters are being changed: until that is done a majority of those of before is
+    /// needed, too.
+    #[cfg(test)]
+    pub(crate) fn is_changing(&self) -> bool {
+        self.0.between()
+    }
+
     /// Who leads, as far as this node knows.
     pub fn leader(&self) -> Option<NodeId> {
         self.0.raft.metrics().borrow().current_leader

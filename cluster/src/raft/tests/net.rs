@@ -242,10 +242,14 @@ impl Group {
         found.unwrap()
     }
 
+    /// Waits until so many vote, and the change that made it so is done.
     pub async fn until_voters(&self, count: usize) {
         let voters =
             |store: &MetaStore| store.members().iter().filter(|member| member.voter).count();
-        until("voters", || self.stores().all(|store| voters(store) == count)).await;
+        until("voters", || {
+            self.stores().all(|store| !store.is_changing() && voters(store) == count)
+        })
+        .await;
     }
 
     /// Waits until all nodes that are up hold the same.
