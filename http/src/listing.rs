@@ -4,6 +4,8 @@
 use serde_json::Value;
 use settee_cluster::views::Update;
 use settee_model::json;
+use settee_model::selector::Term;
+use settee_query::view::Grouping;
 
 use crate::error::Error;
 use crate::query::{self, Query};
@@ -20,7 +22,7 @@ pub struct Listing {
     /// `endkey_docid`.
     pub end_id: Option<String>,
     /// `keys`. A single one among `queries` is a range of one key instead; elsewhere a single one
-    /// stays a list, beside which a range means nothing.
+    /// stays a list, beside that range.
     pub keys: Option<Vec<Value>>,
     /// `limit`.
     pub limit: Option<u64>,
@@ -87,6 +89,9 @@ impl Default for Listing {
     }
 }
 
+/// 2 to the power of 64.
+const BEYOND: f64 = 18_446_744_073_709_551_616.0;
+
 /// A parameter's value: text in a query string, JSON in a body.
 #[derive(Clone, Copy)]
 enum Given<'a> {
@@ -101,11 +106,13 @@ impl Listing {
     /// `query_parse_error`, or 400 for keys that are no JSON.
     pub fn from_query(query: &Query) -> Result<Self, Error> {
         let mut listing = Listing::default();
-        listing.read_query(query)?;
         if let Some(keys) = query.get("keys") {
-            let keys = Given::Text(keys).json()?;
-            listing.keys = Some(keys.as_array().cloned().ok_or_else(keys_not_array)?);
+            let Value::Array(keys) = Given::Text(keys).json()? else {
+                return Err(Error::bad_request("`keys` parameter must be an array."));
+            };
+            listing.keys = Some(keys);
         }
+        listing.read_query(query)?;
         Ok(listing)
     }
 
@@ -114,11 +121,8 @@ impl Listing {
     /// # Errors
     /// As [`Listing::from_query`].
     pub fn from_body_and_query(body: &Value, query: &Query) -> Result<Self, Error> {
-        let mut listing = Listing::default();
+        let mut listing = Listing { keys: body_keys(body)?, ..Listing::default() };
         listing.read_body(body)?;
-        if let Some(keys) = body_keys(body)? {
-            listing.keys = Some(keys);
-        }
         listing.read_query(query)?;
         Ok(listing)
     }
@@ -128,13 +132,13 @@ impl Listing {
     /// # Errors
     /// As [`Listing::from_query`].
     pub fn with_body(&self, body: &Value) -> Result<Self, Error> {
-        let mut listing = self.clone();
-        listing.read_body(body)?;
+        let listing = self.with_view_body(body)?;
         listing.check()?;
         Ok(listing)
     }
 
-    /// Reads the query string of a view: a single one of `keys` is a range of one key.
+    /// Reads the query string of a view, or that beside `queries`: a single one of `keys` is a range of
+    /// one key.
     ///
     /// # Errors
     /// `query_parse_error`, or 400 for keys that are no JSON.
@@ -162,7 +166,8 @@ impl Listing {
     /// # Errors
     /// As [`Listing::of_view`].
     pub fn with_view_body(&self, body: &Value) -> Result<Self, Error> {
-        let mut listing = Listing { keys: None, group: None, group_level: None, ..self.clone() };
+        let mut listing =
+            Listing { keys: None, bad_keys: false, group: None, group_level: None, ..self.clone() };
         listing.read_body(body)?;
         Ok(listing)
     }
@@ -173,20 +178,41 @@ impl Listing {
     /// `query_parse_error`.
     pub fn check(&self) -> Result<(), Error> {
         let refuse = |reason: &'static str| Err(Error::QueryParse(reason.into()));
-        if self.bad_keys {
-            return Err(keys_not_array());
-        }
+        let grouping = self.grouping()?;
         if self.reduce == Some(true) {
             return refuse("Reduce is invalid for map-only views.");
         }
-        if self.group == Some(true) || self.group_level.is_some_and(|level| level > 0) {
-            return refuse("Invalid use of grouping on a map view.");
+        if self.bad_keys {
+            return refuse("`keys` must be an array of strings.");
         }
-        let many = self.keys.as_ref().is_some_and(|keys| keys.len() > 1);
-        if many && (self.start.is_some() || self.end.is_some()) {
+        let contradicts = match self.keys.as_deref() {
+            None | Some([]) => false,
+            Some([key]) => self.start.as_ref() != Some(key) || self.end.as_ref() != Some(key),
+            Some(_) => true,
+        };
+        if contradicts && (self.start.is_some() || self.end.is_some()) {
             return refuse("`keys` is incompatible with `key`, `start_key` and `end_key`");
         }
+        if grouping != Grouping::Whole {
+            return refuse("Invalid use of grouping on a map view.");
+        }
         Ok(())
+    }
+
+    /// What `group` and `group_level` say together.
+    ///
+    /// # Errors
+    /// `query_parse_error` when they contradict each other.
+    pub fn grouping(&self) -> Result<Grouping, Error> {
+        Ok(match (self.group, self.group_level) {
+            (Some(false), Some(level)) if level > 0 => {
+                let reason = "Can't specify group=false and group_level>0 at the same time";
+                return Err(Error::QueryParse(reason.into()));
+            }
+            (Some(true), None) => Grouping::Exact,
+            (_, None | Some(0)) => Grouping::Whole,
+            (_, Some(level)) => Grouping::Level(usize::try_from(level).unwrap_or(usize::MAX)),
+        })
     }
 
     fn read_query(&mut self, query: &Query) -> Result<(), Error> {
@@ -285,6 +311,10 @@ impl Given<'_> {
             Given::Json(Value::Number(number)) if number.is_u64() => {
                 Ok(number.as_u64().unwrap_or(u64::MAX))
             }
+            // Beyond 64 bits: no limit and no offset is.
+            Given::Json(Value::Number(number)) if number.as_f64().is_some_and(|n| n >= BEYOND) => {
+                Ok(i64::MAX.unsigned_abs())
+            }
             Given::Json(value) => Err(Error::QueryParse(
                 match value {
                     Value::Number(number) if number.is_i64() => {
@@ -294,7 +324,7 @@ impl Given<'_> {
                         let text = query::quoted(text);
                         format!("Invalid value for integer: <<{text}>>")
                     }
-                    other => format!("Invalid value for integer: {other}"),
+                    other => format!("Invalid value for integer: {}", Term(other)),
                 }
                 .into(),
             )),
@@ -367,6 +397,8 @@ mod tests {
 
     use super::*;
 
+    const KEYS_AND_RANGE: &str = "`keys` is incompatible with `key`, `start_key` and `end_key`";
+
     fn query(text: &str) -> Result<Listing, Error> {
         let listing = Listing::from_query(&Query::parse(text)?)?;
         listing.check()?;
@@ -377,7 +409,7 @@ mod tests {
     fn one_key_is_a_range_among_queries_and_a_list_elsewhere() {
         let one = Listing::default().with_body(&json!({"keys": ["a"]})).unwrap();
         assert_eq!((one.start, one.end, one.keys), (Some(json!("a")), Some(json!("a")), None));
-        let one = query(r#"keys=["a"]&key="b""#).unwrap();
+        let one = query(r#"keys=["a"]"#).unwrap();
         assert_eq!(one.keys, Some(vec![json!("a")]));
         let two = query(r#"keys=["a",5]"#).unwrap();
         assert_eq!(two.keys, Some(vec![json!("a"), json!(5)]));
@@ -392,6 +424,30 @@ mod tests {
         let listing = Listing::from_body_and_query(&body, &text).unwrap();
         assert_eq!(listing.keys, Some(vec![json!("a")]));
         assert_eq!((listing.limit, listing.descending), (Some(5), true));
+        let beside = Listing::from_body_and_query(&json!({"keys": ["a"], "key": "c"}), &text);
+        assert_eq!(beside.unwrap().check().unwrap_err().info().2, KEYS_AND_RANGE);
+    }
+
+    #[test]
+    fn a_query_string_holds_for_all_queries_but_for_its_keys_and_grouping() {
+        let text = Query::parse(r#"limit=5&keys=["a","b"]&group=true"#).unwrap();
+        let common = Listing::of_view(&text).unwrap();
+        let one = common.with_body(&json!({"skip": 1})).unwrap();
+        assert_eq!((one.limit, one.skip, one.keys), (Some(5), 1, None));
+        let common = Listing::of_view(&Query::parse("reduce=true").unwrap()).unwrap();
+        assert!(common.with_body(&json!({})).is_err());
+    }
+
+    #[test]
+    fn numbers_in_bodies_may_be_of_any_size() {
+        let limit = |body: &str| {
+            let body = serde_json::from_str(body).unwrap();
+            Listing::default().with_body(&body).map(|listing| listing.limit)
+        };
+        let huge = limit(r#"{"limit": 100000000000000000000}"#);
+        assert_eq!(huge, Ok(Some(i64::MAX.unsigned_abs())));
+        let reason = limit(r#"{"limit": {}}"#).unwrap_err().info().2.to_string();
+        assert_eq!(reason, "Invalid value for integer: {[]}");
     }
 
     #[test]
@@ -404,9 +460,14 @@ mod tests {
             ("reduce=true", "Reduce is invalid for map-only views."),
             ("group=true", "Invalid use of grouping on a map view."),
             ("stale=maybe", "Invalid value for `stale`."),
+            (r#"keys=["a","b"]&startkey="a""#, KEYS_AND_RANGE),
+            (r#"keys=["a"]&key="b""#, KEYS_AND_RANGE),
+            (r#"keys=["a"]&keys=["a","b"]"#, KEYS_AND_RANGE),
+            ("keys=5", "`keys` parameter must be an array."),
+            ("keys=[]&keys=5", "`keys` must be an array of strings."),
             (
-                r#"keys=["a","b"]&startkey="a""#,
-                "`keys` is incompatible with `key`, `start_key` and `end_key`",
+                "group=false&group_level=1",
+                "Can't specify group=false and group_level>0 at the same time",
             ),
         ] {
             assert_eq!(query(text).unwrap_err().info().2, reason, "{text}");

@@ -30,7 +30,7 @@ pub fn of(
     let reduced = view.reduce.is_some() && listing.reduce != Some(false);
     let partitioned = definition.options.partitioned;
     let limit = capped(&listing, partitioned, settings)?;
-    let grouping = grouping(&listing)?;
+    let grouping = listing.grouping()?;
     check_kind(&listing, reduced, grouping)?;
     if let Some(partition) = &listing.partition {
         partition::check(partition)?;
@@ -92,18 +92,6 @@ fn capped(listing: &Listing, partition: bool, settings: &Settings) -> Result<Opt
         }
         (asked, most) => Ok(asked.or(most)),
     }
-}
-
-fn grouping(listing: &Listing) -> Result<Grouping, Error> {
-    Ok(match (listing.group, listing.group_level) {
-        (Some(false), Some(level)) if level > 0 => {
-            let reason = "Can't specify group=false and group_level>0 at the same time";
-            return Err(refusal(reason));
-        }
-        (Some(true), None) => Grouping::Exact,
-        (_, None | Some(0)) => Grouping::Whole,
-        (_, Some(level)) => Grouping::Level(usize::try_from(level).unwrap_or(usize::MAX)),
-    })
 }
 
 /// What goes with rows, and what with reduced ones.

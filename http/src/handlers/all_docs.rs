@@ -15,7 +15,6 @@ use crate::error::Error;
 use crate::handlers::play::play;
 use crate::handlers::rows;
 use crate::listing::{self, Listing};
-use crate::query::Query;
 use crate::render::Script;
 use crate::render::doc::{self, Atts, Shown, View};
 use crate::reply::{Reply, Sink};
@@ -51,8 +50,9 @@ pub async fn queries(
     of: Namespace,
     partition: Option<String>,
 ) -> Result<Reply, Error> {
-    let body = ctx.json_object().await?;
-    let common = Listing::from_query(&Query::default())?;
+    // Of whatever type it says it is: it is only read.
+    let body = listing::object(&ctx.body.json().await?)?;
+    let common = Listing::of_view(&ctx.query)?;
     let mut asked = Vec::new();
     for body in listing::body_queries(&body)? {
         let listing = common.with_body(body)?;
@@ -118,18 +118,23 @@ pub fn query(
     partition: Option<String>,
     listing: Listing,
 ) -> Result<AllDocsQuery, Error> {
-    let partition = partition_of(db, partition, &listing)?;
+    let partition = partition_of(ctx, db, partition, &listing)?;
     let limit = match &partition {
         Some(_) => capped(listing.limit, ctx.settings.partition_query_limit)?,
         None => listing.limit,
     };
     let select = match listing.keys {
         Some(keys) => Select::Keys(keys.into_iter().map(key).collect()),
-        None => Select::Range {
-            start: listing.start.map(bound),
-            end: listing.end.map(bound),
-            inclusive_end: listing.inclusive_end,
-        },
+        None => {
+            // Ids are keys here, so bounds of ids stand in for those of keys, if those are not said.
+            let inclusive_end = listing.inclusive_end;
+            let (start_id, end_id) = match partition {
+                Some(_) => (None, None),
+                None => (listing.start_id, listing.end_id),
+            };
+            let start = listing.start.map(bound).or(start_id);
+            Select::Range { start, end: listing.end.map(bound).or(end_id), inclusive_end }
+        }
     };
     Ok(AllDocsQuery {
         namespace: match of {
@@ -148,22 +153,33 @@ pub fn query(
     })
 }
 
-/// The partition in the path, which a parameter may repeat but not contradict.
-fn partition_of(db: &Db, path: Option<String>, listing: &Listing) -> Result<Option<String>, Error> {
-    let partition = match (path, &listing.partition) {
-        (Some(path), Some(asked)) if path != *asked => {
+/// The partition in the path, which the query string may repeat but not contradict; a body that
+/// names another one is not heeded.
+fn partition_of(
+    ctx: &Ctx,
+    db: &Db,
+    path: Option<String>,
+    listing: &Listing,
+) -> Result<Option<String>, Error> {
+    let partitioned = db.meta().partitioned;
+    if let Some(path) = path {
+        if !partitioned {
+            return Err(Error::bad_request("database is not partitioned"));
+        }
+        partition::check(&path)?;
+        if ctx.query.get("partition").is_some_and(|asked| asked != path) {
             let reason = "Conflicting value for `partition` in query string";
             return Err(Error::bad_request(reason));
         }
-        (Some(path), _) => path,
-        (None, Some(asked)) => asked.clone(),
-        (None, None) => return Ok(None),
-    };
-    if !db.meta().partitioned {
-        return Err(Error::bad_request("database is not partitioned"));
+        return Ok(Some(path));
     }
-    partition::check(&partition)?;
-    Ok(Some(partition))
+    let Some(asked) = &listing.partition else { return Ok(None) };
+    partition::check(asked)?;
+    if !partitioned {
+        let reason = "`partition` parameter is not supported on this db";
+        return Err(Error::QueryParse(reason.into()));
+    }
+    Ok(Some(asked.clone()))
 }
 
 /// The limit that was asked for, or the most there may be.

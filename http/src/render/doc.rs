@@ -72,25 +72,25 @@ impl Shown {
 }
 
 impl View {
-    /// Generation of the newest revision in `atts_since` that the document descends from. An
-    /// attachment that is no newer is known to the client.
-    fn known_until(&self, revs: &RevPath) -> u64 {
-        let Some(known) = &self.atts_since else { return 0 };
+    /// With `atts_since`, the generation of the newest revision among them that the document
+    /// descends from, or 0. An attachment that is no newer is known to the client.
+    fn known_until(&self, revs: &RevPath) -> Option<u64> {
+        let known = self.atts_since.as_ref()?;
         let mut pos = revs.start;
         for id in &revs.ids {
             if known.iter().any(|rev| rev.pos == pos && rev.id == *id) {
-                return pos;
+                return Some(pos);
             }
             pos = pos.saturating_sub(1);
         }
-        0
+        Some(0)
     }
 
     /// The attachments whose content is given.
     pub fn given<'a>(&self, doc: &'a StoredDoc) -> impl Iterator<Item = &'a Attachment> {
         let known = self.known_until(&doc.revs);
         let none = self.atts == Atts::Stubs;
-        doc.record.atts.iter().filter(move |att| !none && att.revpos > known)
+        doc.record.atts.iter().filter(move |att| !none && is_news(att, known))
     }
 }
 
@@ -199,6 +199,11 @@ pub fn write_revs(out: &mut Vec<u8>, revs: &[Rev]) {
     out.push(b']');
 }
 
+/// Whether a client that has all until this generation, or says nothing of what it has, lacks it.
+fn is_news(att: &Attachment, known: Option<u64>) -> bool {
+    known.is_none_or(|known| att.revpos > known)
+}
+
 fn write_atts(script: &mut Script, doc: &StoredDoc, view: &View) {
     let known = view.known_until(&doc.revs);
     script.push(",\"_attachments\":{");
@@ -206,7 +211,7 @@ fn write_atts(script: &mut Script, doc: &StoredDoc, view: &View) {
         if index > 0 {
             script.push(",");
         }
-        let atts = if att.revpos > known { view.atts } else { Atts::Stubs };
+        let atts = if is_news(att, known) { view.atts } else { Atts::Stubs };
         write_att(script, doc, att, atts, view.encoding_info);
     }
     script.push("}");

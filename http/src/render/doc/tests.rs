@@ -128,3 +128,15 @@ fn attachments_that_a_client_has_are_stubs() {
     let text = json(&doc, &since(&["2-y"]), None);
     assert!(text.contains(r#""data":"<Base64 5>""#) && text.contains(r#""length":7,"stub":true"#));
 }
+
+#[test]
+fn attachments_of_no_generation_are_given_to_who_says_nothing_of_what_he_has() {
+    let mut doc = doc("a", &["x"], 1, "{}");
+    doc.record.atts = vec![att("o", 0, content(7, None))];
+    let inline = View { atts: Atts::Inline, ..View::default() };
+    assert_eq!(inline.given(&doc).count(), 1);
+    assert!(json(&doc, &inline, None).contains(r#""data":"<Base64 7>""#));
+    let since = View { atts_since: Some(vec![]), ..inline };
+    assert_eq!(since.given(&doc).count(), 0);
+    assert!(json(&doc, &since, None).contains(r#""length":7,"stub":true"#));
+}
