@@ -37,7 +37,7 @@ pub enum Style {
 /// Decides by content which revisions of changed documents belong to a feed.
 pub trait DocFilter: Send + Sync {
     /// Whether this leaf passes. Runs on a thread that may block.
-    fn passes(&self, doc: &StoredDoc) -> Result<bool, Error>;
+    fn passes(&self, leaf: &Candidate) -> Result<bool, Error>;
 }
 
 /// A leaf that may belong to a feed.

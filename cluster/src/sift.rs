@@ -49,7 +49,7 @@ async fn judge(
     let verdicts = match &scan.filter {
         Filter::Docs(filter) => {
             let filter: Arc<dyn DocFilter> = filter.clone();
-            let passes = move |leaf: &Candidate| filter.passes(&leaf.doc);
+            let passes = move |leaf: &Candidate| filter.passes(leaf);
             blocking(move || leaves.iter().map(passes).collect::<Result<Vec<_>, _>>()).await?
         }
         Filter::Judged(judge) => judge.judge(leaves).await?,

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::client::Response;
 use crate::script::Step;
@@ -185,13 +185,21 @@ fn compare_parts(step: &Step, left: &str, right: &str, found: &mut Vec<String>) 
     }
 }
 
-/// One JSON value, or the lines of a continuous feed.
+/// One JSON value, or the lines of a feed: a continuous one, or one of events.
 fn json_values(body: &[u8]) -> Option<Vec<Value>> {
     if let Ok(value) = serde_json::from_slice(body) {
         return Some(vec![value]);
     }
     let text = std::str::from_utf8(body).ok()?;
-    text.lines().filter(|l| !l.is_empty()).map(|l| serde_json::from_str(l).ok()).collect()
+    text.lines().filter(|l| !l.is_empty()).map(line_value).collect()
+}
+
+fn line_value(line: &str) -> Option<Value> {
+    // The id of an event is a sequence.
+    if let Some(seq) = line.strip_prefix("id: ") {
+        return serde_json::from_str::<Value>(seq).ok().map(|seq| json!({ "seq": seq }));
+    }
+    serde_json::from_str(line.strip_prefix("data: ").unwrap_or(line)).ok()
 }
 
 fn without_boundary(response: &Response) -> String {

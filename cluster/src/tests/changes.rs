@@ -4,10 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use settee_model::doc::StoredDoc;
-
 use super::{Node, edit, id, put, put_all, removal};
-use crate::changes::{Change, Changes, ChangesQuery, DocFilter, Filter, Since, Style};
+use crate::changes::{Candidate, Change, Changes, ChangesQuery, DocFilter, Filter, Since, Style};
 use crate::{Db, Error};
 
 async fn drain(feed: &mut Changes) -> Vec<Change> {
@@ -107,8 +105,8 @@ async fn sequences_of_an_earlier_database_begin_anew() {
 struct HasX;
 
 impl DocFilter for HasX {
-    fn passes(&self, doc: &StoredDoc) -> Result<bool, Error> {
-        Ok(doc.record.body.windows(3).any(|three| three == b"\"x\""))
+    fn passes(&self, leaf: &Candidate) -> Result<bool, Error> {
+        Ok(leaf.doc.record.body.windows(3).any(|three| three == b"\"x\""))
     }
 }
 

@@ -4,13 +4,13 @@ use std::collections::HashSet;
 use std::ops::Bound;
 
 use settee_engine::shard::{Batch, Write};
-use settee_model::doc::{AttEdit, AttSource, DocEdit, StoredDoc};
+use settee_model::doc::{AttEdit, AttSource, DocEdit};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::*;
-use crate::changes::{DocFilter, Filter, Style};
+use crate::changes::{Candidate, DocFilter, Filter, Style};
 use crate::rows::Namespace;
 use crate::shard::changes::ChangeScan;
 use crate::shard::point::Point;
@@ -79,9 +79,9 @@ async fn rows_are_the_same() {
 struct Even;
 
 impl DocFilter for Even {
-    fn passes(&self, doc: &StoredDoc) -> Result<bool, Error> {
-        assert_eq!(doc.revs.ids.len(), 1);
-        Ok(doc.id.as_str().ends_with(['0', '2', 'c']))
+    fn passes(&self, leaf: &Candidate) -> Result<bool, Error> {
+        assert_eq!(leaf.doc.revs.ids.len(), 1);
+        Ok(leaf.doc.id.as_str().ends_with(['0', '2', 'c']))
     }
 }
 

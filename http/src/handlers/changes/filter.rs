@@ -5,13 +5,14 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use settee_cluster::changes::{DocFilter, Filter};
-use settee_cluster::docs::OpenOptions;
+use settee_cluster::changes::{Candidate, DocFilter, Filter};
+use settee_cluster::docs::{Facts, OpenOptions};
 use settee_cluster::{Db, Error as ClusterError};
 use settee_model::doc::StoredDoc;
 use settee_model::docid::DocId;
 use settee_model::json;
-use settee_model::selector::{FieldPath, Selector};
+use settee_model::rev::Rev;
+use settee_model::selector::{FieldPath, Selector, Term};
 
 use super::function;
 use crate::context::Ctx;
@@ -19,7 +20,7 @@ use crate::error::Error;
 use crate::handlers::functions::Functions;
 use crate::handlers::functions::request::{Content, Request};
 use crate::render::Script;
-use crate::render::doc::{self, View};
+use crate::render::doc::{self, Shown, View};
 use crate::route::Method;
 
 /// What a request's `filter` comes down to.
@@ -90,7 +91,7 @@ fn by_selector(body: &Value) -> Result<Chosen, Error> {
     };
     let selector = Selector::parse(selector)?;
     let fields = match body.get("fields") {
-        None | Some(Value::Null) => None,
+        None => None,
         Some(Value::Array(fields)) if fields.is_empty() => None,
         Some(Value::Array(fields)) => Some(fields.iter().map(path).collect::<Result<_, _>>()?),
         Some(_) => return Err(Error::bad_request("Selector error: fields must be JSON array")),
@@ -99,9 +100,9 @@ fn by_selector(body: &Value) -> Result<Chosen, Error> {
 }
 
 fn path(field: &Value) -> Result<FieldPath, Error> {
-    let text = field
-        .as_str()
-        .ok_or_else(|| Error::BadRequest(format!("Invalid field name: {field}").into()))?;
+    let text = field.as_str().ok_or_else(|| {
+        Error::BadRequest(format!("Invalid JSON for field spec: {}", Term(field)).into())
+    })?;
     Ok(FieldPath::parse(text)?)
 }
 
@@ -133,22 +134,24 @@ fn place(into: &mut Value, path: &[String], value: Value) {
 struct BySelector(Selector);
 
 impl DocFilter for BySelector {
-    fn passes(&self, stored: &StoredDoc) -> Result<bool, ClusterError> {
-        Ok(self.0.matches(&as_text(stored)))
+    fn passes(&self, leaf: &Candidate) -> Result<bool, ClusterError> {
+        Ok(self.0.matches(&as_text(&leaf.doc, &leaf.conflicts)))
     }
 }
 
-/// A document as JSON text, attachments as stubs.
-fn as_text(stored: &StoredDoc) -> Vec<u8> {
+/// A document as JSON text, attachments as stubs, with its `_conflicts` if there are any.
+fn as_text(stored: &StoredDoc, conflicts: &[Rev]) -> Vec<u8> {
     let mut script = Script::default();
-    doc::write(&mut script, stored, &View::default(), None);
+    let facts = Facts { conflicts: conflicts.to_vec(), ..Facts::default() };
+    let shown = Shown { conflicts: true, ..Shown::default() };
+    doc::write(&mut script, stored, &View::default(), Some((&facts, shown)));
     script.into_text().unwrap_or_default()
 }
 
 /// A document as a JSON value, attachments as stubs; nothing if it is no JSON, which was not let in.
 #[must_use]
 pub fn as_value(stored: &StoredDoc) -> Option<Value> {
-    json::value(&as_text(stored)).ok()
+    json::value(&as_text(stored, &[])).ok()
 }
 
 /// The function that a filter names: the design document, and its name there.
