@@ -147,6 +147,13 @@ impl DbName {
         }
     }
 
+    /// Whether nothing stands between two slashes. The file of such a database would be that of another
+    /// one, so none is made.
+    #[must_use]
+    pub fn has_empty_part(&self) -> bool {
+        self.0.contains("//")
+    }
+
     /// Takes a name that was checked before (read from disk, or one of the server's own).
     #[must_use]
     pub fn trusted(text: &str) -> Self {
@@ -283,6 +290,8 @@ mod tests {
         );
         let long = DbName::trusted(&"a".repeat(239));
         assert!(DbName::trusted(&"a".repeat(238)).check_length().is_ok());
+        assert!(DbName::trusted("a//b").has_empty_part());
+        assert!(!DbName::trusted("a/b/").has_empty_part());
         let error = long.check_length().expect_err("long");
         assert!(error.to_string().starts_with("At least one path segment of `aaa"));
     }

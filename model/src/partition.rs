@@ -44,6 +44,17 @@ pub fn split(id: &str) -> Option<(&str, &str)> {
     id.split_once(':')
 }
 
+/// Checks that an id names a partition, or is a design document's, which are in all of them.
+///
+/// # Errors
+/// When it has none.
+pub fn require(id: &DocId) -> Result<(), PartitionError> {
+    match id.is_design() || split(id.as_str()).is_some() {
+        true => Ok(()),
+        false => Err(PartitionError::NoPartition),
+    }
+}
+
 /// Checks an id that is to be used in a partitioned database.
 ///
 /// # Errors
@@ -104,6 +115,13 @@ mod tests {
         refused(":b", "illegal_partition", "Partition must not be empty");
         refused("a:", "illegal_docid", "Document id must not be empty");
         refused("a:_b", "illegal_docid", "Only reserved document ids may start with underscore.");
+    }
+
+    #[test]
+    fn ids_that_can_be_asked_for_name_a_partition() {
+        for (id, is) in [("a:b", true), (":b", true), ("_design/x", true), ("ab", false)] {
+            assert_eq!(require(&DocId::trusted(id)).is_ok(), is, "{id}");
+        }
     }
 
     #[test]

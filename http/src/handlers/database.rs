@@ -29,6 +29,9 @@ pub async fn create(ctx: &mut Ctx, name: String) -> Result<Reply, Error> {
         return Err(Error::bad_request("Cannot partition a system database"));
     }
     name.check_length().map_err(|too_long| Error::DbNameTooLong(too_long.0))?;
+    if name.has_empty_part() {
+        return Err(Error::IllegalDbName(name.as_str().to_owned()));
+    }
     let written = ctx.app.cluster.create_db(&name, options).await?;
     let mut path = String::from("/");
     push_encoded(&mut path, name.as_str());
@@ -45,15 +48,20 @@ fn status(written: Written, done: StatusCode) -> StatusCode {
 fn create_options(ctx: &Ctx) -> Result<CreateOptions, Error> {
     let query = &ctx.query;
     let count = |name| query.get(name).map(|text| layout::count(name, text)).transpose();
+    // In the order in which CouchDB finds fault with them.
+    let (n, q) = (count("n")?, count("q")?);
+    let placement = query.get("placement").map(layout::placement).transpose()?;
+    if query.get("engine").is_some_and(|engine| engine != "couch") {
+        return Err(Error::bad_request("invalid_engine_extension"));
+    }
     let partitioned = match query.get("partitioned") {
         None | Some("false") => false,
         Some("true") => true,
         Some(_) => return Err(Error::bad_request("Invalid `partitioned` parameter")),
     };
-    let placement = query.get("placement").map(layout::placement).transpose()?;
     let placement = placement.map(str::to_owned);
     let security = Some(ctx.settings.default_security.clone());
-    Ok(CreateOptions { q: count("q")?, n: count("n")?, partitioned, placement, security })
+    Ok(CreateOptions { q, n, partitioned, placement, security })
 }
 
 /// `DELETE /{db}`
@@ -101,10 +109,10 @@ pub fn info_json(db: &Db, info: &DbInfo) -> Value {
 
 /// `GET /{db}/_partition/{partition}`
 pub async fn partition(_ctx: &mut Ctx, db: Db, partition: String) -> Result<Reply, Error> {
+    partition::check(&partition)?;
     if !db.meta().partitioned {
         return Err(Error::bad_request("database is not partitioned"));
     }
-    partition::check(&partition)?;
     let info = db.partition_info(&partition).await?;
     let body = json!({
         "db_name": db.name().as_str(),
@@ -229,6 +237,17 @@ pub async fn ensure_full_commit(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
     Ok(Reply::json(StatusCode::CREATED, body.to_string()))
 }
 
+/// Whether an id can be in the database at all: in a partitioned one it has a partition.
+///
+/// # Errors
+/// 400 `illegal_docid`.
+pub fn partition_needed(db: &Db, id: &DocId) -> Result<(), Error> {
+    match db.meta().partitioned {
+        true => Ok(partition::require(id)?),
+        false => Ok(()),
+    }
+}
+
 /// `GET /{db}/_shards`
 pub async fn shards(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
     let row = |place: &ShardPlace| (place.range.clone(), json!(nodes(ctx, place)));
@@ -238,6 +257,7 @@ pub async fn shards(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
 
 /// `GET /{db}/_shards/{docid}`
 pub async fn shard_of(ctx: &mut Ctx, db: Db, id: DocId) -> Result<Reply, Error> {
+    partition_needed(&db, &id)?;
     let place = db.shard_of(&id);
     let body = json!({"range": place.range, "nodes": nodes(ctx, &place)});
     Ok(Reply::json(StatusCode::OK, body.to_string()))

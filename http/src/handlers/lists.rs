@@ -63,6 +63,9 @@ pub async fn dbs_info_of(ctx: &mut Ctx) -> Result<Reply, Error> {
 fn selected(ctx: &Ctx) -> Result<Vec<Arc<DbMeta>>, Error> {
     let listing = Listing::from_query(&ctx.query)?;
     listing.check()?;
+    if listing.keys.as_ref().is_some_and(|keys| keys.len() != 1) {
+        return Err(Error::bad_request("`keys` are not supported here."));
+    }
     let text = |key: &Option<Value>| {
         // A key that is no string sorts before every name.
         key.as_ref().map(|key| key.as_str().unwrap_or_default().to_owned())

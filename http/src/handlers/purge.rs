@@ -61,6 +61,10 @@ pub async fn post(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
 /// `GET /{db}/_purged_infos`
 pub async fn infos(_ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
     let mut infos = db.purged_infos().await?;
+    for info in &mut infos {
+        info.revs.sort();
+        info.revs.dedup();
+    }
     infos.sort_by(|a, b| (&a.id, &a.revs).cmp(&(&b.id, &b.revs)));
     infos.dedup();
     let rows: Vec<_> = infos

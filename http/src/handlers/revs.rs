@@ -9,11 +9,12 @@ use settee_model::rev::Rev;
 
 use crate::context::Ctx;
 use crate::error::Error;
+use crate::handlers::database::partition_needed;
 use crate::reply::Reply;
 
 /// `POST /{db}/_revs_diff`
 pub async fn revs_diff(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
-    let asked = asked(ctx).await?;
+    let asked = asked(ctx, &db).await?;
     let mut answer = Map::new();
     for diff in db.revs_diff(asked).await? {
         if diff.missing.is_empty() {
@@ -32,7 +33,7 @@ pub async fn revs_diff(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
 
 /// `POST /{db}/_missing_revs`
 pub async fn missing_revs(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
-    let asked = asked(ctx).await?;
+    let asked = asked(ctx, &db).await?;
     let diffs = db.revs_diff(asked).await?;
     let missing: Map<String, Value> = diffs
         .iter()
@@ -42,8 +43,10 @@ pub async fn missing_revs(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
     Ok(Reply::json(StatusCode::OK, json!({ "missing_revs": missing }).to_string()))
 }
 
-async fn asked(ctx: &mut Ctx) -> Result<Vec<IdRevs>, Error> {
-    id_revs(&ctx.json_object().await?)
+async fn asked(ctx: &mut Ctx, db: &Db) -> Result<Vec<IdRevs>, Error> {
+    let asked = id_revs(&ctx.json_object().await?)?;
+    asked.iter().try_for_each(|asked| partition_needed(db, &asked.id))?;
+    Ok(asked)
 }
 
 /// `{"id": ["1-abc", …], …}`, as `_revs_diff` and `_purge` take it.
