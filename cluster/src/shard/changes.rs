@@ -15,7 +15,7 @@ use settee_model::rev::RevPath;
 use super::point::Point;
 use super::rows::design_range;
 use super::{Fault, open};
-use crate::changes::{Change, Filter, Style};
+use crate::changes::{Candidate, Change, Filter, Style};
 
 /// Bytes of documents after which a step ends.
 const STEP_BYTES: usize = 256 * 1024;
@@ -140,18 +140,28 @@ impl ChangeScanner {
             Style::MainOnly => entry.leaves.get(..1).unwrap_or_default(),
             Style::AllDocs => entry.leaves.as_slice(),
         };
+        let mut conflicts = Vec::new();
+        if self.scan.conflicts {
+            let losers = entry.leaves.iter().skip(1).filter(|leaf| !leaf.deleted);
+            conflicts = losers.map(|leaf| leaf.rev.clone()).collect();
+        }
         let mut doc = None;
         let revs = match &self.scan.filter {
             Filter::DocIds(ids) if !ids.contains(&entry.id) => return Ok(None),
             Filter::Docs(filter) => {
                 let mut passed = Vec::new();
                 for (place, leaf) in named.iter().enumerate() {
-                    let opened = self.open(&entry.id, leaf)?;
+                    // Of one leaf among all nobody asks what it conflicts with.
+                    let conflicts = match self.scan.style {
+                        Style::MainOnly => conflicts.clone(),
+                        Style::AllDocs => Vec::new(),
+                    };
+                    let opened = Candidate { doc: self.open(&entry.id, leaf)?, conflicts };
                     if filter.passes(&opened)? {
                         passed.push(leaf.rev.clone());
                     }
                     if place == 0 {
-                        doc = Some(opened);
+                        doc = Some(opened.doc);
                     }
                 }
                 passed
@@ -166,11 +176,6 @@ impl ChangeScanner {
             (true, doc, _) => doc,
             (false, ..) => None,
         };
-        let mut conflicts = Vec::new();
-        if self.scan.conflicts {
-            let losers = entry.leaves.iter().skip(1).filter(|leaf| !leaf.deleted);
-            conflicts = losers.map(|leaf| leaf.rev.clone()).collect();
-        }
         let deleted = winner.is_some_and(|leaf| leaf.deleted);
         Ok(Some(Change { id: entry.id, seq: None, revs, deleted, doc, conflicts }))
     }
