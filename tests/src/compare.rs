@@ -207,10 +207,10 @@ fn without_boundary(response: &Response) -> String {
     let boundary = kind.split_once("boundary=").map_or("", |(_, b)| b.trim_matches('"'));
     let mut text = response.text().replace(boundary, "BOUNDARY");
     // Parts of a multipart/mixed answer have boundaries of their own.
-    while let Some(at) = text.find("boundary=\"") {
-        let rest = text.split_at(at + 10).1;
-        let inner = rest.split('"').next().unwrap_or_default().to_owned();
-        text = text.replacen("boundary=\"", "boundary: \"", 1).replace(&inner, "INNER");
+    while let Some((_, rest)) = text.split_once("boundary=") {
+        let inner = rest.trim_start_matches('"').split(['"', ';', '\r']).next().unwrap_or_default();
+        let inner = if inner.is_empty() { "boundary=" } else { inner }.to_owned();
+        text = text.replacen("boundary=", "boundary: ", 1).replace(&inner, "INNER");
     }
     text
 }

@@ -23,7 +23,7 @@ struct Known {
 }
 
 /// The first that applies is the reason: what is said of one route stands before what is said of all.
-const KNOWN: [Known; 13] = [
+const KNOWN: [Known; 14] = [
     Known {
         row: "an edit with a `_rev` of a document that does not exist",
         applies: |met| {
@@ -53,7 +53,7 @@ const KNOWN: [Known; 13] = [
         applies: |met| met.asks("/_explain") || met.says("use_index") && met.asks("/_find"),
     },
     Known {
-        row: "`_revisions` with more ids than `start` allows, or a negative `start`, or numbers above 64 bits",
+        row: "revisions with numbers above 64 bits; `_revisions` with more ids than `start` allows, or a negative `start`",
         applies: |met| {
             let anywhere = |part| met.asks(part) || met.says(part) || met.has(part);
             anywhere("99999999999999999999-")
@@ -87,6 +87,13 @@ const KNOWN: [Known; 13] = [
             };
             (met.asks("/_revs_diff") || met.asks("/_missing_revs"))
                 && members(met.theirs) == members(met.ours)
+        },
+    },
+    Known {
+        row: "`pending` and `last_seq` of `_changes` with a filter and a `limit`",
+        applies: |met| {
+            let filtered = met.asks("/_changes") && met.asks("filter=") && met.asks("limit=");
+            filtered && met.lines.iter().all(|line| line.starts_with("/pending"))
         },
     },
     Known {
