@@ -22,7 +22,7 @@ pub struct Listing {
     /// `endkey_docid`.
     pub end_id: Option<String>,
     /// `keys`. A single one among `queries` is a range of one key instead; elsewhere a single one
-    /// stays a list, beside that range.
+    /// stays a list, beside which a range may only say the same.
     pub keys: Option<Vec<Value>>,
     /// `limit`.
     pub limit: Option<u64>,
@@ -409,8 +409,9 @@ mod tests {
     fn one_key_is_a_range_among_queries_and_a_list_elsewhere() {
         let one = Listing::default().with_body(&json!({"keys": ["a"]})).unwrap();
         assert_eq!((one.start, one.end, one.keys), (Some(json!("a")), Some(json!("a")), None));
-        let one = query(r#"keys=["a"]"#).unwrap();
-        assert_eq!(one.keys, Some(vec![json!("a")]));
+        for text in [r#"keys=["a"]"#, r#"keys=["a"]&startkey="a""#, r#"endkey="b"&keys=["a"]"#] {
+            assert_eq!(query(text).unwrap().keys, Some(vec![json!("a")]), "{text}");
+        }
         let two = query(r#"keys=["a",5]"#).unwrap();
         assert_eq!(two.keys, Some(vec![json!("a"), json!(5)]));
         let none = query("keys=[]").unwrap();

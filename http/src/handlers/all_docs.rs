@@ -123,18 +123,16 @@ pub fn query(
         Some(_) => capped(listing.limit, ctx.settings.partition_query_limit)?,
         None => listing.limit,
     };
+    // Where no key is said, the id beside it is one, but not in a partition, which is a range of keys.
+    let in_all = |id: Option<String>| id.filter(|_| partition.is_none());
+    let (start_id, end_id) = (in_all(listing.start_id), in_all(listing.end_id));
     let select = match listing.keys {
         Some(keys) => Select::Keys(keys.into_iter().map(key).collect()),
-        None => {
-            // Ids are keys here, so bounds of ids stand in for those of keys, if those are not said.
-            let inclusive_end = listing.inclusive_end;
-            let (start_id, end_id) = match partition {
-                Some(_) => (None, None),
-                None => (listing.start_id, listing.end_id),
-            };
-            let start = listing.start.map(bound).or(start_id);
-            Select::Range { start, end: listing.end.map(bound).or(end_id), inclusive_end }
-        }
+        None => Select::Range {
+            start: listing.start.map(bound).or(start_id),
+            end: listing.end.map(bound).or(end_id),
+            inclusive_end: listing.inclusive_end,
+        },
     };
     Ok(AllDocsQuery {
         namespace: match of {

@@ -58,6 +58,11 @@ fn send(ctx: &Ctx, db: &Db, id: &DocId, att: &Attachment, tag: &str) -> Result<R
     let mut script = Script::default();
     if content.encoding == Encoding::Gzip {
         let packed = accepts_gzip(ctx.header(&ACCEPT_ENCODING));
+        let length = if packed { content.stored_length } else { content.length };
+        // Ranges are not to be had, but what no range could be is refused, where the length is known.
+        if packed || content.length != content.stored_length {
+            range::parse(ctx.header(&RANGE), length)?;
+        }
         script.att(id, content, if packed { Form::Stored } else { Form::Decoded });
         let reply = with_headers(ctx, stream_reply(db, StatusCode::OK, script), att, (tag, "none"));
         return Ok(if packed { reply.header(CONTENT_ENCODING, "gzip") } else { reply });

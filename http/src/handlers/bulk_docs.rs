@@ -40,7 +40,7 @@ pub async fn post(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
     let all_or_nothing = all_or_nothing.and_then(Raw::as_bool) == Some(true);
     drop(stored);
     let named: Vec<Named> = edits.iter().map(|edit| (edit.id.clone(), edit.revs.tip())).collect();
-    if mode == EditMode::Interactive && all_or_nothing {
+    if mode == EditMode::Interactive && all_or_nothing && !named.is_empty() {
         let refusal = Error::Internal("not_implemented", "all_or_nothing is not supported".into());
         let rows = named.iter().map(|edit| (edit, &refusal));
         return Ok(Reply::json(StatusCode::EXPECTATION_FAILED, failures(rows)));

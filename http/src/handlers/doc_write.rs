@@ -28,6 +28,10 @@ pub async fn put(ctx: &mut Ctx, db: Db, id: DocId) -> Result<Reply, Error> {
     }
     let body = ctx.body.json().await?;
     let doc = parse_doc(&body, &ctx.settings.json_limits())?;
+    if let Some(own) = &doc.id {
+        // It means nothing, but must be an id.
+        edit::check_id(ctx, &db, own)?;
+    }
     let edit = edit::from_request(ctx, &db, id, doc, mode).await?;
     if is_batch(ctx) {
         return later(ctx, &db, edit, mode).await;

@@ -27,12 +27,12 @@ use crate::users::{self, Written};
 mod tests;
 
 /// Checks an id that is only looked for: a partitioned database has no place for one without a
-/// partition.
+/// partition, unless it is one that no document can have.
 ///
 /// # Errors
 /// 400 `illegal_docid`.
 pub fn check_place(db: &Db, id: &DocId) -> Result<(), Error> {
-    let placed = id.is_design() || id.is_local() || partition::split(id.as_str()).is_some();
+    let placed = id.as_str().starts_with('_') || partition::split(id.as_str()).is_some();
     if !placed && db.meta().partitioned {
         return Err(PartitionError::NoPartition.into());
     }

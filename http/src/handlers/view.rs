@@ -99,12 +99,12 @@ impl Named<'_> {
         let bodies = listing::body_queries(&body)?;
         let common = self.in_partition(Listing::of_view(&ctx.query)?);
         let definition = self.ddoc.definition()?;
+        if definition.view(self.view).is_none() {
+            return Err(Error::NotFound("missing_named_view".into()));
+        }
         let mut asked = Vec::with_capacity(bodies.len());
         for body in bodies {
             asked.push(self.query(ctx, &definition, common.with_view_body(body)?)?);
-        }
-        if definition.view(self.view).is_none() {
-            return Err(Error::NotFound("missing_named_view".into()));
         }
         let (db, mut asked) = (self.db, asked.into_iter());
         // What goes wrong with the first is told by a status.

@@ -13,6 +13,7 @@ use crate::context::Ctx;
 use crate::error::Error;
 use crate::feed::Feed;
 use crate::handlers::follow::Waiting;
+use crate::query;
 use crate::render::doc::{Atts, View};
 
 /// A question that was understood.
@@ -70,6 +71,10 @@ impl Given {
             "feed" => self.feed = Some(Feed::parse(value).ok_or_else(unknown_feed)?),
             "descending" => self.query.descending = value == "true",
             "since" | "last-event-id" => self.query.since = since(value),
+            // Below nothing there is no limit.
+            "limit" if query::integer(value).is_ok_and(|limit| limit < 0) => {
+                self.query.limit = None;
+            }
             "limit" => self.query.limit = Some(number(name, value)?),
             "style" => self.query.style = style(value)?,
             "heartbeat" if value == "true" => self.heartbeat = Some(None),
@@ -170,7 +175,7 @@ mod tests {
         for pair in [
             ("feed", "nonsense"),
             ("limit", "abc"),
-            ("limit", "-1"),
+            ("limit", "1.5"),
             ("style", "nonsense"),
             ("heartbeat", "0"),
             ("heartbeat", "abc"),
