@@ -53,6 +53,10 @@ fn destination(header: Option<&str>, plus: Plus) -> Result<(String, Option<Rev>)
         None => (header, None),
         Some((id, query)) => {
             let rev = query.split_once('=').map_or("", |(_, rev)| rev);
+            // One revision and nothing else: whoever says more means something that is not done.
+            if rev.contains(['=', '?']) {
+                return Err(Error::bad_request("Destination may name a revision only."));
+            }
             (id, Some(rev.parse()?))
         }
     };
@@ -104,8 +108,9 @@ mod tests {
         assert_eq!(of("c%20b/d"), ("c b/d".to_owned(), None));
         assert_eq!(of("/db/x"), ("/db/x".to_owned(), None));
         assert_eq!(of("a?rev=1-x"), ("a".to_owned(), Some("1-x".parse().unwrap())));
-        for bad in [None, Some("http://a/b"), Some("https://a"), Some("a?rev=zz"), Some("a?x")] {
-            assert_eq!(destination(bad, Plus::Space).unwrap_err().info().0, 400);
+        let bad = ["http://a/b", "https://a", "a?rev=zz", "a?x", "a?rev=1-x&y=z", "a?rev=1-x?y"];
+        for bad in bad.map(Some).into_iter().chain([None]) {
+            assert_eq!(destination(bad, Plus::Space).unwrap_err().info().0, 400, "{bad:?}");
         }
     }
 }
