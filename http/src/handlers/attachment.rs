@@ -58,9 +58,9 @@ fn send(ctx: &Ctx, db: &Db, id: &DocId, att: &Attachment, tag: &str) -> Result<R
     let mut script = Script::default();
     if content.encoding == Encoding::Gzip {
         let packed = accepts_gzip(ctx.header(&ACCEPT_ENCODING));
-        let length = if packed { content.stored_length } else { content.length };
-        // Ranges are not to be had, but what no range could be is refused, where the length is known.
+        // Sent whole, but a range of nothing is refused all the same where the length is known.
         if packed || content.length != content.stored_length {
+            let length = if packed { content.stored_length } else { content.length };
             range::parse(ctx.header(&RANGE), length)?;
         }
         script.att(id, content, if packed { Form::Stored } else { Form::Decoded });

@@ -15,7 +15,7 @@ struct Base<'a> {
     path: RevPath,
     /// What is kept for that revision, if the client named it.
     named: Option<&'a RevInfo>,
-    /// Generation that newly uploaded attachments get.
+    /// Generation that newly uploaded attachments get; those of a copy keep theirs.
     revpos: u64,
 }
 
@@ -75,7 +75,8 @@ fn decide(
     known: Vec<Attachment>,
 ) -> Result<Decided, EditError> {
     let anew = base.named.is_none();
-    let atts = resolve(&edit.id, std::mem::take(&mut edit.atts), known, |_| base.revpos)?;
+    let revpos = |said: Option<u64>| said.unwrap_or(base.revpos);
+    let atts = resolve(&edit.id, std::mem::take(&mut edit.atts), known, revpos)?;
     // Once all of a document is deleted, only a fresh start brings it back.
     if tree.is_some_and(|tree| tree.is_deleted() && (!anew || edit.deleted)) {
         return Err(EditError::Conflict);
