@@ -206,11 +206,11 @@ fn without_boundary(response: &Response) -> String {
     let kind = response.header("content-type").unwrap_or_default();
     let boundary = kind.split_once("boundary=").map_or("", |(_, b)| b.trim_matches('"'));
     let mut text = response.text().replace(boundary, "BOUNDARY");
-    // Parts of a multipart/mixed answer have boundaries of their own.
-    while let Some((_, rest)) = text.split_once("boundary=") {
+    // Parts of a multipart/mixed answer have boundaries of their own, in quotes or without.
+    while let Some((before, rest)) = text.split_once("boundary=") {
         let inner = rest.trim_start_matches('"').split(['"', ';', '\r']).next().unwrap_or_default();
-        let inner = if inner.is_empty() { "boundary=" } else { inner }.to_owned();
-        text = text.replacen("boundary=", "boundary: ", 1).replace(&inner, "INNER");
+        let named = format!("{before}boundary: {rest}");
+        text = if inner.is_empty() { named } else { named.replace(inner, "INNER") };
     }
     text
 }
