@@ -146,7 +146,8 @@ fn cve_2010_2234_pages_of_others_change_nothing() {
             assert_eq!(told.header("access-control-allow-origin"), None, "{method} {path}");
             assert!(told.status >= 400, "{method} {path}");
         }
-        let routes = JSON.iter().chain(&READ).chain(&BARE).map(|path| path.replace("?batch=ok", ""));
+        let routes =
+            JSON.iter().chain(&READ).chain(&BARE).map(|path| path.replace("?batch=ok", ""));
         let update =
             ["/db/_design/d/_update/u".to_owned(), "/db/_design/d/_update/u/doc".to_owned()];
         for path in routes.chain(update) {
