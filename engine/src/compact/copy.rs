@@ -24,11 +24,16 @@ pub(crate) type Pace<'a> = &'a dyn Fn(Step) -> Result<(), Error>;
 
 /// A part of the work.
 #[derive(Clone, Copy)]
-pub(crate) struct Step {
-    /// Entries looked at.
-    pub(crate) entries: u64,
-    /// Bytes written.
-    pub(crate) bytes: u64,
+pub(crate) enum Step {
+    /// So much is done.
+    Done {
+        /// Entries looked at.
+        entries: u64,
+        /// Bytes written.
+        bytes: u64,
+    },
+    /// All that was copied is synced now, which may take long.
+    Sync,
 }
 
 /// Entries between two looks at the pace.
@@ -72,6 +77,7 @@ impl<'a> Copy<'a> {
         let pages = from.store.pages.uncached();
         let mut packing = Packing { from, revs_limit, pages, writer, pace, entries: 0, bytes: 0 };
         let checkpoints = packing.pack()?;
+        pace(Step::Sync)?;
         let synced = packing.writer.finish()?;
         let trees = checkpoints.map(|checkpoint| checkpoint.publish(&synced));
         Ok(Copy { store, revs_limit, pace, trees })
@@ -152,7 +158,7 @@ impl<'a> Copy<'a> {
         }
         let tree = tree(&mut self.trees);
         *tree = tree.apply(&self.store.pages, ops)?;
-        (self.pace)(Step { entries: ops.len() as u64, bytes: 0 })?;
+        (self.pace)(Step::Done { entries: ops.len() as u64, bytes: 0 })?;
         if self.trees.dirty_bytes() > DIRTY { self.save() } else { Ok(()) }
     }
 
@@ -182,7 +188,7 @@ impl<'a> Copy<'a> {
     pub(crate) fn save(&mut self) -> Result<(), Error> {
         let mut writer = self.writer();
         let checkpoints = self.trees.try_map(|tree| tree.checkpoint(&mut writer))?;
-        (self.pace)(Step { entries: 0, bytes: writer.written() })?;
+        (self.pace)(Step::Done { entries: 0, bytes: writer.written() })?;
         let synced = writer.finish()?;
         self.trees = checkpoints.map(|checkpoint| checkpoint.publish(&synced));
         Ok(())
@@ -256,7 +262,7 @@ impl Packing<'_, '_> {
         let written = self.writer.written();
         let entries = std::mem::take(&mut self.entries);
         let bytes = written - std::mem::replace(&mut self.bytes, written);
-        (self.pace)(Step { entries, bytes })
+        (self.pace)(Step::Done { entries, bytes })
     }
 }
 

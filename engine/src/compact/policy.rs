@@ -17,7 +17,7 @@ pub struct Policy {
 
 impl Default for Policy {
     fn default() -> Self {
-        Policy { automatic: true, ratio: 1.5, min_file: 1 << 20, bytes_per_second: 64 << 20 }
+        Policy { automatic: true, ratio: 1.25, min_file: 1 << 20, bytes_per_second: 64 << 20 }
     }
 }
 
@@ -40,8 +40,8 @@ mod tests {
         let policy = Policy::default();
         let wants = |file, active| policy.wants(&Sizes { file, active, external: 0 });
         assert!(!wants(1000, 1));
-        assert!(!wants(10 << 20, 7 << 20));
-        assert!(wants(10 << 20, 6 << 20));
+        assert!(!wants(10 << 20, 9 << 20));
+        assert!(wants(10 << 20, 8 << 20));
         assert!(wants(10 << 20, 0));
         let off = Policy { automatic: false, ..policy.clone() };
         assert!(!off.wants(&Sizes { file: 10 << 20, active: 0, external: 0 }));

@@ -59,7 +59,7 @@ impl Default for Options {
             cache_bytes: 24 << 20,
             dirty_bytes: 16 << 20,
             shard_dirty_bytes: 8 << 20,
-            log_bytes: 64 << 20,
+            log_bytes: 24 << 20,
             log: log::Options { segment_bytes: 16 << 20, ..log::Options::default() },
             threads: true,
             writers: 0,

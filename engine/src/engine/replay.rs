@@ -98,7 +98,7 @@ fn bring_back(
 }
 
 /// Puts a shard's backlog into its file. If that fails the backlog is there for the next time.
-pub(super) fn save(env: &Env, shard: &Shard, kept: bool) {
+pub(super) fn save(env: &Env, shard: &Arc<Shard>, kept: bool) {
     let id = shard.id();
     let forget = || if kept { kept::remove(&*env.storage, id) } else { Ok(()) };
     if let Err(error) = shard.checkpoint().and_then(|()| forget()) {

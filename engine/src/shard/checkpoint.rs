@@ -13,7 +13,7 @@ use crate::tree::Checkpoint;
 
 impl Shard {
     /// Puts everything that is durable by now into the file.
-    pub(crate) fn checkpoint(&self) -> Result<(), Error> {
+    pub(crate) fn checkpoint(self: &Arc<Self>) -> Result<(), Error> {
         // After a failed sync nothing is tried again on that file: the shard gets another one.
         if self.with_reserve(|| self.save_in_place())? { Ok(()) } else { self.compact_now() }
     }

@@ -18,7 +18,7 @@ pub(super) struct Told {
 
 impl Job {
     /// About how much memory it holds.
-    fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.batch.writes.iter().map(Write::bytes).sum()
     }
 }
@@ -29,6 +29,8 @@ struct Waiting {
     bytes: usize,
     /// A writer thread has the shard, or will have it.
     scheduled: bool,
+    /// No writer thread is to be told: a compaction takes what waits, in step with its copy.
+    held: bool,
 }
 
 /// See the module's description.
@@ -56,14 +58,17 @@ impl WriteQueue {
         }
         waiting.bytes = bytes;
         waiting.jobs.push(job);
-        if std::mem::replace(&mut waiting.scheduled, true) { Queued::Waits } else { Queued::First }
+        if waiting.held || std::mem::replace(&mut waiting.scheduled, true) {
+            return Queued::Waits;
+        }
+        Queued::First
     }
 
     /// Makes the caller the shard's writer if it has none and nothing waits; [`WriteQueue::more`]
     /// must follow.
     pub(super) fn claim(&self) -> bool {
         let mut waiting = self.0.lock();
-        let idle = waiting.jobs.is_empty() && !waiting.scheduled;
+        let idle = waiting.jobs.is_empty() && !waiting.scheduled && !waiting.held;
         waiting.scheduled |= idle;
         idle
     }
@@ -77,15 +82,45 @@ impl WriteQueue {
 
     /// All that wait.
     pub(super) fn take(&self) -> Vec<Job> {
-        let mut waiting = self.0.lock();
-        waiting.bytes = 0;
-        std::mem::take(&mut waiting.jobs)
+        self.0.lock().take()
     }
 
     /// The writer thread is done with what it took. Whether there is more for it.
     pub(super) fn more(&self) -> bool {
         let mut waiting = self.0.lock();
-        waiting.scheduled = !waiting.jobs.is_empty();
+        waiting.scheduled = !waiting.jobs.is_empty() && !waiting.held;
         waiting.scheduled
+    }
+
+    /// From now on what comes waits for [`WriteQueue::take_held`].
+    pub(super) fn hold(&self) {
+        self.0.lock().held = true;
+    }
+
+    /// All that wait while the queue is held, if anything does and no writer thread is at it;
+    /// [`WriteQueue::more`] must follow.
+    pub(super) fn take_held(&self) -> Option<Vec<Job>> {
+        let mut waiting = self.0.lock();
+        if !waiting.held || waiting.scheduled || waiting.jobs.is_empty() {
+            return None;
+        }
+        waiting.scheduled = true;
+        Some(waiting.take())
+    }
+
+    /// The queue is held no more. Whether the caller must tell a writer thread.
+    pub(super) fn release(&self) -> bool {
+        let mut waiting = self.0.lock();
+        waiting.held = false;
+        let tell = !waiting.scheduled && !waiting.jobs.is_empty();
+        waiting.scheduled |= tell;
+        tell
+    }
+}
+
+impl Waiting {
+    fn take(&mut self) -> Vec<Job> {
+        self.bytes = 0;
+        std::mem::take(&mut self.jobs)
     }
 }

@@ -32,7 +32,7 @@ impl Shard {
     }
 
     /// Compacts, in the background thread that was asked to.
-    pub(crate) fn compact_requested(&self) {
+    pub(crate) fn compact_requested(self: &Arc<Self>) {
         match self.compact_now() {
             // It was dropped meanwhile.
             Ok(()) | Err(Error::ShardMissing { .. }) => {}
@@ -42,7 +42,7 @@ impl Shard {
     }
 
     /// Compacts and waits for it. Not for threads that must not block.
-    pub fn compact_now(&self) -> Result<(), Error> {
+    pub fn compact_now(self: &Arc<Self>) -> Result<(), Error> {
         let _turn = self.compaction.lock();
         self.with_reserve(|| compact::compact(self, &self.env))
     }

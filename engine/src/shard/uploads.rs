@@ -137,7 +137,7 @@ impl Shard {
     }
 
     /// The store that takes extents now; makes the shard's file if there is none that does.
-    fn store_with_file(&self) -> Result<Arc<Store>, Error> {
+    fn store_with_file(self: &Arc<Self>) -> Result<Arc<Store>, Error> {
         let store = self.current_store();
         if store.has_file() && !store.has_failed() {
             return Ok(store);

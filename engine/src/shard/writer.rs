@@ -53,14 +53,16 @@ impl Shard {
         }
         match self.queue.push(job, self.env.options.queue_bytes) {
             Queued::Waits => {}
-            Queued::First => {
-                self.env.ready.push(self.clone());
-                // The writer threads may have ended just now.
-                if let Err(error) = self.env.check_open() {
-                    tell(self.queue.take().into_iter().map(|job| job.told), Err(error));
-                }
-            }
+            Queued::First => self.ask_for_writer(),
             Queued::Refused(job) => (job.told.done)(Err(Error::Overloaded)),
+        }
+    }
+
+    fn ask_for_writer(self: &Arc<Self>) {
+        self.env.ready.push(self.clone());
+        // The writer threads may have ended just now.
+        if let Err(error) = self.env.check_open() {
+            tell(self.queue.take().into_iter().map(|job| job.told), Err(error));
         }
     }
 
@@ -99,16 +101,41 @@ impl Shard {
 
     /// Writes what waits. Called by a writer thread that was told of the shard.
     pub(crate) fn write_waiting(self: &Arc<Self>) {
+        self.slow_down();
         let jobs = self.queue.take();
         self.write_jobs(jobs);
         self.hand_on();
+    }
+
+    /// A compaction begins to copy: writer threads leave the shard to [`Shard::write_in_step`].
+    pub(crate) fn hold_writes(&self) {
+        self.queue.hold();
+    }
+
+    /// Writes what waits for a compaction that goes on meanwhile; how much that was, in bytes. Nothing
+    /// while memory is short, for a checkpoint must come first, which is not for who compacts.
+    pub(crate) fn write_in_step(self: &Arc<Self>) -> usize {
+        if self.is_heavy() {
+            return 0;
+        }
+        let Some(jobs) = self.queue.take_held() else { return 0 };
+        let bytes = jobs.iter().map(Job::bytes).sum();
+        self.write_jobs(jobs);
+        self.hand_on();
+        bytes
+    }
+
+    /// The compaction does not look after writes now, or has ended.
+    pub(crate) fn release_writes(self: &Arc<Self>) {
+        if self.queue.release() {
+            self.ask_for_writer();
+        }
     }
 
     fn write_jobs(self: &Arc<Self>, jobs: Vec<Job>) {
         if let Err(error) = self.check_writable() {
             return tell(jobs.into_iter().map(|job| job.told), Err(error));
         }
-        self.slow_down();
         let mut head = self.head.lock();
         // Once more, for nothing may follow the frame with which a shard ends.
         let decide = |()| self.decide(&head, &head.store.pages, &jobs);
@@ -127,8 +154,9 @@ impl Shard {
     }
 
     /// Writes wait while memory holds far more than it should until it lies in the file.
-    fn slow_down(&self) {
-        if self.is_heavy()
+    fn slow_down(self: &Arc<Self>) {
+        if self.check_writable().is_ok()
+            && self.is_heavy()
             && let Err(error) = self.checkpoint()
         {
             tracing::warn!(shard = %self.id, %error, "checkpoint failed");

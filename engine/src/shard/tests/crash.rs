@@ -117,7 +117,7 @@ impl Run {
         }
     }
 
-    fn look_after(&self, work: fn(&Shard) -> Result<(), Error>) -> Result<(), Error> {
+    fn look_after(&self, work: fn(&Arc<Shard>) -> Result<(), Error>) -> Result<(), Error> {
         let shard = self.engine.shard(&shard_id())?;
         let _ = work(&shard);
         Ok(())

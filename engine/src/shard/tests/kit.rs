@@ -121,3 +121,16 @@ pub(crate) fn body(shard: &Arc<Shard>, id: &str) -> String {
     let record = snapshot.record(head.body.unwrap()).unwrap();
     String::from_utf8(record.body.to_vec()).unwrap()
 }
+
+/// A body of that many digits, of which LZ4 makes no less than half (Marsaglia's xorshift).
+pub(crate) fn noise(seed: u64, len: usize) -> String {
+    let mut state = seed;
+    let mut digit = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        char::from_digit((state >> 60) as u32, 16).unwrap()
+    };
+    let text: String = (0..len).map(|_| digit()).collect();
+    format!("{{\"text\":\"{text}\"}}")
+}

@@ -8,4 +8,5 @@ mod decisions;
 pub(crate) mod kit;
 mod model;
 mod random;
+mod step;
 mod trouble;

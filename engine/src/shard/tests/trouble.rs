@@ -248,19 +248,6 @@ fn other_id() -> ShardId {
     ShardId::parse("00000000-ffffffff/other.1").unwrap()
 }
 
-/// A body of that many digits, of which LZ4 makes no less than half (Marsaglia's xorshift).
-fn noise(seed: u64, len: usize) -> String {
-    let mut state = seed;
-    let mut digit = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        char::from_digit((state >> 60) as u32, 16).unwrap()
-    };
-    let text: String = (0..len).map(|_| digit()).collect();
-    format!("{{\"text\":\"{text}\"}}")
-}
-
 #[test]
 fn on_a_full_disk_room_can_be_made() {
     let (_disk, engine, rev) = full_disk();
