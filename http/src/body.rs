@@ -96,6 +96,12 @@ impl RequestBody {
         self.length
     }
 
+    /// How many bytes of it were read.
+    #[must_use]
+    pub fn came(&self) -> u64 {
+        self.came
+    }
+
     /// How long was waited for it, for `X-CouchDB-Body-Time`.
     #[must_use]
     pub fn time_spent(&self) -> Duration {

@@ -89,13 +89,9 @@ fn preflight(ctx: &Ctx) -> Option<Reply> {
 }
 
 async fn answered(ctx: &mut Ctx, refresh: &mut Option<String>, counted: &mut OfRequest) -> Reply {
-    let mut reply = match run(ctx, refresh, counted).await {
-        Ok(reply) => reply,
-        Err(error) => {
-            make_room(ctx).await;
-            refusal(ctx, error)
-        }
-    };
+    let result = run(ctx, refresh, counted).await;
+    make_room(ctx).await;
+    let mut reply = result.unwrap_or_else(|error| refusal(ctx, error));
     if let Some(cors) = &ctx.settings.cors {
         cors.allow(ctx.host(), &ctx.headers, &mut reply.headers);
     }
@@ -166,7 +162,7 @@ fn find(ctx: &mut Ctx) -> Result<Endpoint, Error> {
 async fn make_room(ctx: &mut Ctx) {
     let small = match ctx.body.length() {
         Length::None => false,
-        Length::Known(length) => length <= 1 << 20,
+        Length::Known(length) => length <= 1 << 20 && ctx.body.came() < length,
         Length::Chunked => true,
     };
     if small && !ctx.headers.contains_key(EXPECT) {

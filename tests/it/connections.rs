@@ -12,7 +12,7 @@ use settee_tests::given;
 use settee_tests::server::{Server, raise_files};
 
 use crate::front::configured;
-use crate::program;
+use crate::{program, with_server};
 
 /// Connections of each kind, unless `CONNECTIONS` says otherwise.
 const MOST: u64 = 1500;
@@ -50,6 +50,25 @@ fn read_again_and_again(server: &Server, client: &mut Client) -> (Duration, Dura
     }
     took.sort_unstable();
     (took[took.len() / 2], took[took.len() - 1])
+}
+
+#[test]
+fn a_body_that_nobody_reads_ends_no_connection() {
+    with_server(|server, client| {
+        assert_eq!(client.send(&Request::new("PUT", "/unread")).expect("an answer").status, 201);
+        let login = base64(b"admin:pass");
+        let head = format!(
+            "POST /unread/_compact HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {login}\r\n\
+             Content-Type: application/json\r\nContent-Length: 2\r\n\r\n"
+        );
+        let mut stream = open(server, 1, &head).remove(0);
+        std::thread::sleep(Duration::from_millis(200));
+        let rest = "{}GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        let (mut answers, _) = (String::new(), stream.write_all(rest.as_bytes()));
+        stream.read_to_string(&mut answers).expect("two answers");
+        assert!(answers.starts_with("HTTP/1.1 202 "), "{answers}");
+        assert!(answers.contains("Welcome"), "{answers}");
+    });
 }
 
 #[test]
