@@ -1,7 +1,7 @@
 # Everything a person does with settee. Two commands do it all on a fresh machine with Rust and
 # Debian's packages: `make run` and `make test`; each installs what it lacks.
 
-.PHONY: run cluster test check fix lint unit it clients chaos scale simulate bench record differ setup setup-it setup-fauxton setup-clients help
+.PHONY: run cluster test check fix lint unit it clients chaos scale simulate bench record differ fuzz setup setup-it setup-fauxton setup-clients help
 
 DATA ?= data
 PORT ?= 5984
@@ -63,6 +63,13 @@ record: setup ## record the conversations anew: make record THEIRS=http://admin:
 
 differ: setup ## random conversations with a settee that runs and a CouchDB: make differ THEIRS=http://admin:pass@127.0.0.1:5984 SEED=n MINUTES=n
 	cargo run -p settee-tests --bin differ -- $(OURS) $(THEIRS) --seed $${SEED:-1} --minutes $${MINUTES:-60}
+
+fuzz: setup ## fuzz targets (needs cargo-fuzz), seeded with what was recorded: TARGET=name of one, RUNS=n (10,000,000)
+	cargo run -p settee-tests --bin seeds -- tests/conformance/recordings fuzz/corpus
+	for target in $${TARGET:-$(patsubst fuzz/fuzz_targets/%.rs,%,$(wildcard fuzz/fuzz_targets/*.rs))}; do \
+		mkdir -p fuzz/corpus/$$target && \
+		RUSTC_BOOTSTRAP=1 cargo fuzz run $$target -- -runs=$${RUNS:-10000000} || exit 1; \
+	done
 
 fix: ## format, and apply what clippy can
 	cargo fmt --all
