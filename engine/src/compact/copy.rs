@@ -11,6 +11,7 @@ use settee_model::docid::DocId;
 use settee_model::docinfo::DocInfo;
 
 use super::live::NumberSet;
+use super::pacer::Step;
 use crate::Error;
 use crate::codec::{Malformed, change, chunk, docinfo, record};
 use crate::page::{PageWriter, Pages};
@@ -22,22 +23,10 @@ use crate::tree::{Builder, Change, Checkpoint, Direction, Entry, Spec, Tree};
 /// Told how much was done; may wait, and may end the work.
 pub(crate) type Pace<'a> = &'a dyn Fn(Step) -> Result<(), Error>;
 
-/// A part of the work.
-#[derive(Clone, Copy)]
-pub(crate) enum Step {
-    /// So much is done.
-    Done {
-        /// Entries looked at.
-        entries: u64,
-        /// Bytes written.
-        bytes: u64,
-    },
-    /// All that was copied is synced now, which may take long.
-    Sync,
-}
-
 /// Entries between two looks at the pace.
 const STRIDE: u64 = 256;
+/// Bytes written between two looks, about: a chunk may be large, and writers may wait for the next look.
+const STRIDE_BYTES: u64 = 1 << 20;
 /// Changes that are applied to a tree at once, in number and bytes.
 const GROUP: usize = 1000;
 const GROUP_BYTES: usize = 4 << 20;
@@ -250,7 +239,7 @@ impl Packing<'_, '_> {
                 builder.push(&mut self.writer, entry.key(), &value)?;
             }
             self.entries += 1;
-            if self.entries == STRIDE {
+            if self.entries == STRIDE || self.writer.written() - self.bytes >= STRIDE_BYTES {
                 self.report()?;
             }
         }
@@ -305,4 +294,36 @@ fn copy_chunk(from: &State, value: &Bytes, writer: &mut PageWriter) -> Result<By
 
 fn missing_chunk(state: &State) -> Error {
     state.store.unreadable(Malformed("a chunk is missing"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use settee_model::rev::RevPath;
+
+    use super::*;
+    use crate::io::{SimStorage, Storage};
+    use crate::page::Cache;
+    use crate::shard::tests::kit::*;
+
+    #[test]
+    fn large_chunks_are_copied_in_small_steps() {
+        let disk = SimStorage::new();
+        let engine = open(&disk);
+        let shard = engine.create_shard(&shard_id()).unwrap();
+        let upload = |n: u64| upload(&shard, &n.to_string(), noise(n, 500_000).as_bytes());
+        let atts = (1..=10).map(upload).collect();
+        put(&shard, settee_model::doc::DocEdit { atts, ..edit("a", RevPath::default(), "{}") });
+        let store = Store::over(disk.create("copy").unwrap(), "copy".into(), &Cache::new(1 << 20));
+        let most = Cell::new(0);
+        let pace = |step| {
+            if let Step::Done { bytes, .. } = step {
+                most.set(most.get().max(bytes));
+            }
+            Ok(())
+        };
+        Copy::of(&shard.durable_state(), store.into(), 1000, &pace).unwrap();
+        assert!((STRIDE_BYTES..2 * STRIDE_BYTES).contains(&most.get()), "{} bytes", most.get());
+    }
 }

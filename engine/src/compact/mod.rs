@@ -1,8 +1,9 @@
 //! Compaction: a policy that chooses (pure), a copy of what is live, and a worker that makes it and
-//! puts it in place.
+//! puts it in place, at the pace of a pacer.
 
 mod copy;
 mod live;
+pub(crate) mod pacer;
 mod policy;
 mod worker;
 

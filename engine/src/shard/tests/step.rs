@@ -8,14 +8,17 @@ use settee_model::rev::RevPath;
 
 use super::kit::*;
 use crate::compact::Policy;
+use crate::compact::pacer::{Pacer, Step};
 use crate::io::SimStorage;
 use crate::shard::{Batch, Outcome, Shard, Write};
 use crate::{Engine, Error, Options};
 
 const SOON: Duration = Duration::from_secs(10);
 
+type Answer = Receiver<Result<Vec<Outcome>, Error>>;
+
 /// Writes without waiting for it.
-fn begin(shard: &Arc<Shard>, id: &str) -> Receiver<Result<Vec<Outcome>, Error>> {
+fn begin(shard: &Arc<Shard>, id: &str) -> Answer {
     let (tell, told) = channel();
     let write = Write::Interactive(edit(id, RevPath::default(), "{}"));
     shard.submit(Batch::of(vec![write]), Box::new(move |result| drop(tell.send(result))));
@@ -30,15 +33,15 @@ fn what_is_held_waits_for_its_step_or_for_the_end() {
     shard.hold_writes();
     assert_eq!(shard.write_in_step(), 0, "nothing waits");
     let (one, two) = (begin(&shard, "one"), begin(&shard, "two"));
-    assert!(one.recv_timeout(Duration::from_millis(100)).is_err());
+    assert!(waits(&one));
     assert!(shard.write_in_step() > 0);
-    assert!(one.recv_timeout(SOON).unwrap().is_ok());
-    assert!(two.recv_timeout(SOON).unwrap().is_ok());
+    assert!(is_done(&one));
+    assert!(is_done(&two));
     let three = begin(&shard, "three");
-    assert!(three.recv_timeout(Duration::from_millis(100)).is_err());
+    assert!(waits(&three));
     shard.release_writes();
-    assert!(three.recv_timeout(SOON).unwrap().is_ok());
-    assert!(begin(&shard, "four").recv_timeout(SOON).unwrap().is_ok());
+    assert!(is_done(&three));
+    assert!(is_done(&begin(&shard, "four")));
     assert_eq!(shard.snapshot().counts().unwrap().doc_count, 4);
 }
 
@@ -54,34 +57,62 @@ fn what_is_held_ends_with_its_shard() {
     assert!(matches!(end, Err(Error::ShardMissing { .. })), "{end:?}");
 }
 
-#[test]
-fn a_file_does_not_outgrow_the_copy_that_replaces_it() {
-    let compaction = Policy { bytes_per_second: 400_000, min_file: 0, ..options().compaction };
+/// Whether a write is answered, in time.
+fn is_done(told: &Answer) -> bool {
+    told.recv_timeout(SOON).is_ok_and(|result| result.is_ok())
+}
+
+fn waits(told: &Answer) -> bool {
+    told.recv_timeout(Duration::from_millis(100)).is_err()
+}
+
+/// A shard whose file is saved, with three times as much in it as is live.
+fn outgrown() -> (Engine, Arc<Shard>) {
+    let compaction = Policy { min_file: 0, ..options().compaction };
     let options = Options { compaction, ..options() };
     let engine = Engine::open(Arc::new(SimStorage::new()), options).unwrap();
     let shard = engine.create_shard(&shard_id()).unwrap();
-    let mut revs = Vec::new();
-    for n in 0..40 {
-        revs.push(put(&shard, edit(&format!("doc-{n}"), RevPath::default(), &noise(n + 1, 5_000))));
+    let mut revs = RevPath::default();
+    for seed in 1..=3 {
+        revs = path(&put(&shard, edit("doc", revs, &noise(seed, 50_000))));
+        shard.checkpoint().unwrap();
     }
+    (engine, shard)
+}
+
+#[test]
+fn who_has_outgrown_his_share_writes_a_byte_for_eight_that_are_copied() {
+    let (_engine, shard) = outgrown();
+    let pacer = Pacer::of(&shard, &shard.env, 1).unwrap();
+    let copied = |bytes| pacer.keep(Step::Done { entries: 1, bytes }).unwrap();
+    copied(0);
+    let one = begin(&shard, "one");
+    copied(0);
+    assert!(waits(&one), "nothing was copied for it");
+    copied(8);
+    assert!(is_done(&one), "more than it was worth, which is owed from now on");
+    let two = begin(&shard, "two");
+    copied(8 * 400);
+    assert!(waits(&two), "a write is 512 bytes at least");
+    copied(8 * 400);
+    assert!(is_done(&two));
+    let three = begin(&shard, "three");
+    copied(8);
+    assert!(waits(&three));
+    pacer.keep(Step::Sync).unwrap();
+    assert!(is_done(&three), "a sync may take long");
+    copied(0);
+    let four = begin(&shard, "four");
+    assert!(waits(&four));
+    drop(pacer);
+    assert!(is_done(&four));
+}
+
+#[test]
+fn who_has_not_waits_for_no_copy() {
+    let (_engine, shard) = outgrown();
     shard.compact_now().unwrap();
-    let live = shard.sizes().unwrap().active;
-    // More garbage than there should be: from here on a writer may bring a quarter of what is copied.
-    for (n, rev) in revs.iter_mut().enumerate().take(20) {
-        *rev = put(&shard, edit(&format!("doc-{n}"), path(rev), &noise(100 + n as u64, 5_000)));
-    }
-    let mut most = 0;
-    std::thread::scope(|scope| {
-        let compaction = scope.spawn(|| shard.compact_now().unwrap());
-        for n in (0..40).cycle() {
-            if compaction.is_finished() {
-                break;
-            }
-            let seed = 1000 + n as u64;
-            let rev = &mut revs[n];
-            *rev = put(&shard, edit(&format!("doc-{n}"), path(rev), &noise(seed, 5_000)));
-            most = most.max(shard.sizes().unwrap().file);
-        }
-    });
-    assert!(most < live * 5 / 2, "{most} bytes of file, of which {live} are live");
+    let pacer = Pacer::of(&shard, &shard.env, 1).unwrap();
+    pacer.keep(Step::Done { entries: 1, bytes: 0 }).unwrap();
+    assert!(is_done(&begin(&shard, "one")));
 }
