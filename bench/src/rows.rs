@@ -6,7 +6,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use settee_tests::client::Request;
+use settee_tests::client::{Request, Response};
 use settee_tests::orders::{bulk_body, document, id};
 
 use crate::load::{Nodes, closed_loop, timed};
@@ -162,10 +162,7 @@ impl Bench {
 
     pub(crate) fn expect(&mut self, request: &Request, status: u16) -> io::Result<Value> {
         let response = self.nodes.send(request)?;
-        if response.status != status {
-            let what = format!("{} {}: {}", request.method, request.path, response.text());
-            return Err(io::Error::other(what));
-        }
+        accept(request, &response, status)?;
         response.json()
     }
 
@@ -280,6 +277,15 @@ impl Bench {
         let kib = self.pids.iter().map(|pid| resident(*pid)).sum::<io::Result<f64>>()?;
         Ok((!self.pids.is_empty()).then_some(kib / 1024.0))
     }
+}
+
+/// Fails, with what was answered, unless it was answered so.
+pub(crate) fn accept(request: &Request, response: &Response, status: u16) -> io::Result<()> {
+    if response.status == status {
+        return Ok(());
+    }
+    let what = format!("{} {}: {}", request.method, request.path, response.text());
+    Err(io::Error::other(what))
 }
 
 /// KiB of memory that a process has.

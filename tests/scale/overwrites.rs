@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use settee_tests::ask::wait_for;
 use settee_tests::client::{Client, Request};
 use settee_tests::given;
@@ -83,8 +84,11 @@ impl fmt::Display for Taken {
 }
 
 fn live(client: &mut Client) -> u64 {
-    let info = expect(client, &Request::new("GET", "/over"), 200).json().expect("JSON");
-    info["sizes"]["active"].as_u64().expect("a size").max(1)
+    info(client)["sizes"]["active"].as_u64().expect("a size").max(1)
+}
+
+fn info(client: &mut Client) -> Value {
+    expect(client, &Request::new("GET", "/over"), 200).json().expect("JSON")
 }
 
 /// A new revision of every document.
@@ -106,9 +110,6 @@ fn overwrite(client: &mut Client, revs: &mut [Option<String>], round: usize) {
 /// Compacts, and waits until the log is cut off, too.
 fn compact(client: &mut Client) {
     expect(client, &Request::new("POST", "/over/_compact").json("{}"), 202);
-    wait_for(|| {
-        let info = expect(client, &Request::new("GET", "/over"), 200).json().expect("JSON");
-        (info["compact_running"] == false).then_some(())
-    });
+    wait_for(|| (info(client)["compact_running"] == false).then_some(()));
     thread::sleep(Duration::from_secs(10));
 }

@@ -12,7 +12,7 @@ use settee_model::{json as stored, partition};
 
 use crate::context::{Ctx, push_encoded};
 use crate::error::Error;
-use crate::handlers::view;
+use crate::handlers::{edit, view};
 use crate::reply::Reply;
 use crate::stats::{Distribution, stats};
 use crate::{layout, listing};
@@ -237,17 +237,6 @@ pub async fn ensure_full_commit(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
     Ok(Reply::json(StatusCode::CREATED, body.to_string()))
 }
 
-/// Whether an id can be in the database at all: in a partitioned one it has a partition.
-///
-/// # Errors
-/// 400 `illegal_docid`.
-pub fn partition_needed(db: &Db, id: &DocId) -> Result<(), Error> {
-    match db.meta().partitioned {
-        true => Ok(partition::require(id)?),
-        false => Ok(()),
-    }
-}
-
 /// `GET /{db}/_shards`
 pub async fn shards(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
     let row = |place: &ShardPlace| (place.range.clone(), json!(nodes(ctx, place)));
@@ -257,7 +246,7 @@ pub async fn shards(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
 
 /// `GET /{db}/_shards/{docid}`
 pub async fn shard_of(ctx: &mut Ctx, db: Db, id: DocId) -> Result<Reply, Error> {
-    partition_needed(&db, &id)?;
+    edit::need_partition(&db, &id)?;
     let place = db.shard_of(&id);
     let body = json!({"range": place.range, "nodes": nodes(ctx, &place)});
     Ok(Reply::json(StatusCode::OK, body.to_string()))

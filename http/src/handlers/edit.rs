@@ -10,7 +10,7 @@ use settee_model::ddoc;
 use settee_model::doc::{AttEdit, AttSource, DocEdit, Encoding, Uploaded};
 use settee_model::docid::{self, DocId};
 use settee_model::json::{AttData, ParsedAtt, ParsedDoc, escape_into};
-use settee_model::partition::{self, PartitionError};
+use settee_model::partition;
 use settee_model::rev::{Rev, RevPath};
 
 use super::doc_query::copies;
@@ -26,17 +26,23 @@ use crate::users::{self, Written};
 #[cfg(test)]
 mod tests;
 
-/// Checks an id that is only looked for: a partitioned database has no place for one without a
-/// partition, unless it is one that no document can have.
+/// Checks an id that is only looked for: in a partitioned database it names a partition.
+///
+/// # Errors
+/// 400 `illegal_docid`.
+pub fn need_partition(db: &Db, id: &DocId) -> Result<(), Error> {
+    match db.meta().partitioned {
+        true => Ok(partition::require(id)?),
+        false => Ok(()),
+    }
+}
+
+/// The same, unless it is one that no document can have.
 ///
 /// # Errors
 /// 400 `illegal_docid`.
 pub fn check_place(db: &Db, id: &DocId) -> Result<(), Error> {
-    let placed = id.as_str().starts_with('_') || partition::split(id.as_str()).is_some();
-    if !placed && db.meta().partitioned {
-        return Err(PartitionError::NoPartition.into());
-    }
-    Ok(())
+    if id.as_str().starts_with('_') { Ok(()) } else { need_partition(db, id) }
 }
 
 /// Checks an id that is to be written.
