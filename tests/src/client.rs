@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 /// How long any single read may take before the test fails.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
+const READ_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// As the value of `Authorization`: send no such header, though the client has a user.
 pub const ANONYMOUS: &str = "none";
