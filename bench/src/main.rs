@@ -5,6 +5,7 @@
 mod load;
 mod queries;
 mod report;
+mod rest;
 mod rows;
 mod transfers;
 mod users;
@@ -76,6 +77,7 @@ fn run(args: &Args) -> io::Result<()> {
         let mut figures = [Vec::new(), Vec::new()];
         for _ in 0..args.rounds.max(1) {
             for (side, figures) in sides.iter_mut().zip(&mut figures) {
+                rest::rest();
                 figures.extend((row.run)(side)?);
             }
         }

@@ -39,20 +39,11 @@ impl Bench {
         self.expect(&Request::new("PUT", VIEWS).json(&ddoc.to_string()), 201)?;
         let index = json!({"index": {"fields": ["number"]}, "ddoc": "bench-number", "name": "n"});
         self.expect(&Request::new("POST", "/bench_read/_index").json(&index.to_string()), 200)?;
-        self.once_built(&Request::new("GET", &format!("{VIEWS}/_view/number?limit=1")))?;
-        self.once_built(&Request::new("GET", &format!("{VIEWS}/_view/groups")))?;
-        self.once_built(&find(&json!({"selector": {"number": 1}})))
-    }
-
-    /// Asks until an index is there: a server may give up an answer that waits for a long build, and
-    /// goes on building.
-    fn once_built(&mut self, request: &Request) -> io::Result<()> {
-        loop {
-            let response = self.nodes.send(request)?;
-            if response.status != 500 || !response.text().contains("timeout") {
-                return accept(request, &response, 200);
-            }
+        for view in ["number?limit=1", "groups"] {
+            let path = format!("{VIEWS}/_view/{view}");
+            once_built(&mut self.nodes, &Request::new("GET", &path))?;
         }
+        once_built(&mut self.nodes, &find(&json!({"selector": {"number": 1}}))).map(drop)
     }
 
     /// Documents a second that get into the index of a view with that reduce.
@@ -60,7 +51,7 @@ impl Bench {
         let (path, ddoc) = self.new_view(reduce);
         let seconds = timed(|| {
             self.expect(&Request::new("PUT", &path).json(&ddoc), 201)?;
-            self.once_built(&first_row(&path))
+            once_built(&mut self.nodes, &first_row(&path)).map(drop)
         })?;
         self.forget(&path)?;
         Ok(Some(self.docs as f64 / seconds))
@@ -91,7 +82,7 @@ impl Bench {
         let mut builder = Nodes::new(&self.addresses, 1);
         let building = thread::spawn({
             let first = first_row(&path);
-            move || builder.send(&first)
+            move || once_built(&mut builder, &first)
         });
         let figure = self.reads_until(|_| building.is_finished())?;
         let built = building.join().map_err(|_| io::Error::other("the build failed"))??;
@@ -131,7 +122,7 @@ impl Bench {
         let first = find(&json!({"selector": selector, "use_index": name}));
         let seconds = timed(|| {
             self.expect(&index, 200)?;
-            self.once_built(&first)
+            once_built(&mut self.nodes, &first).map(drop)
         })?;
         self.forget(&format!("/bench_read/_design/{name}"))?;
         Ok(Some(self.docs as f64 / seconds))
@@ -211,6 +202,17 @@ impl Bench {
         let passing = self.docs / 2;
         let seconds = timed(|| counted(&self.nodes.send(&request)?, br#""seq":"#, passing))?;
         Ok(Some(self.docs as f64 / seconds))
+    }
+}
+
+/// Asks until an index is there: a server may give up an answer that waits for a long build, and
+/// goes on building.
+fn once_built(nodes: &mut Nodes, request: &Request) -> io::Result<Response> {
+    loop {
+        let response = nodes.send(request)?;
+        if response.status != 500 || !response.text().contains("timeout") {
+            return accept(request, &response, 200).map(|()| response);
+        }
     }
 }
 

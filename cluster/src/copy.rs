@@ -8,7 +8,7 @@ use settee_model::docid::DocId;
 use settee_model::rev::Rev;
 
 use crate::Error;
-use crate::attachment::{Lane, UploadOptions};
+use crate::attachment::Lane;
 use crate::docs::{BulkGet, IdRevs, OpenOptions, OpenedDoc, RevResult, Revs, RevsDiff};
 use crate::durable::Durable;
 use crate::local::LocalCopy;
@@ -217,7 +217,7 @@ impl ShardCopy {
     }
 
     /// Begins to take an attachment in.
-    pub(crate) async fn upload(&self, options: UploadOptions) -> Result<Lane, Error> {
-        ask!(self, copy => copy.upload(options).await)
+    pub(crate) async fn upload(&self) -> Result<Lane, Error> {
+        ask!(self, copy => copy.upload().await)
     }
 }

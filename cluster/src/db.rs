@@ -293,8 +293,8 @@ impl Db {
     }
 
     /// Begins to upload an attachment of a document, ahead of the edit that names it.
-    pub async fn upload(&self, id: &DocId, options: UploadOptions) -> Result<Upload, Error> {
-        coord::upload::begin(self.database.copies_of(id)?, options).await
+    pub fn upload(&self, id: &DocId, options: UploadOptions) -> Result<Upload, Error> {
+        Ok(Upload::new(self.database.copies_of(id)?.to_vec(), options))
     }
 
     /// Reads an attachment of a document. `range` counts stored bytes, or decoded ones if `decode`

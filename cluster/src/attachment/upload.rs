@@ -1,19 +1,16 @@
-//! An attachment on its way in, to all copies of a range at once. A copy that fails in between is
-//! left out and heals later, as long as there is one that does not fail.
-
-use std::mem;
-use std::sync::Arc;
+//! An attachment on its way in: digests first, then all copies of its range. What is small enough stays
+//! here and travels with the edit that names it.
 
 use bytes::Bytes;
-use settee_model::doc::{Encoding, Hold, Uploaded};
+use settee_model::doc::{Encoding, Uploaded};
 
-use super::Lane;
+use super::carried::{CARRIED, carry};
+use super::digest::{Digest, Digested};
+use super::gather::Gathering;
+use super::lanes::Lanes;
 use crate::Error;
-use crate::copy::Home;
-use crate::join::join_all;
-
-/// Bytes that are gathered before they are worked on; about twice as many are in memory at most.
-const GATHER: usize = 256 * 1024;
+use crate::copy::ShardCopy;
+use crate::steps::{Steps, blocking, off};
 
 /// How to store what is uploaded.
 #[derive(Clone, Copy, Debug)]
@@ -27,14 +24,14 @@ pub struct UploadOptions {
 
 /// An upload under way. Dropping it gives up; what was written is garbage for the compactor.
 pub struct Upload {
-    lanes: Vec<(Home, Lane)>,
-    /// Whether the range has other copies, so that it matters which ones were reached.
-    several: bool,
-    gathered: Vec<Bytes>,
-    length: usize,
+    copies: Vec<ShardCopy>,
+    gathering: Gathering,
+    digest: Steps<Digest, Result<Vec<Bytes>, Error>>,
+    /// Begun when there is more than an edit carries.
+    lanes: Option<Lanes>,
 }
 
-/// Bytes that lie in the shard and may be named by an edit.
+/// Bytes that lie in the shard, or come with the edit, and may be named by it.
 #[derive(Clone, Debug)]
 pub struct Finished {
     /// For [`settee_model::doc::AttSource::Uploaded`]. Where a client sent gzip, `content.length`
@@ -44,84 +41,71 @@ pub struct Finished {
     pub identity_md5: [u8; 16],
 }
 
-/// The copies that have what was uploaded, each with its own hold.
-struct Held(Vec<(Home, Hold)>);
-
-/// Whether the copy that is there has what was uploaded under a hold.
-pub(crate) fn is_held(hold: &Hold, home: &Home) -> bool {
-    let at = |held: &Held| held.0.iter().any(|(at, _)| at == home);
-    hold.kept::<Held>().is_none_or(at)
-}
-
 impl Upload {
-    /// An upload to the only copy that matters.
-    pub(crate) fn to_one(home: Home, lane: Lane) -> Upload {
-        Upload { lanes: vec![(home, lane)], several: false, gathered: Vec::new(), length: 0 }
-    }
-
-    /// An upload to those copies of a range that took it on.
-    pub(crate) fn to_some(lanes: Vec<(Home, Lane)>) -> Upload {
-        Upload { lanes, several: true, gathered: Vec::new(), length: 0 }
+    /// Begins an upload to the copies of a range. Nothing is asked of them yet.
+    pub(crate) fn new(copies: Vec<ShardCopy>, options: UploadOptions) -> Upload {
+        Upload {
+            copies,
+            gathering: Gathering::default(),
+            digest: Steps::new(Digest::new(options)),
+            lanes: None,
+        }
     }
 
     /// Takes more bytes; waits while the disks are behind.
     pub async fn write(&mut self, bytes: Bytes) -> Result<(), Error> {
-        self.length += bytes.len();
-        self.gathered.push(bytes);
-        if self.length >= GATHER { self.work_off().await } else { Ok(()) }
+        let Some(gathered) = self.gathering.add(bytes) else { return Ok(()) };
+        let stored = self.digested().await?;
+        self.lanes().await?.give(stored).await?;
+        // Digested while the copies store what came before.
+        let work = move |mut digest: Digest| {
+            off(move || {
+                let stored = digest.take(gathered);
+                (digest, stored)
+            })
+        };
+        self.digest.begin(work);
+        Ok(())
     }
 
-    async fn work_off(&mut self) -> Result<(), Error> {
-        let gathered = mem::take(&mut self.gathered);
-        self.length = 0;
-        let ready = self.lanes.iter_mut().map(|(_, lane)| lane.ready());
-        let mut ready = join_all(ready).await.into_iter();
-        let mut failed = Error::Closing;
-        self.lanes.retain_mut(|(home, lane)| match ready.next() {
-            Some(Ok(())) => {
-                lane.give(gathered.clone());
-                true
-            }
-            other => {
-                failed = left_out(home, other.and_then(Result::err));
-                false
-            }
-        });
-        if self.lanes.is_empty() { Err(failed) } else { Ok(()) }
+    /// What is to be stored of the bytes that were given to the digest last.
+    async fn digested(&mut self) -> Result<Vec<Bytes>, Error> {
+        self.digest.result().await?.unwrap_or_else(|| Ok(Vec::new()))
+    }
+
+    async fn lanes(&mut self) -> Result<&mut Lanes, Error> {
+        match &mut self.lanes {
+            Some(lanes) => Ok(lanes),
+            none => Ok(none.insert(Lanes::begin(&self.copies).await?)),
+        }
     }
 
     /// Ends the upload.
-    pub async fn finish(self) -> Result<Finished, Error> {
-        let Upload { lanes, several, gathered, .. } = self;
-        let finish = |(home, lane): (Home, Lane)| {
-            let gathered = gathered.clone();
-            async move { (home, lane.finish(gathered).await) }
-        };
-        let mut holds = Vec::new();
-        let mut first: Option<Finished> = None;
-        let mut failed = Error::Closing;
-        for (home, finished) in join_all(lanes.into_iter().map(finish)).await {
-            match finished {
-                Ok(finished) => {
-                    let known = first.get_or_insert_with(|| finished.clone());
-                    // Who has other chunks could not carry out what the others can.
-                    if known.uploaded.content == finished.uploaded.content {
-                        holds.push((home, finished.uploaded.hold));
-                    }
-                }
-                Err(error) => failed = left_out(&home, Some(error)),
-            }
+    pub async fn finish(mut self) -> Result<Finished, Error> {
+        let rest = self.gathering.take();
+        if self.lanes.is_none() && rest.iter().map(Bytes::len).sum::<usize>() <= CARRIED {
+            let (stored, digested) = digest_all(self.digest.into_state().await?, rest).await?;
+            let (chunks, hold) = carry(stored.concat().into());
+            return Ok(finished(&digested, Uploaded { content: digested.content(chunks), hold }));
         }
-        let mut finished = first.ok_or(failed)?;
-        if several {
-            finished.uploaded.hold = Hold::new(Arc::new(Held(holds)));
-        }
-        Ok(finished)
+        let stored = self.digested().await?;
+        self.lanes().await?.give(stored).await?;
+        let Upload { digest, lanes, .. } = self;
+        let (stored, digested) = digest_all(digest.into_state().await?, rest).await?;
+        let (chunks, hold) = lanes.ok_or(Error::Closing)?.finish(stored).await?;
+        Ok(finished(&digested, Uploaded { content: digested.content(chunks), hold }))
     }
 }
 
-fn left_out(home: &Home, error: Option<Error>) -> Error {
-    let error = error.unwrap_or(Error::Closing);
-    tracing::debug!(?home, %error, "a copy did not take an attachment");
-    error
+/// Off the async threads, unless it is done at once.
+async fn digest_all(digest: Digest, rest: Vec<Bytes>) -> Result<(Vec<Bytes>, Digested), Error> {
+    let little = rest.iter().map(Bytes::len).sum::<usize>() <= CARRIED;
+    if little && !digest.compresses() {
+        return digest.finish(rest);
+    }
+    blocking(move || digest.finish(rest)).await
+}
+
+fn finished(digested: &Digested, uploaded: Uploaded) -> Finished {
+    Finished { uploaded, identity_md5: digested.identity_md5 }
 }

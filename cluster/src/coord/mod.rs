@@ -19,6 +19,5 @@ mod spread;
 #[cfg(test)]
 mod tests;
 pub(crate) mod upkeep;
-pub(crate) mod upload;
 pub(crate) mod view;
 pub(crate) mod write;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use settee_model::doc::{AttContent, Encoding, Hold, Uploaded};
+use settee_model::doc::{AttContent, Chunk, Hold};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
@@ -13,9 +13,9 @@ use tonic::Streaming;
 
 use super::peer::{Line, Thread};
 use super::remote::RemoteCopy;
-use super::wire::{self, need, upload_part::Part};
+use super::wire::{self, upload_part::Part};
 use crate::Error;
-use crate::attachment::{Finished, Lane, UploadOptions};
+use crate::attachment::Lane;
 
 /// An attachment on its way here.
 pub(crate) struct RemoteAttachment {
@@ -68,13 +68,9 @@ impl RemoteCopy {
     }
 
     /// Begins to take an attachment in.
-    pub(crate) async fn upload(&self, options: UploadOptions) -> Result<Lane, Error> {
+    pub(crate) async fn upload(&self) -> Result<Lane, Error> {
         let (parts, stream) = mpsc::channel(1);
-        let begin = wire::UploadBegin {
-            shard: self.shard(),
-            gzip: options.encoding == Encoding::Gzip,
-            compress: options.compress,
-        };
+        let begin = wire::ShardAsk { shard: self.shard() };
         // There is room: it was just made.
         let _ = parts.try_send(wire::UploadPart { part: Some(Part::Begin(begin)) });
         let ask = async |line: Line| line.shards().upload(ReceiverStream::new(stream)).await;
@@ -107,14 +103,15 @@ impl RemoteUpload {
     }
 
     /// Ends the upload. What was uploaded is held there as long as the stream lives here.
-    pub(crate) async fn finish(mut self, gathered: Vec<Bytes>) -> Result<Finished, Error> {
+    pub(crate) async fn finish(
+        mut self,
+        gathered: Vec<Bytes>,
+    ) -> Result<(Vec<Chunk>, Hold), Error> {
         self.send(gathered).await?;
         self.part(Part::Finish(wire::Nothing {})).await?;
         let done = self.thread.step(self.answers.message()).await?;
         let done = done.ok_or_else(|| self.thread.cut())?;
-        let content = need(done.content, "content of an upload")?.try_into()?;
-        let identity_md5 = wire::digest(&done.identity_md5, "digest of an upload")?;
-        let hold = Hold::new(Arc::new(Mutex::new(self)));
-        Ok(Finished { uploaded: Uploaded { content, hold }, identity_md5 })
+        let chunks = wire::all(done.chunks)?;
+        Ok((chunks, Hold::new(Arc::new(Mutex::new(self)))))
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use settee_engine::ShardId;
 use settee_engine::shard::Decision;
-use settee_model::doc::{AttContent, Encoding};
+use settee_model::doc::{AttContent, Chunk, Hold};
 use settee_model::docid::DocId;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -21,7 +21,7 @@ use super::serve_view::{send_built, send_found, send_view};
 use super::wire::decide_step::Step;
 use super::wire::shards_server::Shards;
 use super::wire::{self, RowsStep, each, malformed, need, status_of, upload_part::Part};
-use crate::attachment::{AttStream, Finished, Upload, UploadOptions};
+use crate::attachment::{AttStream, Gathering, Lane};
 use crate::copy::ShardCopy;
 use crate::docs::BulkGet;
 use crate::durable::Durable;
@@ -277,13 +277,9 @@ impl Shards for ShardService {
         let Some(Part::Begin(begin)) = self.first(&mut parts).await?.part else {
             return Err(status_of(malformed("an upload that does not begin")));
         };
-        let encoding = if begin.gzip { Encoding::Gzip } else { Encoding::Identity };
-        let options = UploadOptions { encoding, compress: begin.compress };
-        let copy = ShardCopy::Local(self.copy(&begin.shard)?);
-        let lane = copy.upload(options).await.map_err(status_of)?;
-        let upload = Upload::to_one(copy.home(), lane);
+        let lane = self.copy(&begin.shard)?.upload().await.map_err(status_of)?;
         let (answers, stream) = mpsc::channel(1);
-        tokio::spawn(take_parts(upload, parts, answers));
+        tokio::spawn(take_parts(lane, parts, answers));
         Ok(Response::new(ReceiverStream::new(stream)))
     }
 }
@@ -399,17 +395,13 @@ async fn send_pieces(mut pieces: AttStream, answers: Sink<wire::Piece>) {
 
 /// Takes an upload in, and holds it until the caller lets go.
 async fn take_parts(
-    upload: Upload,
+    lane: Lane,
     mut parts: Streaming<wire::UploadPart>,
     answers: Sink<wire::UploadDone>,
 ) {
-    match take_all(upload, &mut parts).await {
-        Ok(Some(Finished { uploaded, identity_md5 })) => {
-            let done = wire::UploadDone {
-                content: Some((&uploaded.content).into()),
-                identity_md5: bytes::Bytes::copy_from_slice(&identity_md5),
-            };
-            let _hold = uploaded.hold;
+    match take_all(lane, &mut parts).await {
+        Ok(Some((chunks, _hold))) => {
+            let done = wire::UploadDone { chunks: each(&chunks) };
             if answers.send(Ok(done)).await.is_ok() {
                 while let Ok(Some(_)) = parts.message().await {}
             }
@@ -422,13 +414,19 @@ async fn take_parts(
 }
 
 async fn take_all(
-    mut upload: Upload,
+    mut lane: Lane,
     parts: &mut Streaming<wire::UploadPart>,
-) -> Result<Option<Finished>, Error> {
+) -> Result<Option<(Vec<Chunk>, Hold)>, Error> {
+    let mut gathering = Gathering::default();
     while let Ok(Some(part)) = parts.message().await {
         match part.part {
-            Some(Part::Bytes(bytes)) => upload.write(bytes).await?,
-            Some(Part::Finish(_)) => return upload.finish().await.map(Some),
+            Some(Part::Bytes(bytes)) => {
+                if let Some(gathered) = gathering.add(bytes) {
+                    lane.ready().await?;
+                    lane.give(gathered);
+                }
+            }
+            Some(Part::Finish(_)) => return lane.finish(gathering.take()).await.map(Some),
             Some(Part::Begin(_)) | None => return Err(malformed("part of an upload")),
         }
     }

@@ -36,7 +36,7 @@ async fn bring(target: &Target, source: &Source, content: &AttContent) -> Result
     }
     let options = UploadOptions { encoding: content.encoding, compress: None };
     let copy = ShardCopy::Local(target.copy.clone());
-    let mut upload = Upload::to_one(copy.home(), copy.upload(options).await?);
+    let mut upload = Upload::new(vec![copy], options);
     let mut pieces = source.attachment(content);
     while let Some(piece) = source.in_time(async { pieces.next().await.transpose() }).await? {
         upload.write(piece).await?;

@@ -61,7 +61,7 @@ impl Client {
 
 async fn upload(db: &Db, id: &DocId, bytes: Bytes) -> Result<Uploaded, Error> {
     let options = UploadOptions { encoding: Encoding::Identity, compress: None };
-    let mut upload = db.upload(id, options).await?;
+    let mut upload = db.upload(id, options)?;
     upload.write(bytes).await?;
     Ok(upload.finish().await?.uploaded)
 }

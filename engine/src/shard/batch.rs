@@ -88,6 +88,16 @@ impl Write {
         }
     }
 
+    /// The same, to change it.
+    pub fn edit_mut(&mut self) -> Option<&mut DocEdit> {
+        match self {
+            Write::Interactive(edit) | Write::Replicated(edit) | Write::Following { edit, .. } => {
+                Some(edit)
+            }
+            _ => None,
+        }
+    }
+
     /// Whether it is about a design document.
     pub(super) fn is_design(&self) -> bool {
         match self {

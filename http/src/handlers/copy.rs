@@ -83,7 +83,7 @@ async fn copy_att(
     att: &Attachment,
 ) -> Result<AttEdit, Error> {
     let options = UploadOptions { encoding: att.content.encoding, compress: None };
-    let mut upload = db.upload(target, options).await?;
+    let mut upload = db.upload(target, options)?;
     let mut bytes = db.read_attachment(&source.id, &att.content, None, false);
     while let Some(piece) = bytes.next().await {
         upload.write(piece?).await?;

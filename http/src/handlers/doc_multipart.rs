@@ -61,7 +61,7 @@ async fn following(
         return Err(Error::bad_request("the attachment does not follow"));
     };
     let options = edit::upload_options(&ctx.settings, &att.content_type, encoding);
-    let mut upload = db.upload(id, options).await?;
+    let mut upload = db.upload(id, options)?;
     let sent = match encoding {
         Encoding::Identity => length,
         Encoding::Gzip => encoded_length.or(length),

@@ -165,7 +165,7 @@ pub async fn inline_or_stub(
         AttData::Stub => (att.revpos, AttSource::Stub),
         AttData::Inline(bytes) => {
             let options = upload_options(&ctx.settings, &att.content_type, Encoding::Identity);
-            let mut upload = db.upload(id, options).await?;
+            let mut upload = db.upload(id, options)?;
             if !bytes.is_empty() {
                 upload.write(bytes).await?;
             }

@@ -89,7 +89,7 @@ async fn receive_file(
 ) -> Result<AttEdit, Error> {
     let media = media.map_or_else(|| "application/octet-stream".to_owned(), |media| media.value);
     let options = edit::upload_options(&ctx.settings, &media, Encoding::Identity);
-    let mut upload = db.upload(id, options).await?;
+    let mut upload = db.upload(id, options)?;
     let mut sum = 0;
     while let Some(piece) = parts.piece(&mut ctx.body).await? {
         sum += piece.len() as u64;

@@ -5,9 +5,8 @@ use settee_engine::shard::{Batch, Write};
 use settee_model::doc::{AttEdit, AttSource, Encoding};
 use tokio::sync::watch;
 
-use super::super::upload::begin;
 use super::*;
-use crate::attachment::{AttStream, UploadOptions};
+use crate::attachment::{AttStream, Upload, UploadOptions};
 use crate::changes::{Changes, ChangesQuery};
 use crate::rows::{AllDocsQuery, Row, Rows};
 use crate::tests::edit;
@@ -135,7 +134,7 @@ async fn an_attachment_goes_on_from_another_copy() {
     let bytes: Vec<u8> =
         (0..6_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 20) as u8).collect();
     let plain = UploadOptions { encoding: Encoding::Identity, compress: None };
-    let mut upload = begin(database.copies(0).unwrap(), plain).await.unwrap();
+    let mut upload = Upload::new(database.copies(0).unwrap().to_vec(), plain);
     upload.write(Bytes::from(bytes.clone())).await.unwrap();
     let uploaded = upload.finish().await.unwrap().uploaded;
     let content = uploaded.content.clone();

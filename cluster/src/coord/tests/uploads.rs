@@ -1,11 +1,12 @@
 //! Attachments go to all copies, and one that breaks off is left out.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use settee_model::doc::{AttContent, AttEdit, AttSource, Encoding};
 
-use super::super::upload::begin;
 use super::*;
-use crate::attachment::{AttStream, UploadOptions};
+use crate::attachment::{AttStream, Upload, UploadOptions};
 use crate::tests::edit;
 
 const PLAIN: UploadOptions = UploadOptions { encoding: Encoding::Identity, compress: None };
@@ -44,7 +45,7 @@ async fn every_copy_has_the_bytes_and_stubs_keep_them() {
     for (name, length, options) in
         [("large", 1_500_000, PLAIN), ("packed", 700_000, packed), ("small", 5, PLAIN)]
     {
-        let mut upload = begin(database.copies(0).unwrap(), options).await.unwrap();
+        let mut upload = Upload::new(database.copies(0).unwrap().to_vec(), options);
         for piece in bytes(length).chunks(100_000) {
             upload.write(Bytes::copy_from_slice(piece)).await.unwrap();
         }
@@ -74,7 +75,7 @@ async fn a_copy_that_breaks_off_is_left_out() {
         let mut nodes = Nodes::three().await;
         let database = nodes.database(if down == 1 { 2 } else { 1 });
         put(&database, edit("first", "{}", None), 3).await.unwrap();
-        let mut upload = begin(database.copies(0).unwrap(), PLAIN).await.unwrap();
+        let mut upload = Upload::new(database.copies(0).unwrap().to_vec(), PLAIN);
         for (number, piece) in bytes(3_000_000).chunks(100_000).enumerate() {
             upload.write(Bytes::copy_from_slice(piece)).await.unwrap();
             if number == 10 {
@@ -101,11 +102,71 @@ async fn a_copy_that_breaks_off_is_left_out() {
 async fn an_upload_fails_when_all_copies_do() {
     let mut nodes = Nodes::three().await;
     let database = nodes.database(3);
-    let mut upload = begin(database.copies(0).unwrap(), PLAIN).await.unwrap();
-    upload.write(Bytes::from(vec![1; 1000])).await.unwrap();
+    let mut upload = Upload::new(database.copies(0).unwrap().to_vec(), PLAIN);
+    upload.write(Bytes::from(vec![1; 300_000])).await.unwrap();
     nodes.all.iter_mut().for_each(Far::kill);
     let error = upload.finish().await.err();
     assert!(matches!(error, Some(Error::Unreachable(_))), "{error:?}");
-    let again = begin(database.copies(0).unwrap(), PLAIN).await.err();
+    let mut again = Upload::new(database.copies(0).unwrap().to_vec(), PLAIN);
+    let again = again.write(Bytes::from(vec![1; 300_000])).await.err();
     assert!(matches!(again, Some(Error::Unreachable(_) | Error::Timeout)), "{again:?}");
+}
+
+/// Waits until all nodes are believed to be alive, or one is not.
+async fn all_live(database: &Database, wanted: bool) {
+    while database.copies(0).unwrap().iter().all(ShardCopy::is_live) != wanted {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_small_one_comes_with_its_edit_even_to_a_copy_that_was_away() {
+    let mut nodes = Nodes::three().await;
+    let database = nodes.database(1);
+    put(&database, edit("first", "{}", None), 3).await.unwrap();
+    nodes.all[2].kill();
+    all_live(&database, false).await;
+    let mut upload = Upload::new(database.copies(0).unwrap().to_vec(), PLAIN);
+    upload.write(bytes(30_000).into()).await.unwrap();
+    let finished = upload.finish().await.unwrap();
+    nodes.all[2].revive();
+    all_live(&database, true).await;
+    let content = finished.uploaded.content.clone();
+    let made = attached("doc", None, vec![("att", AttSource::Uploaded(finished.uploaded))]);
+    let (rev, accepted) = put(&database, made, 3).await.unwrap();
+    assert!(!accepted);
+    for at in 0..3 {
+        nodes.has(at, "doc", &rev).await;
+        assert!(read(nodes.copy(at), &content).await.unwrap() == bytes(30_000));
+    }
+}
+
+#[tokio::test]
+async fn any_number_of_small_ones_comes_with_one_edit() {
+    let nodes = Nodes::three().await;
+    let database = nodes.database(1);
+    let mut atts = Vec::new();
+    // More than the streams that a node may have open to another one.
+    for number in 0..2_000_u32 {
+        let mut upload = Upload::new(database.copies(0).unwrap().to_vec(), PLAIN);
+        upload.write(Bytes::copy_from_slice(&number.to_le_bytes())).await.unwrap();
+        let name = format!("{number}");
+        atts.push((name, AttSource::Uploaded(upload.finish().await.unwrap().uploaded)));
+    }
+    let named = atts.iter().map(|(name, source)| (name.as_str(), source.clone())).collect();
+    let (_, accepted) = put(&database, attached("doc", None, named), 3).await.unwrap();
+    assert!(!accepted);
+}
+
+#[tokio::test]
+async fn bytes_that_are_not_what_their_names_say_are_refused() {
+    let nodes = Nodes::three().await;
+    let database = nodes.database(1);
+    let mut upload = Upload::new(database.copies(0).unwrap().to_vec(), PLAIN);
+    upload.write(Bytes::from_static(b"bytes")).await.unwrap();
+    let mut uploaded = upload.finish().await.unwrap().uploaded;
+    uploaded.content.chunks[0].hash[0] ^= 1;
+    let made = attached("doc", None, vec![("att", AttSource::Uploaded(uploaded))]);
+    assert_eq!(put(&database, made, 3).await, Err(Error::AttachmentMismatch));
+    assert!(nodes.leaves(0, "doc").await.is_empty());
 }

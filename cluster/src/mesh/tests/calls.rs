@@ -144,7 +144,7 @@ async fn attachments_go_up_and_down() {
     for options in [plain, UploadOptions { compress: Some(6), ..plain }] {
         let mut finished = Vec::new();
         for copy in [&local, &remote] {
-            let mut upload = begin(copy, options).await;
+            let mut upload = begin(copy, options);
             for piece in bytes.chunks(100_000) {
                 upload.write(Bytes::copy_from_slice(piece)).await.unwrap();
             }

@@ -63,8 +63,8 @@ async fn a_peer_killed_in_the_middle_of_a_stream_is_a_typed_error() {
         encoding: settee_model::doc::Encoding::Identity,
         compress: None,
     };
-    let mut upload = begin(&copy, plain).await;
-    upload.write(Bytes::from(vec![1; 1000])).await.unwrap();
+    let mut upload = begin(&copy, plain);
+    upload.write(Bytes::from(vec![1; 300_000])).await.unwrap();
     far.kill();
     let error = loop {
         match rows.next().await {
@@ -155,8 +155,8 @@ async fn an_upload_that_is_given_up_is_not_held() {
         encoding: settee_model::doc::Encoding::Identity,
         compress: None,
     };
-    let mut upload = begin(&copy, plain).await;
-    upload.write(Bytes::from(vec![1; 1000])).await.unwrap();
+    let mut upload = begin(&copy, plain);
+    upload.write(Bytes::from(vec![1; 100_000])).await.unwrap();
     let finished = upload.finish().await.unwrap();
     let uploaded = Uploaded { content: finished.uploaded.content.clone(), hold: Hold::default() };
     assert!(Arc::strong_count(&shard) > AT_REST, "the upload is not held");

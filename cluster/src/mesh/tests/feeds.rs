@@ -169,7 +169,7 @@ async fn a_slow_reader_of_an_attachment_does_not_make_the_other_node_read_ahead(
         encoding: settee_model::doc::Encoding::Identity,
         compress: None,
     };
-    let mut upload = begin(&local, plain).await;
+    let mut upload = begin(&local, plain);
     // All pieces differ, so each is a chunk of its own.
     for number in 0..32_u8 {
         upload.write(Bytes::from(vec![number; 1 << 18])).await.unwrap();

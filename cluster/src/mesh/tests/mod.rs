@@ -161,8 +161,8 @@ fn remote(peer: Peer) -> ShardCopy {
     ShardCopy::Remote(RemoteCopy::new(peer, 2, shard()))
 }
 
-async fn begin(copy: &ShardCopy, options: UploadOptions) -> Upload {
-    crate::coord::upload::begin(std::slice::from_ref(copy), options).await.unwrap()
+fn begin(copy: &ShardCopy, options: UploadOptions) -> Upload {
+    Upload::new(vec![copy.clone()], options)
 }
 
 fn shown(value: impl std::fmt::Debug) -> String {

@@ -7,19 +7,16 @@ use settee_model::doc::{
 
 use super as wire;
 use crate::Error;
+use crate::attachment::{carried, carried_hold};
 
 impl From<&AttContent> for wire::AttContent {
     fn from(content: &AttContent) -> wire::AttContent {
-        let chunk = |chunk: &Chunk| wire::Chunk {
-            hash: Bytes::copy_from_slice(&chunk.hash),
-            length: chunk.length,
-        };
         wire::AttContent {
             gzip: content.encoding == Encoding::Gzip,
             length: content.length,
             stored_length: content.stored_length,
             md5: Bytes::copy_from_slice(&content.md5),
-            chunks: content.chunks.iter().map(chunk).collect(),
+            chunks: wire::each(&content.chunks),
         }
     }
 }
@@ -28,16 +25,27 @@ impl TryFrom<wire::AttContent> for AttContent {
     type Error = Error;
 
     fn try_from(content: wire::AttContent) -> Result<AttContent, Error> {
-        let chunk = |chunk: wire::Chunk| {
-            Ok(Chunk { hash: digest(&chunk.hash, "hash of a chunk")?, length: chunk.length })
-        };
         Ok(AttContent {
             encoding: if content.gzip { Encoding::Gzip } else { Encoding::Identity },
             length: content.length,
             stored_length: content.stored_length,
             md5: digest(&content.md5, "digest of an attachment")?,
-            chunks: content.chunks.into_iter().map(chunk).collect::<Result<_, Error>>()?,
+            chunks: wire::all(content.chunks)?,
         })
+    }
+}
+
+impl From<&Chunk> for wire::Chunk {
+    fn from(chunk: &Chunk) -> wire::Chunk {
+        wire::Chunk { hash: Bytes::copy_from_slice(&chunk.hash), length: chunk.length }
+    }
+}
+
+impl TryFrom<wire::Chunk> for Chunk {
+    type Error = Error;
+
+    fn try_from(chunk: wire::Chunk) -> Result<Chunk, Error> {
+        Ok(Chunk { hash: digest(&chunk.hash, "hash of a chunk")?, length: chunk.length })
     }
 }
 
@@ -71,10 +79,15 @@ impl From<&AttEdit> for wire::AttEdit {
     fn from(att: &AttEdit) -> wire::AttEdit {
         let uploaded = match &att.source {
             AttSource::Stub => None,
-            AttSource::Uploaded(uploaded) => Some((&uploaded.content).into()),
+            AttSource::Uploaded(uploaded) => Some(uploaded),
         };
-        let (name, content_type) = (att.name.clone(), att.content_type.clone());
-        wire::AttEdit { name, content_type, revpos: att.revpos, uploaded }
+        wire::AttEdit {
+            name: att.name.clone(),
+            content_type: att.content_type.clone(),
+            revpos: att.revpos,
+            uploaded: uploaded.map(|uploaded| (&uploaded.content).into()),
+            carried: uploaded.and_then(|uploaded| carried(&uploaded.hold)).cloned(),
+        }
     }
 }
 
@@ -84,10 +97,10 @@ impl TryFrom<wire::AttEdit> for AttEdit {
     fn try_from(att: wire::AttEdit) -> Result<AttEdit, Error> {
         let source = match att.uploaded {
             None => AttSource::Stub,
-            // The stream that brought the bytes holds them.
             Some(content) => AttSource::Uploaded(Uploaded {
                 content: content.try_into()?,
-                hold: Hold::default(),
+                // Otherwise the stream that brought the bytes holds them.
+                hold: att.carried.map_or_else(Hold::default, carried_hold),
             }),
         };
         let wire::AttEdit { name, content_type, revpos, .. } = att;
