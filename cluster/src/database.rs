@@ -105,7 +105,8 @@ impl Database {
     /// those that are alive, the others. At least one.
     pub(crate) fn readers(&self, shard: usize) -> Result<Vec<&ShardCopy>, Error> {
         let mut readers: Vec<&ShardCopy> = self.copies(shard)?.iter().collect();
-        readers.sort_by_key(|copy| match copy {
+        // What is believed of nodes changes meanwhile: each is looked at once.
+        readers.sort_by_cached_key(|copy| match copy {
             ShardCopy::Local(_) => 0,
             copy if copy.is_live() => 1,
             _ => 2,

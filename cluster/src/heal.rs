@@ -90,7 +90,9 @@ impl Node {
         meta: &'a DbMeta,
     ) -> impl Iterator<Item = (ShardId, Vec<NodeId>)> + use<'a> {
         let me = self.id();
-        let ids = meta.shard_ids().unwrap_or_default().into_iter();
+        // Where no range has a second copy no name is made: this is asked of all databases with each change.
+        let several = meta.shards.iter().any(|place| place.nodes.len() > 1);
+        let ids = several.then(|| meta.shard_ids().unwrap_or_default()).into_iter().flatten();
         let ranges = ids.zip(&meta.shards);
         let mine = ranges.filter(move |(_, place)| place.nodes.contains(&me));
         mine.filter_map(move |(id, place)| {

@@ -227,7 +227,8 @@ impl Registry {
         let _turn = self.room.lock();
         let now = env.now_ms();
         let mut shards = self.shards();
-        shards.sort_by_key(|shard| shard.idle_ms(now));
+        // They are used meanwhile: each is looked at once.
+        shards.sort_by_cached_key(|shard| shard.idle_ms(now));
         let mut open = shards.len();
         let mut unsaved = Vec::new();
         // Some more than one, or each new one would have to look at all.

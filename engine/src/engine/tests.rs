@@ -9,7 +9,7 @@ use settee_model::rev::RevPath;
 use super::registry::Claim;
 use crate::io::SimStorage;
 use crate::shard::tests::kit::{doc_id, edit, open, options, put, shard_id};
-use crate::shard::{Batch, Write};
+use crate::shard::{Batch, ShardId, Write};
 use crate::{Engine, Error, Options};
 
 #[test]
@@ -42,6 +42,29 @@ fn a_drop_that_fails_leaves_the_shard_as_it_was() {
     assert!(engine.shard(&shard_id()).is_ok());
     engine.drop_shard(&shard_id()).unwrap();
     assert!(matches!(engine.shard(&shard_id()), Err(Error::ShardMissing { .. })));
+}
+
+#[test]
+fn room_is_made_while_shards_are_used() {
+    const SHARDS: usize = 200;
+    let disk = SimStorage::new();
+    let options = Options { open_shards: SHARDS, ..options() };
+    let engine = Engine::open(Arc::new(disk.clone()), options).unwrap();
+    let name = |number| ShardId::parse(&format!("00000000-ffffffff/db{number}.1")).unwrap();
+    let shards: Vec<_> =
+        (0..SHARDS).map(|number| engine.create_shard(&name(number)).unwrap()).collect();
+    std::thread::scope(|scope| {
+        let room = scope.spawn(|| {
+            (0..3000).for_each(|_| engine.0.registry.make_room(&engine.0.env));
+        });
+        // The one that was used longest ago and the one that was just used trade places all the time.
+        let used = (0..).take_while(|_| !room.is_finished());
+        for shard in used.filter_map(|turn: usize| shards.get(turn * 79 % SHARDS)) {
+            disk.advance(Duration::from_millis(1));
+            shard.touch();
+        }
+        assert!(room.join().is_ok());
+    });
 }
 
 #[test]

@@ -212,7 +212,8 @@ impl Indexes {
             return;
         }
         let mut indexes = self.all();
-        indexes.sort_by_key(|index| index.used_ms.load(Ordering::Relaxed));
+        // They are used meanwhile: each is looked at once.
+        indexes.sort_by_cached_key(|index| index.used_ms.load(Ordering::Relaxed));
         let excess = indexes.len().saturating_sub(limit);
         for index in indexes.into_iter().take(excess) {
             save(&index);
