@@ -45,9 +45,11 @@ impl Bench {
     pub fn uploads(&mut self, size: Size, clients: usize) -> io::Result<Option<f64>> {
         self.turn += 1;
         let (turn, body) = (self.turn, size.body());
+        // No two are equal, for a server may keep equal bytes once.
+        let body = |worker: usize, n: usize| stamped(&body, [turn, worker, n]);
         let next = |worker: usize, n: usize| {
             let path = format!("/bench_write/upload{turn}-{worker}-{n}/file");
-            Request { body: Some(body.clone()), ..Request::new("PUT", &path) }
+            Request { body: Some(body(worker, n)), ..Request::new("PUT", &path) }
                 .header("Content-Type", "application/octet-stream")
         };
         let rate = closed_loop(&self.addresses, clients, self.seconds, next, |r| r.status == 201)?;
@@ -64,7 +66,8 @@ impl Bench {
         if self.nodes.send(&Request::new("HEAD", &path(count - 1)))?.status != 200 {
             for number in 0..count {
                 let upload = Request::new("PUT", &path(number));
-                let upload = Request { body: Some(size.body()), ..upload };
+                let body = stamped(&size.body(), [0, 0, number]);
+                let upload = Request { body: Some(body), ..upload };
                 self.expect(&upload.header("Content-Type", "application/octet-stream"), 201)?;
             }
         }
@@ -103,6 +106,16 @@ impl Bench {
         })?;
         Ok(Some(seconds * 1000.0))
     }
+}
+
+/// Bytes that are different in every piece from those of any other stamp.
+fn stamped(body: &[u8], stamp: [usize; 3]) -> Vec<u8> {
+    let mut body = body.to_vec();
+    let stamp = stamp.map(usize::to_le_bytes);
+    for piece in body.chunks_mut(SMALL) {
+        piece.iter_mut().zip(stamp.as_flattened()).for_each(|(byte, with)| *byte = *with);
+    }
+    body
 }
 
 /// How large an attachment is.

@@ -292,7 +292,8 @@ impl Db {
         coord::docs::purged(&self.database).await
     }
 
-    /// Begins to upload an attachment of a document, ahead of the edit that names it.
+    /// Begins to upload an attachment of a document, before the edit that names it. Nothing is asked of
+    /// a copy before there is more than an edit carries.
     pub fn upload(&self, id: &DocId, options: UploadOptions) -> Result<Upload, Error> {
         Ok(Upload::new(self.database.copies_of(id)?.to_vec(), options))
     }

@@ -57,11 +57,11 @@ impl AttEdit {
 pub enum AttSource {
     /// `stub: true`: the revision that is edited (or a known ancestor) has it.
     Stub,
-    /// Uploaded ahead of the edit.
+    /// Uploaded ahead of the edit, or brought by it.
     Uploaded(Uploaded),
 }
 
-/// An attachment's bytes, uploaded ahead of the edit that will name them.
+/// An attachment's bytes, as the edit names them that comes after them or with them.
 #[derive(Clone, Debug)]
 pub struct Uploaded {
     /// What was uploaded.
@@ -70,8 +70,8 @@ pub struct Uploaded {
     pub hold: Hold,
 }
 
-/// As long as a clone of it lives, the storage keeps what it was given for. Opaque: made and
-/// dropped by the storage, carried by everybody else.
+/// As long as a clone of it lives, the storage keeps what it was given for; or it has that in itself, for
+/// the storage to take over. Opaque: made and read by those who store, carried by everybody else.
 #[derive(Clone, Default)]
 pub struct Hold(Option<Arc<dyn Any + Send + Sync>>);
 

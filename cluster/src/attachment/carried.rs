@@ -12,7 +12,7 @@ use crate::Error;
 
 /// Bytes of an attachment that travel with its edit, at most; larger ones go ahead of it. What is so
 /// small waits in memory for the edit's log frame wherever it is.
-pub(super) const CARRIED: usize = 32 << 10;
+pub(super) const CARRIED: u64 = 32 << 10;
 
 /// The bytes of one attachment, as they are to be stored.
 struct Carried(Bytes);

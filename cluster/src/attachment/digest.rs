@@ -60,7 +60,8 @@ impl Digest {
                     identity_md5.update(piece);
                     encoder.push(piece, &mut encoded)?;
                 }
-                vec![encoded.into()]
+                // The encoder may keep all of it for now.
+                if encoded.is_empty() { Vec::new() } else { vec![encoded.into()] }
             }
         };
         self.store(&stored);
@@ -98,6 +99,11 @@ impl Digest {
 }
 
 impl Digested {
+    /// Whether chunks are as long as what was digested.
+    pub(super) fn fills(&self, chunks: &[Chunk]) -> bool {
+        chunks.iter().map(|chunk| u64::from(chunk.length)).sum::<u64>() == self.stored_length
+    }
+
     /// What lies in those chunks.
     pub(super) fn content(&self, chunks: Vec<Chunk>) -> AttContent {
         let Digested { encoding, length, stored_length, md5, .. } = *self;
@@ -105,7 +111,8 @@ impl Digested {
     }
 }
 
-fn length(pieces: &[Bytes]) -> u64 {
+/// How long all of them are together.
+pub(super) fn length(pieces: &[Bytes]) -> u64 {
     pieces.iter().map(|piece| piece.len() as u64).sum()
 }
 

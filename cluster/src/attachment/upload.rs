@@ -3,9 +3,10 @@
 
 use bytes::Bytes;
 use settee_model::doc::{Encoding, Uploaded};
+use tokio::task::yield_now;
 
 use super::carried::{CARRIED, carry};
-use super::digest::{Digest, Digested};
+use super::digest::{Digest, Digested, length};
 use super::gather::Gathering;
 use super::lanes::Lanes;
 use crate::Error;
@@ -83,7 +84,7 @@ impl Upload {
     /// Ends the upload.
     pub async fn finish(mut self) -> Result<Finished, Error> {
         let rest = self.gathering.take();
-        if self.lanes.is_none() && rest.iter().map(Bytes::len).sum::<usize>() <= CARRIED {
+        if self.lanes.is_none() && length(&rest) <= CARRIED {
             let (stored, digested) = digest_all(self.digest.into_state().await?, rest).await?;
             let (chunks, hold) = carry(stored.concat().into());
             return Ok(finished(&digested, Uploaded { content: digested.content(chunks), hold }));
@@ -93,14 +94,18 @@ impl Upload {
         let Upload { digest, lanes, .. } = self;
         let (stored, digested) = digest_all(digest.into_state().await?, rest).await?;
         let (chunks, hold) = lanes.ok_or(Error::Closing)?.finish(stored).await?;
+        if !digested.fills(&chunks) {
+            return Err(Error::AttachmentMismatch);
+        }
         Ok(finished(&digested, Uploaded { content: digested.content(chunks), hold }))
     }
 }
 
 /// Off the async threads, unless it is done at once.
 async fn digest_all(digest: Digest, rest: Vec<Bytes>) -> Result<(Vec<Bytes>, Digested), Error> {
-    let little = rest.iter().map(Bytes::len).sum::<usize>() <= CARRIED;
-    if little && !digest.compresses() {
+    if length(&rest) <= CARRIED && !digest.compresses() {
+        // One after the other of many: others have their turn in between.
+        yield_now().await;
         return digest.finish(rest);
     }
     blocking(move || digest.finish(rest)).await

@@ -156,7 +156,7 @@ async fn decide(copies: &[ShardCopy], batch: &Batch) -> Result<Led, Error> {
     Err(failed.into_iter().next().map_or(Error::AttachmentMismatch, |(_, error)| error))
 }
 
-/// Whether the attachments that a write brings were uploaded to the copy that is there.
+/// Whether the copy that is there has, or gets with it, the attachments that a write names.
 fn has_uploads(write: &Write, home: &Home) -> bool {
     let Some(edit) = write.edit() else { return true };
     edit.atts.iter().all(|att| match &att.source {

@@ -1,5 +1,5 @@
 //! Brings a revision's attachments from another copy, so that it can be written here. Bytes go
-//! through piece by piece and are never together in memory; what lies here already stays there.
+//! through piece by piece, and only what is small is ever together in memory; what lies here already stays there.
 
 use settee_model::doc::{AttContent, AttEdit, AttSource, DocEdit, StoredDoc, Uploaded};
 

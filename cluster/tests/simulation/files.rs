@@ -23,7 +23,13 @@ impl Client {
     pub async fn attach(&mut self, db: &Db) {
         let id = self.some_doc();
         let Some(revs) = self.read_doc(db, id.clone()).await else { return };
-        let mut bytes = vec![0; self.chance.below(20_000) as usize];
+        // What travels with its edit (up to 32 KiB), what goes ahead of it, and what does so in pieces.
+        let length = match self.chance.below(8) {
+            0 => self.chance.below(400_000),
+            1 | 2 => 32_766 + self.chance.below(5),
+            _ => self.chance.below(20_000),
+        };
+        let mut bytes = vec![0; length as usize];
         bytes.fill_with(|| self.chance.next() as u8);
         let bytes = Bytes::from(bytes);
         let uploaded = match self.ask(upload(db, &id, bytes.clone())).await {
@@ -62,6 +68,8 @@ impl Client {
 async fn upload(db: &Db, id: &DocId, bytes: Bytes) -> Result<Uploaded, Error> {
     let options = UploadOptions { encoding: Encoding::Identity, compress: None };
     let mut upload = db.upload(id, options)?;
-    upload.write(bytes).await?;
+    for piece in bytes.chunks(50_000) {
+        upload.write(Bytes::copy_from_slice(piece)).await?;
+    }
     Ok(upload.finish().await?.uploaded)
 }

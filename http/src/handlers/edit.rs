@@ -1,5 +1,5 @@
 //! What all writing of documents has in common: the rules for ids and revisions, attachments that
-//! are uploaded ahead of the edit, and the edit itself.
+//! are uploaded before the edit, and the edit itself.
 
 use http::StatusCode;
 use http::header::{IF_MATCH, LOCATION};
@@ -127,7 +127,7 @@ pub async fn from_request(
     build(ctx, db, id, doc, mode).await
 }
 
-/// A document as an edit; what it has of attachments goes to the shard ahead of it. Local
+/// A document as an edit; what it has of attachments is uploaded before it. Local
 /// documents have none, whatever they say.
 ///
 /// # Errors

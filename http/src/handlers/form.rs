@@ -57,7 +57,7 @@ pub async fn post(ctx: &mut Ctx, db: Db, id: DocId) -> Result<Reply, Error> {
     Ok(saved.reply(&id, StatusCode::CREATED).etag(&etag::of_rev(&id, &saved.rev, &body)))
 }
 
-/// Files go to the shard as they come.
+/// Files are uploaded as they come.
 async fn read(ctx: &mut Ctx, db: &Db, id: &DocId) -> Result<Form, Error> {
     let mut form = Form::default();
     let mut parts = Parts::new(ctx.header(&CONTENT_TYPE).unwrap_or_default())?;
