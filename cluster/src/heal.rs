@@ -90,15 +90,12 @@ impl Node {
         meta: &'a DbMeta,
     ) -> impl Iterator<Item = (ShardId, Vec<NodeId>)> + use<'a> {
         let me = self.id();
-        // Where no range has a second copy no name is made: this is asked of all databases with each change.
-        let several = meta.shards.iter().any(|place| place.nodes.len() > 1);
-        let ids = several.then(|| meta.shard_ids().unwrap_or_default()).into_iter().flatten();
-        let ranges = ids.zip(&meta.shards);
-        let mine = ranges.filter(move |(_, place)| place.nodes.contains(&me));
-        mine.filter_map(move |(id, place)| {
+        let mine = meta.shards.iter().filter(move |place| place.nodes.contains(&me));
+        mine.filter_map(move |place| {
             let others = place.nodes.iter().copied().filter(|node| *node != me);
             let others: Vec<NodeId> = others.collect();
-            (!others.is_empty()).then_some((id, others))
+            // This is asked of all databases with each change: what has no other copy gets no name.
+            if others.is_empty() { None } else { Some((meta.shard_id(place).ok()?, others)) }
         })
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use settee_engine::Shard;
-use settee_engine::shard::{Batch, Write};
+use settee_engine::shard::{Batch, Write, name_chunk};
 use settee_model::doc::{AttSource, Chunk, Hold};
 
 use crate::Error;
@@ -18,13 +18,11 @@ pub(super) const CARRIED: u64 = 32 << 10;
 struct Carried(Bytes);
 
 /// How an edit names bytes that it brings, and what keeps them until then.
-pub(super) fn carry(bytes: Bytes) -> (Vec<Chunk>, Hold) {
+pub(super) fn carry(bytes: Bytes) -> Result<(Vec<Chunk>, Hold), Error> {
     if bytes.is_empty() {
-        return (Vec::new(), Hold::default());
+        return Ok((Vec::new(), Hold::default()));
     }
-    let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-    let chunk = Chunk { hash: blake3::hash(&bytes).into(), length };
-    (vec![chunk], carried_hold(bytes))
+    Ok((vec![name_chunk(&bytes)?], carried_hold(bytes)))
 }
 
 /// What an edit from another node brings.

@@ -60,7 +60,7 @@ impl Digest {
                     identity_md5.update(piece);
                     encoder.push(piece, &mut encoded)?;
                 }
-                // The encoder may keep all of it for now.
+                // An encoder that has given nothing yet gives no empty piece either.
                 if encoded.is_empty() { Vec::new() } else { vec![encoded.into()] }
             }
         };

@@ -31,14 +31,15 @@ impl Lane {
         Lane(Steps::new(Way::Remote(Box::new(upload))))
     }
 
-    /// Waits until it has worked off what it was given.
-    pub(crate) async fn ready(&mut self) -> Result<(), Error> {
-        self.0.result().await?.unwrap_or(Ok(()))
+    /// Gives it bytes, once it has worked off those that it was given before.
+    pub(crate) async fn give(&mut self, gathered: Vec<Bytes>) -> Result<(), Error> {
+        self.ready().await?;
+        self.0.begin(|way| way.begin(gathered));
+        Ok(())
     }
 
-    /// Gives it bytes, once it is ready.
-    pub(crate) fn give(&mut self, gathered: Vec<Bytes>) {
-        self.0.begin(|way| way.begin(gathered));
+    async fn ready(&mut self) -> Result<(), Error> {
+        self.0.result().await?.unwrap_or(Ok(()))
     }
 
     /// Ends the upload with the last bytes: their names, and what keeps them.

@@ -55,14 +55,11 @@ impl Lanes {
         if stored.is_empty() {
             return Ok(());
         }
-        let ready = self.lanes.iter_mut().map(|(_, lane)| lane.ready());
-        let mut ready = join_all(ready).await.into_iter();
+        let given = self.lanes.iter_mut().map(|(_, lane)| lane.give(stored.clone()));
+        let mut given = join_all(given).await.into_iter();
         let mut failed = Error::Closing;
-        self.lanes.retain_mut(|(home, lane)| match ready.next() {
-            Some(Ok(())) => {
-                lane.give(stored.clone());
-                true
-            }
+        self.lanes.retain(|(home, _)| match given.next() {
+            Some(Ok(())) => true,
             other => {
                 let error = other.and_then(Result::err).unwrap_or(Error::Closing);
                 failed = left_out(home, error);

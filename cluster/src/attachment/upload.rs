@@ -86,7 +86,7 @@ impl Upload {
         let rest = self.gathering.take();
         if self.lanes.is_none() && length(&rest) <= CARRIED {
             let (stored, digested) = digest_all(self.digest.into_state().await?, rest).await?;
-            let (chunks, hold) = carry(stored.concat().into());
+            let (chunks, hold) = carry(stored.concat().into())?;
             return Ok(finished(&digested, Uploaded { content: digested.content(chunks), hold }));
         }
         let stored = self.digested().await?;

@@ -77,11 +77,13 @@ impl DbMeta {
 
     /// The engine's names of its shards, by range.
     pub(crate) fn shard_ids(&self) -> Result<Vec<ShardId>, Error> {
-        let id = |place: &ShardPlace| {
-            let text = format!("{}/{}.{}", place.range, self.name, self.created);
-            ShardId::parse(&text).map_err(|error| Error::Storage(error.to_string()))
-        };
-        self.shards.iter().map(id).collect()
+        self.shards.iter().map(|place| self.shard_id(place)).collect()
+    }
+
+    /// The engine's name of the shard of one of its ranges.
+    pub(crate) fn shard_id(&self, place: &ShardPlace) -> Result<ShardId, Error> {
+        let text = format!("{}/{}.{}", place.range, self.name, self.created);
+        ShardId::parse(&text).map_err(|error| Error::Storage(error.to_string()))
     }
 }
 

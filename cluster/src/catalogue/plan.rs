@@ -103,10 +103,8 @@ pub(crate) fn states(known: &Known, update: &Update) -> Vec<Step> {
 impl DbMeta {
     /// The engine's names of the shards that lie on a node.
     pub(crate) fn shards_on(&self, node: NodeId) -> Vec<ShardId> {
-        let Ok(ids) = self.shard_ids() else { return Vec::new() };
-        let here =
-            ids.into_iter().zip(&self.shards).filter(|(_, place)| place.nodes.contains(&node));
-        here.map(|(id, _)| id).collect()
+        let here = self.shards.iter().filter(|place| place.nodes.contains(&node));
+        here.filter_map(|place| self.shard_id(place).ok()).collect()
     }
 }
 

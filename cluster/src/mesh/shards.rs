@@ -422,8 +422,7 @@ async fn take_all(
         match part.part {
             Some(Part::Bytes(bytes)) => {
                 if let Some(gathered) = gathering.add(bytes) {
-                    lane.ready().await?;
-                    lane.give(gathered);
+                    lane.give(gathered).await?;
                 }
             }
             Some(Part::Finish(_)) => return lane.finish(gathering.take()).await.map(Some),

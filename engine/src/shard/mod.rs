@@ -38,7 +38,7 @@ pub use batch::{Batch, Decision, Done, LocalEdit, LocalReplica, Made, OnDecided,
 pub use cursor::{ChangeCursor, DocCursor, DocRow, LocalCursor, PurgeCursor, Which};
 pub use id::{BadShardId, ShardId};
 pub use snapshot::{IdRange, Snapshot};
-pub use uploads::ChunkWriter;
+pub use uploads::{ChunkWriter, name_chunk};
 
 use crate::Error;
 use crate::engine::Env;

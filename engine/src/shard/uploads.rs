@@ -20,6 +20,15 @@ const CHUNK: usize = 256 << 10;
 const LARGE_CHUNK: usize = 1 << 20;
 const LARGE_FROM: u64 = 16 << 20;
 
+/// How a document names a chunk of those bytes.
+///
+/// # Errors
+/// [`Error::TooLarge`] from 4 GiB on.
+pub fn name_chunk(bytes: &[u8]) -> Result<Chunk, Error> {
+    let length = u32::try_from(bytes.len()).map_err(|_| Error::TooLarge { what: "chunk" })?;
+    Ok(Chunk { hash: blake3::hash(bytes).into(), length })
+}
+
 /// Where the bytes of an uploaded chunk are.
 #[derive(Clone)]
 pub(super) enum Place {
@@ -191,10 +200,10 @@ impl ChunkWriter {
     fn put_chunk(&mut self) -> Result<(), Error> {
         self.shard.env.check_room()?;
         let bytes = std::mem::take(&mut self.buffer);
-        let hash: [u8; 32] = blake3::hash(&bytes).into();
-        let length = u32::try_from(bytes.len()).map_err(|_| Error::TooLarge { what: "chunk" })?;
-        self.stored += u64::from(length);
-        self.chunks.push(Chunk { hash, length });
+        let chunk = name_chunk(&bytes)?;
+        let hash = chunk.hash;
+        self.stored += u64::from(chunk.length);
+        self.chunks.push(chunk);
         if !self.places.contains_key(&hash) {
             let written = self.place(hash, bytes)?;
             self.places.insert(hash, written);

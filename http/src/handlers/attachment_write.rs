@@ -1,5 +1,5 @@
-//! Writing an attachment by itself: `PUT` and `DELETE` of `/{db}/{docid}/{attname}`. Large ones
-//! go to the shard as they come, small ones with the edit; the document's other attachments stay where they are.
+//! Writing an attachment by itself: `PUT` and `DELETE` of `/{db}/{docid}/{attname}`. The bytes are
+//! uploaded as they come; the document's other attachments stay where they are.
 
 use http::StatusCode;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, IF_MATCH, LOCATION};

@@ -1,5 +1,5 @@
 //! A document that comes with its attachments as `multipart/related`: JSON first, then the bytes
-//! of each attachment that it says will follow, in the same order. They go to the shard as they
+//! of each attachment that it says will follow, in the same order. They are uploaded as they
 //! come; the names that parts give themselves mean nothing, as in CouchDB.
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};

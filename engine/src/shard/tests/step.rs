@@ -68,8 +68,12 @@ fn waits(told: &Answer) -> bool {
 
 /// A shard whose file is saved, with three times as much in it as is live.
 fn outgrown() -> (Engine, Arc<Shard>) {
-    let compaction = Policy { min_file: 0, ..options().compaction };
-    let options = Options { compaction, ..options() };
+    outgrown_with(options())
+}
+
+fn outgrown_with(options: Options) -> (Engine, Arc<Shard>) {
+    let compaction = Policy { min_file: 0, ..options.compaction };
+    let options = Options { compaction, ..options };
     let engine = Engine::open(Arc::new(SimStorage::new()), options).unwrap();
     let shard = engine.create_shard(&shard_id()).unwrap();
     let mut revs = RevPath::default();
@@ -115,4 +119,22 @@ fn who_has_not_waits_for_no_copy() {
     let pacer = Pacer::of(&shard, &shard.env, 1).unwrap();
     pacer.keep(Step::Done { entries: 1, bytes: 0 }).unwrap();
     assert!(is_done(&begin(&shard, "one")));
+}
+
+#[test]
+fn a_compaction_takes_the_writes_of_who_has_outgrown_his_share() {
+    // Nobody else writes: there are no threads.
+    let threadless = || outgrown_with(Options { threads: false, ..options() });
+    let (_engine, shard) = threadless();
+    let _told = begin(&shard, "one");
+    shard.compact_now().unwrap();
+    assert!(shard.snapshot().doc(&doc_id("one")).unwrap().is_some());
+
+    let (engine, shard) = threadless();
+    shard.compact_now().unwrap();
+    let told = begin(&shard, "one");
+    shard.compact_now().unwrap();
+    assert!(shard.snapshot().doc(&doc_id("one")).unwrap().is_none(), "that is its writer's");
+    while engine.turn() {}
+    assert!(is_done(&told));
 }
