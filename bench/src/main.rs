@@ -77,7 +77,9 @@ fn run(args: &Args) -> io::Result<()> {
         let mut figures = [Vec::new(), Vec::new()];
         for _ in 0..args.rounds.max(1) {
             for (side, figures) in sides.iter_mut().zip(&mut figures) {
-                rest::rest();
+                if !rest::rest() {
+                    eprintln!("{}: the machine was not at rest", row.name);
+                }
                 figures.extend((row.run)(side)?);
             }
         }

@@ -13,21 +13,24 @@ const BUSY: f64 = 0.1;
 /// It is measured then, at rest or not.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Returns when the machine is at rest, or after [`LIMIT`]; at once where that cannot be seen.
-pub fn rest() {
+/// Returns when the machine is at rest, or after [`LIMIT`]; at once where that cannot be seen. Whether it
+/// is at rest as far as anybody knows.
+pub fn rest() -> bool {
     let began = Instant::now();
-    let Some(mut before) = Ticks::now() else { return };
+    let Some(mut before) = Ticks::now() else { return true };
     while began.elapsed() < LIMIT {
         thread::sleep(LOOK);
-        let Some(now) = Ticks::now() else { return };
+        let Some(now) = Ticks::now() else { return true };
         if now.busy_since(&before) <= BUSY {
-            return;
+            return true;
         }
         before = now;
     }
+    false
 }
 
-/// What all processors did since the start, in ticks (proc(5), /proc/stat).
+/// What all processors did since the start, in ticks (proc(5), /proc/stat). Who waits for a disk does not
+/// rest, and what others take of the machine is nobody's time here.
 struct Ticks {
     all: u64,
     idle: u64,
@@ -36,10 +39,11 @@ struct Ticks {
 impl Ticks {
     fn now() -> Option<Ticks> {
         let stat = fs::read_to_string("/proc/stat").ok()?;
-        // user nice system idle iowait irq softirq steal, and two that are in the first ones already.
-        let fields = stat.lines().next()?.split_whitespace().skip(1).take(8);
+        // user nice system idle iowait irq softirq, then what is stolen, and two that are in the first
+        // ones already.
+        let fields = stat.lines().next()?.split_whitespace().skip(1).take(7);
         let ticks: Vec<u64> = fields.map_while(|field| field.parse().ok()).collect();
-        Some(Ticks { all: ticks.iter().sum(), idle: ticks.get(3)? + ticks.get(4)? })
+        Some(Ticks { all: ticks.iter().sum(), idle: *ticks.get(3)? })
     }
 
     /// The part of the time that was used, 0 to 1.

@@ -11,7 +11,7 @@ use settee_model::docid::{DbName, DocId};
 use settee_query::js::{self, Design};
 use settee_query::mango::{Catalog, Find};
 
-use crate::attachment::{AttStream, Upload, UploadOptions};
+use crate::attachment::{AttStream, Uploads};
 use crate::changes::{Changes, ChangesQuery};
 use crate::coord;
 use crate::copy::ShardCopy;
@@ -292,10 +292,9 @@ impl Db {
         coord::docs::purged(&self.database).await
     }
 
-    /// Begins to upload an attachment of a document, before the edit that names it. Nothing is asked of
-    /// a copy before there is more than an edit carries.
-    pub fn upload(&self, id: &DocId, options: UploadOptions) -> Result<Upload, Error> {
-        Ok(Upload::new(self.database.copies_of(id)?.to_vec(), options))
+    /// Where the attachments of an edit of a document are uploaded, before it names them.
+    pub fn uploads(&self, id: &DocId) -> Result<Uploads, Error> {
+        Ok(Uploads::to(self.database.copies_of(id)?.to_vec()))
     }
 
     /// Reads an attachment of a document. `range` counts stored bytes, or decoded ones if `decode`

@@ -12,7 +12,7 @@ use settee_engine::{Engine, Shard, ShardId, Snapshot};
 use settee_model::docid::DocId;
 use tokio::sync::oneshot;
 
-use crate::attachment::{Lane, carries, unload};
+use crate::attachment::Lane;
 use crate::docs::{BulkGet, IdRevs, OpenOptions, OpenedDoc, RevResult, Revs, RevsDiff};
 use crate::durable::Durable;
 use crate::rows::{DocRow, Namespace};
@@ -78,7 +78,7 @@ impl LocalCopy {
 
     /// Hands writes to the shard's writer; answers when they are durable, one outcome for each.
     pub(crate) async fn write(&self, batch: Batch) -> Result<Vec<Outcome>, Error> {
-        let (shard, batch) = self.accept(batch).await?;
+        let shard = self.accept(&batch).await?;
         let (tell, told) = oneshot::channel();
         // Nobody listens any more if the request was given up; the write stands all the same.
         shard.submit(batch, Box::new(move |outcome| drop(tell.send(outcome))));
@@ -87,7 +87,7 @@ impl LocalCopy {
 
     /// See [`crate::copy::ShardCopy::decide`].
     pub(crate) async fn decide(&self, batch: Batch) -> Result<(Decision, Durable), Error> {
-        let (shard, batch) = self.accept(batch).await?;
+        let shard = self.accept(&batch).await?;
         let (decide, decided) = oneshot::channel();
         let (tell, told) = oneshot::channel();
         shard.submit_telling(
@@ -103,15 +103,10 @@ impl LocalCopy {
         }
     }
 
-    /// The shard that is to write a batch, and the batch with all that it brings in the shard.
-    async fn accept(&self, batch: Batch) -> Result<(Arc<Shard>, Batch), Error> {
-        self.check_room(&batch)?;
-        let shard = self.shard().await?;
-        if !carries(&batch) {
-            return Ok((shard, batch));
-        }
-        let unloading = blocking(move || unload(&shard, batch).map(|batch| (shard, batch)));
-        self.in_time(unloading).await
+    /// The shard that is to write a batch.
+    async fn accept(&self, batch: &Batch) -> Result<Arc<Shard>, Error> {
+        self.check_room(batch)?;
+        self.shard().await
     }
 
     /// Whether there is room for edits by clients, if these are some.

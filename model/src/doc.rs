@@ -27,6 +27,18 @@ pub struct DocEdit {
     pub atts: Vec<AttEdit>,
 }
 
+impl DocEdit {
+    /// How many bytes of attachments it brings.
+    #[must_use]
+    pub fn carried(&self) -> usize {
+        let carried = |att: &AttEdit| match &att.source {
+            AttSource::Stub => 0,
+            AttSource::Uploaded(uploaded) => uploaded.carried(),
+        };
+        self.atts.iter().map(carried).sum()
+    }
+}
+
 /// One attachment of a [`DocEdit`].
 #[derive(Clone, Debug)]
 pub struct AttEdit {
@@ -66,12 +78,32 @@ pub enum AttSource {
 pub struct Uploaded {
     /// What was uploaded.
     pub content: AttContent,
-    /// Keeps the bytes from being forgotten while no revision names them yet.
-    pub hold: Hold,
+    /// Where the bytes are while no revision names them yet.
+    pub bytes: AttBytes,
 }
 
-/// As long as a clone of it lives, the storage keeps what it was given for; or it has that in itself, for
-/// the storage to take over. Opaque: made and read by those who store, carried by everybody else.
+impl Uploaded {
+    /// How many bytes the edit brings.
+    #[must_use]
+    pub fn carried(&self) -> usize {
+        match &self.bytes {
+            AttBytes::Held(_) => 0,
+            AttBytes::Carried(bytes) => bytes.len(),
+        }
+    }
+}
+
+/// Where the bytes of an uploaded attachment wait for the edit that names them.
+#[derive(Clone, Debug)]
+pub enum AttBytes {
+    /// In the storage, which keeps them.
+    Held(Hold),
+    /// With the edit: as they are to be stored, all in the one chunk that the content names.
+    Carried(Bytes),
+}
+
+/// As long as a clone of it lives, the storage keeps what it was given for.
+/// Opaque: made and read by those who store, carried by everybody else.
 #[derive(Clone, Default)]
 pub struct Hold(Option<Arc<dyn Any + Send + Sync>>);
 

@@ -21,7 +21,7 @@ pub(super) struct Lanes {
 /// The copies that have what was uploaded, each with its own hold.
 struct Held(Vec<(Home, Hold)>);
 
-/// Whether the copy that is there has what was uploaded under a hold, or gets it with the edit.
+/// Whether the copy that is there has what was uploaded under a hold.
 pub(crate) fn is_held(hold: &Hold, home: &Home) -> bool {
     let at = |held: &Held| held.0.iter().any(|(at, _)| at == home);
     hold.kept::<Held>().is_none_or(at)

@@ -1,18 +1,17 @@
 //! Bytes of attachments on their way in and out. Memory stays bounded whatever their length, and
 //! work that blocks stays off the async threads.
 
-mod carried;
 mod digest;
 mod gather;
 mod gzip;
 mod lane;
 mod lanes;
+mod luggage;
 mod stream;
 mod upload;
 
-pub(crate) use carried::{carried, carried_hold, carries, unload};
 pub(crate) use gather::Gathering;
 pub(crate) use lane::Lane;
 pub(crate) use lanes::is_held;
 pub use stream::AttStream;
-pub use upload::{Finished, Upload, UploadOptions};
+pub use upload::{Finished, Upload, UploadOptions, Uploads};

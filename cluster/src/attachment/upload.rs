@@ -2,13 +2,13 @@
 //! here and travels with the edit that names it.
 
 use bytes::Bytes;
-use settee_model::doc::{Encoding, Uploaded};
+use settee_model::doc::{AttBytes, Chunk, Encoding, Uploaded};
 use tokio::task::yield_now;
 
-use super::carried::{CARRIED, carry};
 use super::digest::{Digest, Digested, length};
 use super::gather::Gathering;
 use super::lanes::Lanes;
+use super::luggage::{Luggage, carry};
 use crate::Error;
 use crate::copy::ShardCopy;
 use crate::steps::{Steps, blocking, off};
@@ -23,12 +23,38 @@ pub struct UploadOptions {
     pub compress: Option<u32>,
 }
 
+/// The attachments of one edit, which are uploaded before it.
+pub struct Uploads {
+    copies: Vec<ShardCopy>,
+    luggage: Luggage,
+}
+
+impl Uploads {
+    /// Those of an edit that goes to these copies of a range.
+    pub(crate) fn to(copies: Vec<ShardCopy>) -> Uploads {
+        Uploads { copies, luggage: Luggage::default() }
+    }
+
+    /// Begins to upload one. No copy is asked before there is more than an edit brings along.
+    #[must_use]
+    pub fn begin(&self, options: UploadOptions) -> Upload {
+        Upload {
+            copies: self.copies.clone(),
+            luggage: self.luggage.clone(),
+            gathering: Gathering::default(),
+            digest: Steps::new(Digest::new(options)),
+            lanes: None,
+        }
+    }
+}
+
 /// An upload under way. Dropping it gives up; what was written is garbage for the compactor.
 pub struct Upload {
     copies: Vec<ShardCopy>,
+    luggage: Luggage,
     gathering: Gathering,
     digest: Steps<Digest, Result<Vec<Bytes>, Error>>,
-    /// Begun when there is more than an edit carries.
+    /// Begun when there is more than an edit brings along.
     lanes: Option<Lanes>,
 }
 
@@ -43,16 +69,6 @@ pub struct Finished {
 }
 
 impl Upload {
-    /// Begins an upload to the copies of a range. Nothing is asked of them yet.
-    pub(crate) fn new(copies: Vec<ShardCopy>, options: UploadOptions) -> Upload {
-        Upload {
-            copies,
-            gathering: Gathering::default(),
-            digest: Steps::new(Digest::new(options)),
-            lanes: None,
-        }
-    }
-
     /// Takes more bytes; waits while the disks are behind.
     pub async fn write(&mut self, bytes: Bytes) -> Result<(), Error> {
         let Some(gathered) = self.gathering.add(bytes) else { return Ok(()) };
@@ -84,33 +100,39 @@ impl Upload {
     /// Ends the upload.
     pub async fn finish(mut self) -> Result<Finished, Error> {
         let rest = self.gathering.take();
-        if self.lanes.is_none() && length(&rest) <= CARRIED {
-            let (stored, digested) = digest_all(self.digest.into_state().await?, rest).await?;
-            let (chunks, hold) = carry(stored.concat().into())?;
-            return Ok(finished(&digested, Uploaded { content: digested.content(chunks), hold }));
+        if self.lanes.is_some() {
+            let stored = self.digested().await?;
+            self.lanes().await?.give(stored).await?;
         }
-        let stored = self.digested().await?;
-        self.lanes().await?.give(stored).await?;
-        let Upload { digest, lanes, .. } = self;
+        let Upload { copies, luggage, digest, lanes, .. } = self;
         let (stored, digested) = digest_all(digest.into_state().await?, rest).await?;
-        let (chunks, hold) = lanes.ok_or(Error::Closing)?.finish(stored).await?;
+        let (chunks, bytes) = match lanes {
+            Some(lanes) => held(lanes, stored).await?,
+            None if luggage.takes(length(&stored)) => carry(stored.concat().into())?,
+            None => held(Lanes::begin(&copies).await?, stored).await?,
+        };
         if !digested.fills(&chunks) {
             return Err(Error::AttachmentMismatch);
         }
-        Ok(finished(&digested, Uploaded { content: digested.content(chunks), hold }))
+        let uploaded = Uploaded { content: digested.content(chunks), bytes };
+        Ok(Finished { uploaded, identity_md5: digested.identity_md5 })
     }
 }
 
+async fn held(lanes: Lanes, stored: Vec<Bytes>) -> Result<(Vec<Chunk>, AttBytes), Error> {
+    let (chunks, hold) = lanes.finish(stored).await?;
+    Ok((chunks, AttBytes::Held(hold)))
+}
+
+/// What may be digested without a thread of its own.
+const QUICK: u64 = 32 << 10;
+
 /// Off the async threads, unless it is done at once.
 async fn digest_all(digest: Digest, rest: Vec<Bytes>) -> Result<(Vec<Bytes>, Digested), Error> {
-    if length(&rest) <= CARRIED && !digest.compresses() {
+    if length(&rest) <= QUICK && !digest.compresses() {
         // One after the other of many: others have their turn in between.
         yield_now().await;
         return digest.finish(rest);
     }
     blocking(move || digest.finish(rest)).await
-}
-
-fn finished(digested: &Digested, uploaded: Uploaded) -> Finished {
-    Finished { uploaded, identity_md5: digested.identity_md5 }
 }

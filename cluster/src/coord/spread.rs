@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 
 use settee_engine::shard::{Batch, Decision, Outcome, Write};
-use settee_model::doc::AttSource;
+use settee_model::doc::{AttBytes, AttSource};
 use tokio::sync::oneshot;
 
 use super::doubt::{Doubt, doubt};
@@ -160,8 +160,11 @@ async fn decide(copies: &[ShardCopy], batch: &Batch) -> Result<Led, Error> {
 fn has_uploads(write: &Write, home: &Home) -> bool {
     let Some(edit) = write.edit() else { return true };
     edit.atts.iter().all(|att| match &att.source {
-        AttSource::Uploaded(uploaded) => is_held(&uploaded.hold, home),
         AttSource::Stub => true,
+        AttSource::Uploaded(uploaded) => match &uploaded.bytes {
+            AttBytes::Carried(_) => true,
+            AttBytes::Held(hold) => is_held(hold, home),
+        },
     })
 }
 

@@ -1,11 +1,11 @@
 //! Brings a revision's attachments from another copy, so that it can be written here. Bytes go
 //! through piece by piece, and only what is small is ever together in memory; what lies here already stays there.
 
-use settee_model::doc::{AttContent, AttEdit, AttSource, DocEdit, StoredDoc, Uploaded};
+use settee_model::doc::{AttBytes, AttContent, AttEdit, AttSource, DocEdit, StoredDoc, Uploaded};
 
 use super::ask::{Source, Target};
 use crate::Error;
-use crate::attachment::{Upload, UploadOptions};
+use crate::attachment::{UploadOptions, Uploads};
 use crate::copy::ShardCopy;
 use crate::steps::blocking;
 
@@ -16,10 +16,11 @@ pub(super) async fn edit(
     source: &Source,
     doc: StoredDoc,
 ) -> Result<DocEdit, Error> {
+    let uploads = Uploads::to(vec![ShardCopy::Local(target.copy.clone())]);
     let mut atts = Vec::with_capacity(doc.record.atts.len());
     for att in doc.record.atts {
         atts.push(AttEdit {
-            source: AttSource::Uploaded(bring(target, source, &att.content).await?),
+            source: AttSource::Uploaded(bring((target, &uploads), source, &att.content).await?),
             name: att.name,
             content_type: att.content_type,
             revpos: Some(att.revpos),
@@ -28,23 +29,26 @@ pub(super) async fn edit(
     Ok(DocEdit { id: doc.id, revs: doc.revs, deleted: doc.deleted, body: doc.record.body, atts })
 }
 
-async fn bring(target: &Target, source: &Source, content: &AttContent) -> Result<Uploaded, Error> {
+async fn bring(
+    (target, uploads): (&Target, &Uploads),
+    source: &Source,
+    content: &AttContent,
+) -> Result<Uploaded, Error> {
     let (shard, chunks) = (target.note(target.copy.shard().await)?, content.chunks.clone());
     let hold = blocking(move || Ok(shard.hold_chunks(&chunks)?)).await;
     if let Some(hold) = target.note(hold)? {
-        return Ok(Uploaded { content: content.clone(), hold });
+        return Ok(Uploaded { content: content.clone(), bytes: AttBytes::Held(hold) });
     }
     let options = UploadOptions { encoding: content.encoding, compress: None };
-    let copy = ShardCopy::Local(target.copy.clone());
-    let mut upload = Upload::new(vec![copy], options);
+    let mut upload = uploads.begin(options);
     let mut pieces = source.attachment(content);
     while let Some(piece) = source.in_time(async { pieces.next().await.transpose() }).await? {
         upload.write(piece).await?;
     }
-    let Uploaded { content: here, hold } = upload.finish().await?.uploaded;
+    let Uploaded { content: here, bytes } = upload.finish().await?.uploaded;
     if (here.md5, here.stored_length) != (content.md5, content.stored_length) {
         return Err(Error::AttachmentMismatch);
     }
     // How long it is for clients is known to who took it in first.
-    Ok(Uploaded { content: AttContent { chunks: here.chunks, ..content.clone() }, hold })
+    Ok(Uploaded { content: AttContent { chunks: here.chunks, ..content.clone() }, bytes })
 }

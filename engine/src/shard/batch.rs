@@ -88,16 +88,6 @@ impl Write {
         }
     }
 
-    /// The same, to change it.
-    pub fn edit_mut(&mut self) -> Option<&mut DocEdit> {
-        match self {
-            Write::Interactive(edit) | Write::Replicated(edit) | Write::Following { edit, .. } => {
-                Some(edit)
-            }
-            _ => None,
-        }
-    }
-
     /// Whether it is about a design document.
     pub(super) fn is_design(&self) -> bool {
         match self {
@@ -129,7 +119,9 @@ impl Write {
                 Write::Interactive(edit)
                 | Write::Replicated(edit)
                 | Write::Following { edit, .. } => {
-                    edit.body.len() + 64 * (edit.revs.ids.len() + 8 * edit.atts.len())
+                    edit.body.len()
+                        + edit.carried()
+                        + 64 * (edit.revs.ids.len() + 8 * edit.atts.len())
                 }
                 Write::Local(edit) => edit.body.as_ref().map_or(0, Bytes::len),
                 Write::LocalReplica(replica) => replica.doc.body.len(),

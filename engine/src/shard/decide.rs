@@ -3,7 +3,7 @@
 //! of revisions are the model's; this is where they meet stored documents and uploads.
 
 use bytes::Bytes;
-use settee_model::doc::{AttSource, Chunk, DocEdit, DocRecord};
+use settee_model::doc::{AttBytes, AttSource, Chunk, DocEdit, DocRecord, Uploaded};
 use settee_model::docid::DocId;
 use settee_model::docinfo::{DocInfo, RevInfo};
 use settee_model::edit::{self, Decided, EditError, next_local_rev};
@@ -202,27 +202,35 @@ impl<'a> Decider<'a> {
 
     fn put_uploads(&mut self, edit: &DocEdit) -> Result<(), Error> {
         edit.atts.iter().try_for_each(|att| match &att.source {
-            AttSource::Uploaded(uploaded) => self.put_chunks(&uploaded.content.chunks),
+            AttSource::Uploaded(uploaded) => self.put_chunks(uploaded),
             AttSource::Stub => Ok(()),
         })
     }
 
     /// Gives chunks a place in the tree that have none yet.
-    fn put_chunks(&mut self, chunks: &[Chunk]) -> Result<(), Error> {
-        for Chunk { hash, .. } in chunks {
+    fn put_chunks(&mut self, uploaded: &Uploaded) -> Result<(), Error> {
+        for Chunk { hash, .. } in &uploaded.content.chunks {
             if self.workspace.has_chunk(hash)? {
                 continue;
             }
-            let place = match self.uploads.place(hash) {
-                Some(Place::Inline(bytes)) => chunk::Place::Inline(bytes),
-                Some(Place::Extent(store, ptr)) if self.is_there(&store) => {
-                    chunk::Place::Extent(ptr)
-                }
-                _ => return Err(Error::UploadLost),
+            let place = match &uploaded.bytes {
+                AttBytes::Carried(bytes) => chunk::Place::Inline(bytes.clone()),
+                AttBytes::Held(_) => self.uploaded(hash)?,
             };
             self.put(Record::Chunk { hash: *hash, place })?;
         }
         Ok(())
+    }
+
+    /// The place of a chunk that an upload holds.
+    fn uploaded(&self, hash: &[u8; 32]) -> Result<chunk::Place, Error> {
+        match self.uploads.place(hash) {
+            Some(Place::Inline(bytes)) => Ok(chunk::Place::Inline(bytes)),
+            Some(Place::Extent(store, ptr)) if self.is_there(&store) => {
+                Ok(chunk::Place::Extent(ptr))
+            }
+            _ => Err(Error::UploadLost),
+        }
     }
 
     /// Whether a restart is sure to find what was synced to that file.

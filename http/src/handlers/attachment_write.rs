@@ -29,7 +29,7 @@ pub async fn put(ctx: &mut Ctx, db: Db, id: DocId, name: String) -> Result<Reply
     };
     edit.atts.retain(|att| att.name != name);
     let options = edit::upload_options(&ctx.settings, &media, encoding);
-    let mut upload = db.upload(&id, options)?;
+    let mut upload = db.uploads(&id)?.begin(options);
     let most = check_length(ctx, &name)?;
     let mut sum = 0;
     while let Some(piece) = ctx.body.chunk().await? {

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use http::header::{HeaderName, IF_MATCH};
 use settee_cluster::Db;
-use settee_cluster::attachment::UploadOptions;
+use settee_cluster::attachment::{UploadOptions, Uploads};
 use settee_cluster::docs::{EditMode, OpenOptions};
 use settee_model::doc::{AttEdit, AttSource, Attachment, DocEdit, StoredDoc};
 use settee_model::docid::DocId;
@@ -70,8 +70,9 @@ async fn copy_atts(db: &Db, source: &StoredDoc, target: &DocId) -> Result<Vec<At
     if target.is_local() {
         return Ok(atts);
     }
+    let uploads = db.uploads(target)?;
     for att in &source.record.atts {
-        atts.push(copy_att(db, source, target, att).await?);
+        atts.push(copy_att(db, source, &uploads, att).await?);
     }
     Ok(atts)
 }
@@ -79,11 +80,11 @@ async fn copy_atts(db: &Db, source: &StoredDoc, target: &DocId) -> Result<Vec<At
 async fn copy_att(
     db: &Db,
     source: &StoredDoc,
-    target: &DocId,
+    uploads: &Uploads,
     att: &Attachment,
 ) -> Result<AttEdit, Error> {
     let options = UploadOptions { encoding: att.content.encoding, compress: None };
-    let mut upload = db.upload(target, options)?;
+    let mut upload = uploads.begin(options);
     let mut bytes = db.read_attachment(&source.id, &att.content, None, false);
     while let Some(piece) = bytes.next().await {
         upload.write(piece?).await?;

@@ -4,7 +4,7 @@
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use settee_cluster::Db;
-use settee_cluster::attachment::Upload;
+use settee_cluster::attachment::{Upload, Uploads};
 use settee_cluster::docs::EditMode;
 use settee_model::doc::{AttEdit, AttSource, DocEdit, Encoding};
 use settee_model::docid::DocId;
@@ -37,12 +37,11 @@ pub async fn receive(ctx: &mut Ctx, db: &Db, id: DocId, mode: EditMode) -> Resul
     drop(json);
     let atts = std::mem::take(&mut doc.atts);
     let mut edit = edit::from_request(ctx, db, id, doc, mode).await?;
+    let uploads = db.uploads(&edit.id)?;
     for att in atts {
         let att = match att.data {
-            AttData::Follows { .. } => {
-                following(ctx, db, &edit.id, &mut parts, (att, mode)).await?
-            }
-            _ => edit::inline_or_stub(ctx, db, &edit.id, att, mode).await?,
+            AttData::Follows { .. } => following(ctx, &uploads, &mut parts, (att, mode)).await?,
+            _ => edit::inline_or_stub(ctx, &uploads, att, mode).await?,
         };
         edit.atts.push(att);
     }
@@ -52,8 +51,7 @@ pub async fn receive(ctx: &mut Ctx, db: &Db, id: DocId, mode: EditMode) -> Resul
 /// Uploads the next attachment that follows.
 async fn following(
     ctx: &mut Ctx,
-    db: &Db,
-    id: &DocId,
+    uploads: &Uploads,
     parts: &mut Parts,
     (att, mode): (ParsedAtt, EditMode),
 ) -> Result<AttEdit, Error> {
@@ -61,7 +59,7 @@ async fn following(
         return Err(Error::bad_request("the attachment does not follow"));
     };
     let options = edit::upload_options(&ctx.settings, &att.content_type, encoding);
-    let mut upload = db.upload(id, options)?;
+    let mut upload = uploads.begin(options);
     let sent = match encoding {
         Encoding::Identity => length,
         Encoding::Gzip => encoded_length.or(length),

@@ -3,7 +3,7 @@
 
 use http::StatusCode;
 use http::header::{IF_MATCH, LOCATION};
-use settee_cluster::attachment::UploadOptions;
+use settee_cluster::attachment::{UploadOptions, Uploads};
 use settee_cluster::docs::{EditMode, EditResult, UpdateOptions};
 use settee_cluster::{Db, Error as ClusterError};
 use settee_model::ddoc;
@@ -140,8 +140,11 @@ pub async fn build(
     mode: EditMode,
 ) -> Result<DocEdit, Error> {
     let mut atts = Vec::with_capacity(doc.atts.len());
-    for att in doc.atts.into_iter().filter(|_| !id.is_local()) {
-        atts.push(inline_or_stub(ctx, db, &id, att, mode).await?);
+    if !doc.atts.is_empty() && !id.is_local() {
+        let uploads = db.uploads(&id)?;
+        for att in doc.atts {
+            atts.push(inline_or_stub(ctx, &uploads, att, mode).await?);
+        }
     }
     let revs = match mode {
         EditMode::Interactive => doc.revs.tip().map(RevPath::single).unwrap_or_default(),
@@ -156,8 +159,7 @@ pub async fn build(
 /// As [`build`].
 pub async fn inline_or_stub(
     ctx: &Ctx,
-    db: &Db,
-    id: &DocId,
+    uploads: &Uploads,
     att: ParsedAtt,
     mode: EditMode,
 ) -> Result<AttEdit, Error> {
@@ -165,7 +167,7 @@ pub async fn inline_or_stub(
         AttData::Stub => (att.revpos, AttSource::Stub),
         AttData::Inline(bytes) => {
             let options = upload_options(&ctx.settings, &att.content_type, Encoding::Identity);
-            let mut upload = db.upload(id, options)?;
+            let mut upload = uploads.begin(options);
             if !bytes.is_empty() {
                 upload.write(bytes).await?;
             }

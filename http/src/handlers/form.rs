@@ -4,6 +4,7 @@
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HOST, IF_MATCH, REFERER};
 use settee_cluster::Db;
+use settee_cluster::attachment::Uploads;
 use settee_cluster::docs::EditMode;
 use settee_model::doc::{AttEdit, Encoding};
 use settee_model::docid::DocId;
@@ -62,6 +63,7 @@ async fn read(ctx: &mut Ctx, db: &Db, id: &DocId) -> Result<Form, Error> {
     let mut form = Form::default();
     let mut parts = Parts::new(ctx.header(&CONTENT_TYPE).unwrap_or_default())?;
     let limit = ctx.settings.max_http_request_size;
+    let uploads = db.uploads(id)?;
     while let Some(headers) = parts.next_part(&mut ctx.body).await? {
         let field = header(&headers, "content-disposition").unwrap_or_default();
         match (field.get("name"), field.get("filename")) {
@@ -70,7 +72,7 @@ async fn read(ctx: &mut Ctx, db: &Db, id: &DocId) -> Result<Form, Error> {
             (Some("_attachments"), Some(file)) => {
                 check_attachment_name(file)?;
                 let media = header(&headers, "content-type");
-                let att = receive_file(ctx, db, id, &mut parts, (file, media)).await?;
+                let att = receive_file(ctx, &uploads, &mut parts, (file, media)).await?;
                 form.atts.retain(|other| other.name != att.name);
                 form.atts.push(att);
             }
@@ -82,14 +84,13 @@ async fn read(ctx: &mut Ctx, db: &Db, id: &DocId) -> Result<Form, Error> {
 
 async fn receive_file(
     ctx: &mut Ctx,
-    db: &Db,
-    id: &DocId,
+    uploads: &Uploads,
     parts: &mut Parts,
     (name, media): (&str, Option<Parameters>),
 ) -> Result<AttEdit, Error> {
     let media = media.map_or_else(|| "application/octet-stream".to_owned(), |media| media.value);
     let options = edit::upload_options(&ctx.settings, &media, Encoding::Identity);
-    let mut upload = db.upload(id, options)?;
+    let mut upload = uploads.begin(options);
     let mut sum = 0;
     while let Some(piece) = parts.piece(&mut ctx.body).await? {
         sum += piece.len() as u64;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
-use crate::doc::{AttContent, AttEdit, AttSource, DocEdit, Encoding, Uploaded};
+use crate::doc::{AttBytes, AttContent, AttEdit, AttSource, DocEdit, Encoding, Hold, Uploaded};
 use crate::docinfo::{DocInfo, RevInfo};
 use crate::rev::RevId;
 
@@ -95,7 +95,7 @@ fn upload(name: &str, revpos: Option<u64>) -> AttEdit {
         md5: [7; 16],
         chunks: Vec::new(),
     };
-    let source = AttSource::Uploaded(Uploaded { content, hold: Default::default() });
+    let source = AttSource::Uploaded(Uploaded { content, bytes: AttBytes::Held(Hold::default()) });
     AttEdit { name: name.into(), content_type: "text/plain".into(), revpos, source }
 }
 

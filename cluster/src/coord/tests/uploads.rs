@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use settee_engine::shard::{Batch, Write};
 use settee_model::doc::{AttContent, AttEdit, AttSource, Encoding};
 
 use super::*;
-use crate::attachment::{AttStream, Upload, UploadOptions};
+use crate::attachment::{AttStream, UploadOptions, Uploads};
 use crate::tests::edit;
 
 const PLAIN: UploadOptions = UploadOptions { encoding: Encoding::Identity, compress: None };
@@ -45,7 +46,7 @@ async fn every_copy_has_the_bytes_and_stubs_keep_them() {
     for (name, length, options) in
         [("large", 1_500_000, PLAIN), ("packed", 700_000, packed), ("small", 5, PLAIN)]
     {
-        let mut upload = Upload::new(database.copies(0).unwrap().to_vec(), options);
+        let mut upload = Uploads::to(database.copies(0).unwrap().to_vec()).begin(options);
         for piece in bytes(length).chunks(100_000) {
             upload.write(Bytes::copy_from_slice(piece)).await.unwrap();
         }
@@ -75,7 +76,7 @@ async fn a_copy_that_breaks_off_is_left_out() {
         let mut nodes = Nodes::three().await;
         let database = nodes.database(if down == 1 { 2 } else { 1 });
         put(&database, edit("first", "{}", None), 3).await.unwrap();
-        let mut upload = Upload::new(database.copies(0).unwrap().to_vec(), PLAIN);
+        let mut upload = Uploads::to(database.copies(0).unwrap().to_vec()).begin(PLAIN);
         for (number, piece) in bytes(3_000_000).chunks(100_000).enumerate() {
             upload.write(Bytes::copy_from_slice(piece)).await.unwrap();
             if number == 10 {
@@ -102,12 +103,12 @@ async fn a_copy_that_breaks_off_is_left_out() {
 async fn an_upload_fails_when_all_copies_do() {
     let mut nodes = Nodes::three().await;
     let database = nodes.database(3);
-    let mut upload = Upload::new(database.copies(0).unwrap().to_vec(), PLAIN);
+    let mut upload = Uploads::to(database.copies(0).unwrap().to_vec()).begin(PLAIN);
     upload.write(Bytes::from(vec![1; 300_000])).await.unwrap();
     nodes.all.iter_mut().for_each(Far::kill);
     let error = upload.finish().await.err();
     assert!(matches!(error, Some(Error::Unreachable(_))), "{error:?}");
-    let mut again = Upload::new(database.copies(0).unwrap().to_vec(), PLAIN);
+    let mut again = Uploads::to(database.copies(0).unwrap().to_vec()).begin(PLAIN);
     let again = again.write(Bytes::from(vec![1; 300_000])).await.err();
     assert!(matches!(again, Some(Error::Unreachable(_) | Error::Timeout)), "{again:?}");
 }
@@ -126,7 +127,7 @@ async fn a_small_one_comes_with_its_edit_even_to_a_copy_that_was_away() {
     put(&database, edit("first", "{}", None), 3).await.unwrap();
     nodes.all[2].kill();
     all_live(&database, false).await;
-    let mut upload = Upload::new(database.copies(0).unwrap().to_vec(), PLAIN);
+    let mut upload = Uploads::to(database.copies(0).unwrap().to_vec()).begin(PLAIN);
     upload.write(bytes(30_000).into()).await.unwrap();
     let finished = upload.finish().await.unwrap();
     nodes.all[2].revive();
@@ -148,7 +149,7 @@ async fn any_number_of_small_ones_comes_with_one_edit() {
     let mut atts = Vec::new();
     // More than the streams that a node may have open to another one.
     for number in 0..2_000_u32 {
-        let mut upload = Upload::new(database.copies(0).unwrap().to_vec(), PLAIN);
+        let mut upload = Uploads::to(database.copies(0).unwrap().to_vec()).begin(PLAIN);
         upload.write(Bytes::copy_from_slice(&number.to_le_bytes())).await.unwrap();
         let name = format!("{number}");
         atts.push((name, AttSource::Uploaded(upload.finish().await.unwrap().uploaded)));
@@ -162,11 +163,16 @@ async fn any_number_of_small_ones_comes_with_one_edit() {
 async fn bytes_that_are_not_what_their_names_say_are_refused() {
     let nodes = Nodes::three().await;
     let database = nodes.database(1);
-    let mut upload = Upload::new(database.copies(0).unwrap().to_vec(), PLAIN);
+    let mut upload = Uploads::to(database.copies(0).unwrap().to_vec()).begin(PLAIN);
     upload.write(Bytes::from_static(b"bytes")).await.unwrap();
     let mut uploaded = upload.finish().await.unwrap().uploaded;
     uploaded.content.chunks[0].hash[0] ^= 1;
     let made = attached("doc", None, vec![("att", AttSource::Uploaded(uploaded))]);
-    assert_eq!(put(&database, made, 3).await, Err(Error::AttachmentMismatch));
-    assert!(nodes.leaves(0, "doc").await.is_empty());
+    let other =
+        database.copies(0).unwrap().iter().find(|copy| matches!(copy, ShardCopy::Remote(_)));
+    let refused = other.unwrap().write(Batch::of(vec![Write::Interactive(made)])).await;
+    assert!(matches!(refused, Err(Error::Storage(_))), "{refused:?}");
+    for at in 0..3 {
+        assert!(nodes.leaves(at, "doc").await.is_empty());
+    }
 }

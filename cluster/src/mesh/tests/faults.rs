@@ -144,7 +144,7 @@ async fn calls_have_a_deadline_and_too_many_are_shed() {
 #[tokio::test]
 async fn an_upload_that_is_given_up_is_not_held() {
     use settee_engine::shard::{Batch, Write};
-    use settee_model::doc::{AttEdit, AttSource, DocEdit, Hold, Uploaded};
+    use settee_model::doc::{AttBytes, AttEdit, AttSource, DocEdit, Hold, Uploaded};
     /// Who has the shard when nothing is done with it: the engine and this test.
     const AT_REST: usize = 2;
     let far = Far::new();
@@ -158,7 +158,10 @@ async fn an_upload_that_is_given_up_is_not_held() {
     let mut upload = begin(&copy, plain);
     upload.write(Bytes::from(vec![1; 100_000])).await.unwrap();
     let finished = upload.finish().await.unwrap();
-    let uploaded = Uploaded { content: finished.uploaded.content.clone(), hold: Hold::default() };
+    let uploaded = Uploaded {
+        content: finished.uploaded.content.clone(),
+        bytes: AttBytes::Held(Hold::default()),
+    };
     assert!(Arc::strong_count(&shard) > AT_REST, "the upload is not held");
     drop(finished);
     let att = AttEdit {

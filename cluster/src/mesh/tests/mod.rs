@@ -19,7 +19,7 @@ use tokio::runtime::Runtime;
 
 use super::*;
 use crate::Error;
-use crate::attachment::{Upload, UploadOptions};
+use crate::attachment::{Upload, UploadOptions, Uploads};
 use crate::copy::ShardCopy;
 use crate::local::LocalCopy;
 
@@ -162,7 +162,7 @@ fn remote(peer: Peer) -> ShardCopy {
 }
 
 fn begin(copy: &ShardCopy, options: UploadOptions) -> Upload {
-    Upload::new(vec![copy.clone()], options)
+    Uploads::to(vec![copy.clone()]).begin(options)
 }
 
 fn shown(value: impl std::fmt::Debug) -> String {

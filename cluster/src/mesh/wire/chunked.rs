@@ -1,13 +1,13 @@
 //! Attachments: their names, and the chunks that their bytes are.
 
 use bytes::Bytes;
+use settee_engine::shard::name_chunk;
 use settee_model::doc::{
-    AttContent, AttEdit, AttSource, Attachment, Chunk, Encoding, Hold, Uploaded,
+    AttBytes, AttContent, AttEdit, AttSource, Attachment, Chunk, Encoding, Hold, Uploaded,
 };
 
 use super as wire;
 use crate::Error;
-use crate::attachment::{carried, carried_hold};
 
 impl From<&AttContent> for wire::AttContent {
     fn from(content: &AttContent) -> wire::AttContent {
@@ -86,7 +86,10 @@ impl From<&AttEdit> for wire::AttEdit {
             content_type: att.content_type.clone(),
             revpos: att.revpos,
             uploaded: uploaded.map(|uploaded| (&uploaded.content).into()),
-            carried: uploaded.and_then(|uploaded| carried(&uploaded.hold)).cloned(),
+            carried: uploaded.and_then(|uploaded| match &uploaded.bytes {
+                AttBytes::Held(_) => None,
+                AttBytes::Carried(bytes) => Some(bytes.clone()),
+            }),
         }
     }
 }
@@ -97,13 +100,21 @@ impl TryFrom<wire::AttEdit> for AttEdit {
     fn try_from(att: wire::AttEdit) -> Result<AttEdit, Error> {
         let source = match att.uploaded {
             None => AttSource::Stub,
-            Some(content) => AttSource::Uploaded(Uploaded {
-                content: content.try_into()?,
-                // Otherwise the stream that brought the bytes holds them.
-                hold: att.carried.map_or_else(Hold::default, carried_hold),
-            }),
+            Some(content) => AttSource::Uploaded(uploaded(content.try_into()?, att.carried)?),
         };
         let wire::AttEdit { name, content_type, revpos, .. } = att;
         Ok(AttEdit { name, content_type, revpos, source })
     }
+}
+
+/// What an edit brings must be what it says: nobody looks at it again before it is stored.
+fn uploaded(content: AttContent, carried: Option<Bytes>) -> Result<Uploaded, Error> {
+    let Some(bytes) = carried else {
+        // The stream that brought the bytes holds them.
+        return Ok(Uploaded { content, bytes: AttBytes::Held(Hold::default()) });
+    };
+    if content.chunks != [name_chunk(&bytes)?] {
+        return Err(wire::malformed("bytes of an attachment"));
+    }
+    Ok(Uploaded { content, bytes: AttBytes::Carried(bytes) })
 }

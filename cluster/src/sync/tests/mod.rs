@@ -17,7 +17,7 @@ use settee_engine::io::{Crash, SimStorage, Storage};
 use settee_engine::shard::{Batch, LocalEdit, Outcome, PurgeRequest, Shard, Which, Write};
 use settee_engine::tree::Direction;
 use settee_engine::{Engine, Options, ShardId};
-use settee_model::doc::{AttContent, AttEdit, AttSource, DocEdit, Encoding, Uploaded};
+use settee_model::doc::{AttBytes, AttContent, AttEdit, AttSource, DocEdit, Encoding, Uploaded};
 use settee_model::docid::DocId;
 use settee_model::rev::{Rev, RevId, RevPath};
 
@@ -151,7 +151,7 @@ impl Node {
         let length = bytes.len() as u64;
         let encoding = Encoding::Identity;
         let content = AttContent { encoding, length, stored_length: length, md5, chunks };
-        let source = AttSource::Uploaded(Uploaded { content, hold });
+        let source = AttSource::Uploaded(Uploaded { content, bytes: AttBytes::Held(hold) });
         let content_type = "application/octet-stream".to_owned();
         AttEdit { name: name.into(), content_type, revpos: None, source }
     }

@@ -235,6 +235,28 @@ fn attachments_of_every_size_come_back_and_equal_ones_are_kept_once() {
 }
 
 #[test]
+fn what_an_edit_brings_is_stored_with_it_whether_it_is_known_or_not() {
+    let disk = SimStorage::new();
+    let engine = open(&disk);
+    let shard = engine.create_shard(&shard_id()).unwrap();
+    let with = |id: &str, atts| DocEdit { atts, ..edit(id, RevPath::default(), "{}") };
+    // Longer than what an upload keeps in memory.
+    const BYTES: &[u8] = &[7; 1000];
+    let rev = put(&shard, with("first", vec![upload(&shard, "a", BYTES)]));
+    put(&shard, with("again", vec![brought("a", BYTES), brought("b", b"other")]));
+    put(&shard, DocEdit { deleted: true, ..edit("first", path(&rev), "{}") });
+    shard.checkpoint().unwrap();
+    shard.compact_now().unwrap();
+    assert_eq!(download(&shard, "again", "a"), BYTES);
+    drop(shard);
+    drop(engine);
+    disk.crash(Crash::LoseAll);
+    let shard = open(&disk).shard(&shard_id()).unwrap();
+    assert_eq!(download(&shard, "again", "a"), BYTES);
+    assert_eq!(download(&shard, "again", "b"), b"other");
+}
+
+#[test]
 fn an_upload_that_nobody_holds_is_not_committed() {
     let disk = SimStorage::new();
     let engine = open(&disk);

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use settee_model::doc::{AttContent, AttEdit, AttSource, DocEdit, Encoding, Hold, Uploaded};
+use settee_model::doc::{
+    AttBytes, AttContent, AttEdit, AttSource, DocEdit, Encoding, Hold, Uploaded,
+};
 use settee_model::docid::DocId;
 use settee_model::rev::{Rev, RevId, RevPath};
 
@@ -100,9 +102,22 @@ pub(crate) fn try_upload(
 }
 
 pub(crate) fn attachment(name: &str, content: AttContent, hold: Hold) -> AttEdit {
-    let source = AttSource::Uploaded(Uploaded { content, hold });
+    uploaded(name, content, AttBytes::Held(hold))
+}
+
+fn uploaded(name: &str, content: AttContent, bytes: AttBytes) -> AttEdit {
+    let source = AttSource::Uploaded(Uploaded { content, bytes });
     let content_type = "application/octet-stream".to_owned();
     AttEdit { name: name.into(), content_type, revpos: None, source }
+}
+
+/// An attachment that comes with its edit.
+pub(crate) fn brought(name: &str, bytes: &'static [u8]) -> AttEdit {
+    let chunks = vec![crate::shard::name_chunk(bytes).unwrap()];
+    let length = bytes.len() as u64;
+    let encoding = Encoding::Identity;
+    let content = AttContent { encoding, length, stored_length: length, md5: [0; 16], chunks };
+    uploaded(name, content, AttBytes::Carried(Bytes::from_static(bytes)))
 }
 
 /// All bytes of a document's attachment.
