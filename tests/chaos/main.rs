@@ -1,4 +1,4 @@
-//! What takes long, or a network that can be cut: faults of all kinds under load, three nodes that
+//! What takes long, a network that can be cut, a disk that is full: faults of all kinds under load, three nodes that
 //! are apart from each other, races. Needs root, and fails without it. `make chaos` runs it.
 
 // A test says what it expects by failing.
@@ -6,6 +6,7 @@
 
 mod apart;
 mod faults;
+mod full;
 mod races;
 
 use std::path::PathBuf;
