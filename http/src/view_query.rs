@@ -25,6 +25,22 @@ pub fn of(
     listing: Listing,
     settings: &Settings,
 ) -> Result<ViewQuery, Error> {
+    let query = read(ddoc, definition, name, listing, settings)?;
+    check_order(&query)?;
+    Ok(query)
+}
+
+/// The same; whether the range ends before it begins is still to be looked at.
+///
+/// # Errors
+/// As [`of`].
+pub fn read(
+    ddoc: &Arc<DesignDoc>,
+    definition: &Definition,
+    name: &str,
+    listing: Listing,
+    settings: &Settings,
+) -> Result<ViewQuery, Error> {
     let missing = || Error::NotFound("missing_named_view".into());
     let view = definition.view(name).ok_or_else(missing)?;
     let reduced = view.reduce.is_some() && listing.reduce != Some(false);
@@ -56,9 +72,6 @@ pub fn of(
         raw: definition.map_of(view).is_some_and(|map| map.raw),
         behind: None,
     };
-    if listing.keys.is_none() {
-        check_order(&range)?;
-    }
     Ok(ViewQuery {
         ddoc: ddoc.clone(),
         view: name.to_owned(),
@@ -122,8 +135,12 @@ fn check_kind(listing: &Listing, reduced: bool, grouping: Grouping) -> Result<()
 }
 
 /// A range that ends before it begins is taken for a mistake.
-fn check_order(range: &RowRange) -> Result<(), Error> {
-    if range.start == range.end || !range.is_reversed() {
+///
+/// # Errors
+/// `query_parse_error`.
+pub fn check_order(query: &ViewQuery) -> Result<(), Error> {
+    let range = &query.range;
+    if query.keys.is_some() || range.start == range.end || !range.is_reversed() {
         return Ok(());
     }
     let reason = match range.descending {

@@ -27,6 +27,9 @@ pub async fn get(
     of: Namespace,
     partition: Option<String>,
 ) -> Result<Reply, Error> {
+    if let Some(path) = &partition {
+        check_partition(ctx, &db, path)?;
+    }
     let listing = Listing::from_query(&ctx.query)?;
     answer(ctx, db, of, partition, listing).await
 }
@@ -159,25 +162,29 @@ fn partition_of(
     path: Option<String>,
     listing: &Listing,
 ) -> Result<Option<String>, Error> {
-    let partitioned = db.meta().partitioned;
     if let Some(path) = path {
-        if !partitioned {
-            return Err(Error::bad_request("database is not partitioned"));
-        }
-        partition::check(&path)?;
-        if ctx.query.get("partition").is_some_and(|asked| asked != path) {
-            let reason = "Conflicting value for `partition` in query string";
-            return Err(Error::bad_request(reason));
-        }
+        check_partition(ctx, db, &path)?;
         return Ok(Some(path));
     }
     let Some(asked) = &listing.partition else { return Ok(None) };
     partition::check(asked)?;
-    if !partitioned {
+    if !db.meta().partitioned {
         let reason = "`partition` parameter is not supported on this db";
         return Err(Error::QueryParse(reason.into()));
     }
     Ok(Some(asked.clone()))
+}
+
+/// A partition that a path names.
+fn check_partition(ctx: &Ctx, db: &Db, path: &str) -> Result<(), Error> {
+    if !db.meta().partitioned {
+        return Err(Error::bad_request("database is not partitioned"));
+    }
+    partition::check(path)?;
+    if ctx.query.get("partition").is_some_and(|asked| asked != path) {
+        return Err(Error::bad_request("Conflicting value for `partition` in query string"));
+    }
+    Ok(())
 }
 
 /// The limit that was asked for, or the most there may be.

@@ -22,10 +22,12 @@ pub async fn put(ctx: &mut Ctx, db: Db, id: DocId, name: String) -> Result<Reply
     check_attachment_name(&name)?;
     let encoding = encoding(ctx.header(&CONTENT_ENCODING))?;
     let media = ctx.header(&CONTENT_TYPE).unwrap_or("application/octet-stream").to_owned();
-    edit::check_id(ctx, &db, &id)?;
     let mut edit = match named_rev(ctx)? {
         Some(rev) => open_rev(&db, &id, &rev).await?.into_edit(),
-        None => new_doc(id.clone()),
+        None => {
+            edit::check_id(ctx, &db, &id)?;
+            new_doc(id.clone())
+        }
     };
     edit.atts.retain(|att| att.name != name);
     let options = edit::upload_options(&ctx.settings, &media, encoding);

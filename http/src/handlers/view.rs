@@ -85,6 +85,7 @@ impl Named<'_> {
     async fn answer(self, ctx: &Ctx, listing: Listing) -> Result<Reply, Error> {
         let listing = self.in_partition(listing);
         let (shape, query) = self.query(ctx, &self.ddoc.definition()?, listing)?;
+        view_query::check_order(&query)?;
         let db = self.db;
         let rows = db.view(query).await?;
         Ok(Reply::json_stream(StatusCode::OK, |mut sink| async move {
@@ -106,6 +107,7 @@ impl Named<'_> {
         for body in bodies {
             asked.push(self.query(ctx, &definition, common.with_view_body(body)?)?);
         }
+        asked.iter().try_for_each(|(_, query)| view_query::check_order(query))?;
         let (db, mut asked) = (self.db, asked.into_iter());
         // What goes wrong with the first is told by a status.
         let first = match asked.next() {
@@ -132,7 +134,7 @@ impl Named<'_> {
         listing: Listing,
     ) -> Result<(Shape, ViewQuery), Error> {
         let shape = shape(&listing);
-        let query = view_query::of(&self.ddoc, definition, self.view, listing, &ctx.settings)?;
+        let query = view_query::read(&self.ddoc, definition, self.view, listing, &ctx.settings)?;
         Ok((shape, query))
     }
 }

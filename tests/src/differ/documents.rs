@@ -173,21 +173,20 @@ impl Maker {
     /// A document with its own revision, as replication writes it; and that revision.
     pub(super) fn branch(&mut self, doc: &Doc) -> (Option<String>, String) {
         let mut members = self.members();
-        let ids = [
-            "aa",
-            "bb",
-            "cc",
-            "dd",
-            "ee",
-            "0123456789abcdef0123456789abcdef",
-            "fedcba98765432100123456789abcdef",
-        ];
-        let depth = 1 + self.dice.below(4);
-        let mut path: Vec<String> = (0..depth).map(|_| self.dice.pick(&ids).to_owned()).collect();
-        if self.dice.chance(60) {
-            // Siblings have a common root, so that there are trees and not only roots.
-            path.push("root".to_owned());
+        // Siblings have a common root mostly, so that there are trees and not only roots.
+        let root = self.dice.chance(60).then(|| "root".to_owned());
+        let mut path: Vec<String> = root.into_iter().collect();
+        let mut made_of = path.len();
+        for _ in 0..=self.dice.below(4) {
+            let choice = self.dice.below(7);
+            // As if it were made of its ancestors: it has the same ones wherever it is named.
+            made_of = made_of * 8 + choice;
+            path.push(match choice {
+                0..5 => format!("r{made_of:o}"),
+                _ => format!("{made_of:032x}"),
+            });
         }
+        path.reverse();
         let start = match self.dice.chance(WRONG) {
             true => self.dice.pick(&["0", "1", "100", "-1", "\"1\"", "1.5", "2"]).to_owned(),
             false => path.len().to_string(),

@@ -1,11 +1,15 @@
 //! Differences on purpose: each with words of its row in `docs/compatibility.md`. This is the only
 //! place that forgives; what is not here is a finding.
 
+use serde_json::Value;
+
 use crate::client::Response;
 use crate::script::Step;
 
 /// One exchange with both servers.
 pub struct Met<'a> {
+    /// What was asked before in the conversation.
+    pub before: &'a [Step],
     /// What was asked.
     pub step: &'a Step,
     /// What CouchDB answered.
@@ -23,13 +27,13 @@ struct Known {
 }
 
 /// The first that applies is the reason: what is said of one route stands before what is said of all.
-const KNOWN: [Known; 14] = [
+const KNOWN: [Known; 21] = [
     Known {
         row: "an edit with a `_rev` of a document that does not exist",
         applies: |met| {
             let named = |part| met.asks(part) || met.says(part) || met.has(part);
-            let made_up = (named("rev=") || named("_rev") || named("If-Match")) && !named("{{r");
-            made_up && met.ours.text().contains("Document update conflict.")
+            let named = named("rev=") || named("_rev") || named("If-Match");
+            named && met.ours.text().contains("Document update conflict.")
         },
     },
     Known {
@@ -75,18 +79,51 @@ const KNOWN: [Known; 14] = [
         },
     },
     Known {
+        row: "a refused edit of a document whose first ancestors are forgotten",
+        applies: |met| {
+            let limited = |step: &Step| step.request.path.ends_with("/_revs_limit");
+            met.asks("/_changes") && met.before.iter().any(limited)
+        },
+    },
+    Known {
+        row: "conditions of a selector with `$beginsWith` that no value can meet",
+        applies: |met| {
+            let met_by_none = met.theirs.status == 500 && met.ours.status == 200;
+            met_by_none && met.asks("/_find") && met.says("$beginsWith")
+        },
+    },
+    Known {
+        row: "`_info` of a design document without views",
+        applies: |met| {
+            let index = |line: &String| line.starts_with("/view_index/");
+            met.asks("/_info") && met.lines.iter().all(index)
+        },
+    },
+    Known {
+        row: "`offset` of a listing of a partition that has no rows to show",
+        applies: |met| {
+            let offset = |line: &String| line.starts_with("/offset");
+            let empty = part(met.ours, "rows").as_array().is_some_and(Vec::is_empty);
+            met.asks("/_partition/") && met.lines.iter().all(offset) && empty
+        },
+    },
+    Known {
+        row: "`_changes` with a negative `timeout`",
+        applies: |met| met.asks("timeout=-") && met.ours.status == 400,
+    },
+    Known {
+        row: "`_changes` with `filter=_doc_ids` that names a document twice",
+        applies: |met| met.asks("filter=_doc_ids") && met.names_twice(),
+    },
+    Known {
+        row: "the order of members of `_purge` where one is named twice",
+        applies: |met| met.asks("/_purge") && met.differs_in_order("purged"),
+    },
+    Known {
         row: "the order of members of `_revs_diff` and `_missing_revs`",
         applies: |met| {
-            let members = |answer: &Response| {
-                let body = answer.json().unwrap_or_default();
-                let body = body.get("missing_revs").unwrap_or(&body).clone();
-                let mut members: Vec<String> =
-                    body.as_object().into_iter().flatten().map(|one| format!("{one:?}")).collect();
-                members.sort();
-                members
-            };
             (met.asks("/_revs_diff") || met.asks("/_missing_revs"))
-                && members(met.theirs) == members(met.ours)
+                && met.differs_in_order("missing_revs")
         },
     },
     Known {
@@ -103,8 +140,11 @@ const KNOWN: [Known; 14] = [
         },
     },
     Known {
-        row: "a `_local` document with `_revisions`",
-        applies: |met| met.says("_revisions") && (met.asks("_local/") || met.says("_local/")),
+        row: "a `_local` document with `_revisions`, and `new_edits=false`",
+        applies: |met| {
+            let replicated = met.says("_revisions") || met.asks("new_edits=false");
+            replicated && (met.asks("_local/") || met.says("_local/"))
+        },
     },
     Known {
         row: "text and nouveau indexes",
@@ -112,7 +152,11 @@ const KNOWN: [Known; 14] = [
     },
     Known {
         row: "requests that crash a handler there",
-        applies: |met| met.crash_that_is_refused(),
+        applies: |met| {
+            // A server of Erlang's that went away, or took too long.
+            let gone = met.theirs.status == 500 && met.theirs.text().contains("{gen_server,call,");
+            gone || met.crash_that_is_refused()
+        },
     },
 ];
 
@@ -134,10 +178,64 @@ impl Met<'_> {
         headers.iter().any(|(name, value)| name == part || value.contains(part))
     }
 
+    /// Whether the answers, or those members of them, have the same members.
+    fn differs_in_order(&self, name: &str) -> bool {
+        let members = |answer: &Response| {
+            let body = match part(answer, name) {
+                Value::Null => answer.json().unwrap_or_default(),
+                part => part,
+            };
+            let members = body.as_object().into_iter().flatten();
+            let mut members: Vec<String> = members.map(|one| format!("{one:?}")).collect();
+            members.sort();
+            members
+        };
+        members(self.theirs) == members(self.ours)
+    }
+
+    /// Whether `doc_ids`, of the body or the query, holds a document more than once.
+    fn names_twice(&self) -> bool {
+        let query = self.step.request.path.split(['?', '&']);
+        let query = query.filter_map(|part| part.strip_prefix("doc_ids=")).map(decoded);
+        let body = self.step.request.body.as_deref().unwrap_or_default();
+        let body = serde_json::from_slice::<Value>(body).unwrap_or_default();
+        let lists = query.chain(body.get("doc_ids").map(Value::to_string));
+        lists.into_iter().any(|list| {
+            let ids = serde_json::from_str::<Vec<Value>>(&list).unwrap_or_default();
+            ids.iter().enumerate().any(|(at, id)| ids.iter().take(at).any(|other| other == id))
+        })
+    }
+
     /// A crash there, a refusal with a reason here.
     fn crash_that_is_refused(&self) -> bool {
         self.theirs.status == 500 && (400..500).contains(&self.ours.status)
     }
+}
+
+/// A member of an answer, `null` if it has none.
+fn part(answer: &Response, name: &str) -> Value {
+    answer.json().unwrap_or_default().get(name).cloned().unwrap_or_default()
+}
+
+/// A value of a query without its percent signs.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((byte, more)) = rest.split_first() {
+        let hex = more.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
+        let code = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        match (byte, code) {
+            (b'%', Some(code)) => {
+                bytes.push(code);
+                rest = more.get(2..).unwrap_or_default();
+            }
+            _ => {
+                bytes.push(*byte);
+                rest = more;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// The row that has the reason for this difference.

@@ -33,7 +33,8 @@ pub struct Question {
 /// Parameters as they are collected.
 #[derive(Default)]
 struct Given {
-    feed: Option<Feed>,
+    /// If one was named; nothing inside if there is none of that name.
+    feed: Option<Option<Feed>>,
     query: ChangesQuery,
     view: View,
     filter: String,
@@ -51,8 +52,8 @@ impl Question {
         for (name, value) in ctx.query.iter() {
             given.set(&name.to_ascii_lowercase(), value)?;
         }
-        let feed = given.feed.unwrap_or(Feed::Normal);
-        if feed == Feed::EventSource
+        let feed = given.feed.unwrap_or(Some(Feed::Normal));
+        if feed == Some(Feed::EventSource)
             && let Some(seq) = ctx.headers.get("last-event-id").and_then(|seq| seq.to_str().ok())
         {
             // A browser that reconnects says where it was.
@@ -61,6 +62,8 @@ impl Question {
         let chosen = filter::choose(ctx, db, &given.filter, body).await?;
         given.query.filter = chosen.filter;
         let waiting = given.waiting(ctx.settings.changes_timeout);
+        // What is wrong with the rest is said first.
+        let feed = feed.ok_or_else(unknown_feed)?;
         Ok(Question { feed, query: given.query, view: given.view, fields: chosen.fields, waiting })
     }
 }
@@ -68,7 +71,7 @@ impl Question {
 impl Given {
     fn set(&mut self, name: &str, value: &str) -> Result<(), Error> {
         match name {
-            "feed" => self.feed = Some(Feed::parse(value).ok_or_else(unknown_feed)?),
+            "feed" => self.feed = Some(Feed::parse(value)),
             "descending" => self.query.descending = value == "true",
             "since" | "last-event-id" => self.query.since = since(value),
             // Below nothing there is no limit.
