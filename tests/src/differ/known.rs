@@ -27,7 +27,7 @@ struct Known {
 }
 
 /// The first that applies is the reason: what is said of one route stands before what is said of all.
-const KNOWN: [Known; 21] = [
+const KNOWN: [Known; 22] = [
     Known {
         row: "an edit with a `_rev` of a document that does not exist",
         applies: |met| {
@@ -102,8 +102,9 @@ const KNOWN: [Known; 21] = [
     Known {
         row: "`offset` of a listing of a partition that has no rows to show",
         applies: |met| {
-            let offset = |line: &String| line.starts_with("/offset");
-            let empty = part(met.ours, "rows").as_array().is_some_and(Vec::is_empty);
+            let offset = |line: &String| line.contains("/offset: ");
+            let empty =
+                met.ours.text().split_whitespace().collect::<String>().contains("\"rows\":[]");
             met.asks("/_partition/") && met.lines.iter().all(offset) && empty
         },
     },
@@ -149,6 +150,17 @@ const KNOWN: [Known; 21] = [
     Known {
         row: "text and nouveau indexes",
         applies: |met| met.says("\"type\":\"text\"") || met.says("$text"),
+    },
+    Known {
+        row: "a stub without its attachment in `_bulk_docs` (412)",
+        applies: |met| {
+            let stubs = |step: &Step| {
+                let body = step.request.body.as_deref().unwrap_or_default();
+                step.request.path.contains("/_bulk_docs")
+                    && String::from_utf8_lossy(body).contains("\"stub\":true")
+            };
+            met.before.iter().any(stubs)
+        },
     },
     Known {
         row: "requests that crash a handler there",

@@ -33,8 +33,10 @@ pub struct Question {
 /// Parameters as they are collected.
 #[derive(Default)]
 struct Given {
-    /// If one was named; nothing inside if there is none of that name.
-    feed: Option<Option<Feed>>,
+    /// Nothing if there is none of that name.
+    feed: Option<Feed>,
+    /// Likewise.
+    style: Option<Style>,
     query: ChangesQuery,
     view: View,
     filter: String,
@@ -48,12 +50,12 @@ impl Question {
     /// # Errors
     /// 400 for wrong values, 404 for a design document that is not there.
     pub async fn read(ctx: &Ctx, db: &Db, body: &Value) -> Result<Self, Error> {
-        let mut given = Given::default();
+        let mut given =
+            Given { feed: Some(Feed::Normal), style: Some(Style::MainOnly), ..Given::default() };
         for (name, value) in ctx.query.iter() {
             given.set(&name.to_ascii_lowercase(), value)?;
         }
-        let feed = given.feed.unwrap_or(Some(Feed::Normal));
-        if feed == Some(Feed::EventSource)
+        if given.feed == Some(Feed::EventSource)
             && let Some(seq) = ctx.headers.get("last-event-id").and_then(|seq| seq.to_str().ok())
         {
             // A browser that reconnects says where it was.
@@ -63,7 +65,8 @@ impl Question {
         given.query.filter = chosen.filter;
         let waiting = given.waiting(ctx.settings.changes_timeout);
         // What is wrong with the rest is said first.
-        let feed = feed.ok_or_else(unknown_feed)?;
+        let feed = given.feed.ok_or_else(unknown_feed)?;
+        given.query.style = given.style.ok_or_else(unknown_style)?;
         Ok(Question { feed, query: given.query, view: given.view, fields: chosen.fields, waiting })
     }
 }
@@ -71,7 +74,7 @@ impl Question {
 impl Given {
     fn set(&mut self, name: &str, value: &str) -> Result<(), Error> {
         match name {
-            "feed" => self.feed = Some(Feed::parse(value)),
+            "feed" => self.feed = Feed::parse(value),
             "descending" => self.query.descending = value == "true",
             "since" | "last-event-id" => self.query.since = since(value),
             // Below nothing there is no limit.
@@ -79,7 +82,7 @@ impl Given {
                 self.query.limit = None;
             }
             "limit" => self.query.limit = Some(number(name, value)?),
-            "style" => self.query.style = style(value)?,
+            "style" => self.style = style(value),
             "heartbeat" if value == "true" => self.heartbeat = Some(None),
             "heartbeat" => self.heartbeat = Some(Some(heartbeat(value)?)),
             "timeout" => self.timeout = Some(Duration::from_millis(number(name, value)?)),
@@ -116,12 +119,16 @@ fn since(text: &str) -> Since {
     }
 }
 
-fn style(text: &str) -> Result<Style, Error> {
+fn style(text: &str) -> Option<Style> {
     match text {
-        "main_only" => Ok(Style::MainOnly),
-        "all_docs" => Ok(Style::AllDocs),
-        _ => Err(Error::bad_request("`style` must be `main_only` or `all_docs`.")),
+        "main_only" => Some(Style::MainOnly),
+        "all_docs" => Some(Style::AllDocs),
+        _ => None,
     }
+}
+
+fn unknown_style() -> Error {
+    Error::bad_request("`style` must be `main_only` or `all_docs`.")
 }
 
 fn number(name: &str, text: &str) -> Result<u64, Error> {
