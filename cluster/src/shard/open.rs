@@ -1,5 +1,7 @@
 //! Opening documents of a shard: winners, given revisions, `_local/` documents.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use settee_engine::Snapshot;
 use settee_model::doc::{DocRecord, StoredDoc};
@@ -110,7 +112,9 @@ fn select(tree: &RevTree<RevInfo>, asked: &Revs, latest: bool) -> (Vec<Rev>, Vec
             (in_order(&|rev| leaves.contains(rev)), Vec::new())
         }
         Revs::Some(revs) if latest => {
-            let latest = tree.latest(revs);
+            // Named twice it is asked for once.
+            let revs: BTreeSet<&Rev> = revs.iter().collect();
+            let latest = tree.latest(&revs.into_iter().cloned().collect::<Vec<_>>());
             let leaves: Vec<Rev> = latest.leaves.iter().map(|leaf| leaf.rev()).collect();
             (in_order(&|rev| leaves.contains(rev)), latest.missing)
         }

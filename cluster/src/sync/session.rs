@@ -27,6 +27,9 @@ use crate::shard::point::{Mark, Marks, Point};
 
 /// Revisions that are asked for at once.
 const AT_ONCE: usize = 200;
+/// Bytes of attachments that revisions bring along, from which on they are written: more of them may
+/// wait for nobody.
+const ATTACHED: usize = 4 << 20;
 /// Purges that are told at once.
 const PURGES_AT_ONCE: usize = 1000;
 /// Changes that are looked at before the checkpoint is written although nothing was missing.
@@ -182,14 +185,22 @@ impl<'a> Session<'a> {
             let found = self.source.docs(asked).await?;
             wanted.drain(..found.len().min(wanted.len()));
             let mut writes = Vec::with_capacity(found.len() + 1);
+            let mut brought = 0;
             for doc in found {
+                if brought >= ATTACHED {
+                    self.write(std::mem::take(&mut writes)).await?;
+                    brought = 0;
+                }
                 let Some(doc) = doc else {
                     self.whole = false;
                     continue;
                 };
                 let id = doc.id.clone();
                 match fetch::edit(self.target, self.source, doc).await {
-                    Ok(edit) => writes.push(Write::Replicated(edit)),
+                    Ok(edit) => {
+                        brought += edit.carried();
+                        writes.push(Write::Replicated(edit));
+                    }
                     Err(error) if is_damage(&error) => {
                         tracing::error!(%id, %error, "an attachment cannot be read elsewhere");
                         self.report.left_out += 1;
@@ -202,12 +213,17 @@ impl<'a> Session<'a> {
             if ends {
                 writes.push(self.checkpoint());
             }
-            let outcomes = self.target.write(writes, Some(self.at.told)).await?;
-            self.report.written += self.judge(&outcomes)?;
+            self.write(writes).await?;
             if ends {
                 self.saved = Some(self.at);
             }
         }
+        Ok(())
+    }
+
+    async fn write(&mut self, writes: Vec<Write>) -> Result<(), Stop> {
+        let outcomes = self.target.write(writes, Some(self.at.told)).await?;
+        self.report.written += self.judge(&outcomes)?;
         Ok(())
     }
 

@@ -214,7 +214,10 @@ impl<'a> Decider<'a> {
                 continue;
             }
             let place = match &uploaded.bytes {
-                AttBytes::Carried(bytes) => chunk::Place::Inline(bytes.clone()),
+                AttBytes::Carried(bytes) if fills(&uploaded.content.chunks, bytes) => {
+                    chunk::Place::Inline(bytes.clone())
+                }
+                AttBytes::Carried(_) => return Err(Error::UploadLost),
                 AttBytes::Held(_) => self.uploaded(hash)?,
             };
             self.put(Record::Chunk { hash: *hash, place })?;
@@ -296,6 +299,11 @@ impl<'a> Decider<'a> {
         log::put_record(&mut self.frame, &record);
         self.workspace.carry_out(record)
     }
+}
+
+/// Whether bytes are all of a content.
+fn fills(chunks: &[Chunk], bytes: &Bytes) -> bool {
+    matches!(chunks, [chunk] if chunk.length as usize == bytes.len())
 }
 
 /// What other copies must know of a decision about an edit of a client, who names no more than the

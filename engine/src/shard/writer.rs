@@ -16,7 +16,7 @@ use crate::Error;
 use crate::engine::Commit;
 use crate::page::Pages;
 
-/// A single document up to this size may be written without a change of threads, in bytes.
+/// A single document that takes so much memory, with what it brings, may be written without a change of threads, in bytes.
 const QUICK: usize = 64 << 10;
 
 /// Decided batches that will be durable with one frame.
@@ -75,8 +75,10 @@ impl Shard {
     /// While the log is busy it is better to let writes gather.
     fn is_quick(&self, batch: &Batch) -> bool {
         let [write] = batch.writes.as_slice() else { return false };
-        let Some(edit) = write.edit() else { return false };
-        edit.body.len() <= QUICK && !self.is_heavy() && self.env.log.is_idle()
+        write.edit().is_some()
+            && write.bytes() <= QUICK
+            && !self.is_heavy()
+            && self.env.log.is_idle()
     }
 
     /// Writes a job on the caller's thread, which must be the shard's writer, without waiting for

@@ -27,9 +27,7 @@ pub async fn get(
     of: Namespace,
     partition: Option<String>,
 ) -> Result<Reply, Error> {
-    if let Some(path) = &partition {
-        check_partition(ctx, &db, path)?;
-    }
+    check_partition(ctx, &db, partition.as_deref())?;
     let listing = Listing::from_query(&ctx.query)?;
     answer(ctx, db, of, partition, listing).await
 }
@@ -41,6 +39,7 @@ pub async fn post(
     of: Namespace,
     partition: Option<String>,
 ) -> Result<Reply, Error> {
+    check_partition(ctx, &db, partition.as_deref())?;
     let body = ctx.json_object().await?;
     let listing = Listing::from_body_and_query(&body, &ctx.query)?;
     answer(ctx, db, of, partition, listing).await
@@ -53,6 +52,7 @@ pub async fn queries(
     of: Namespace,
     partition: Option<String>,
 ) -> Result<Reply, Error> {
+    check_partition(ctx, &db, partition.as_deref())?;
     // Of whatever type it says it is: it is only read.
     let body = listing::object(&ctx.body.json().await?)?;
     let common = Listing::of_view(&ctx.query)?;
@@ -121,7 +121,7 @@ pub fn query(
     partition: Option<String>,
     listing: Listing,
 ) -> Result<AllDocsQuery, Error> {
-    let partition = partition_of(ctx, db, partition, &listing)?;
+    let partition = partition_of(db, partition, &listing)?;
     let limit = match &partition {
         Some(_) => capped(listing.limit, ctx.settings.partition_query_limit)?,
         None => listing.limit,
@@ -156,15 +156,9 @@ pub fn query(
 
 /// The partition in the path, which the query string may repeat but not contradict; a body that
 /// names another one is not heeded.
-fn partition_of(
-    ctx: &Ctx,
-    db: &Db,
-    path: Option<String>,
-    listing: &Listing,
-) -> Result<Option<String>, Error> {
-    if let Some(path) = path {
-        check_partition(ctx, db, &path)?;
-        return Ok(Some(path));
+fn partition_of(db: &Db, path: Option<String>, listing: &Listing) -> Result<Option<String>, Error> {
+    if path.is_some() {
+        return Ok(path);
     }
     let Some(asked) = &listing.partition else { return Ok(None) };
     partition::check(asked)?;
@@ -175,8 +169,9 @@ fn partition_of(
     Ok(Some(asked.clone()))
 }
 
-/// A partition that a path names.
-fn check_partition(ctx: &Ctx, db: &Db, path: &str) -> Result<(), Error> {
+/// A partition that a path names, which is looked at before anything else.
+fn check_partition(ctx: &Ctx, db: &Db, path: Option<&str>) -> Result<(), Error> {
+    let Some(path) = path else { return Ok(()) };
     if !db.meta().partitioned {
         return Err(Error::bad_request("database is not partitioned"));
     }

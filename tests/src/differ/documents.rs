@@ -176,7 +176,8 @@ impl Maker {
         // Siblings have a common root mostly, so that there are trees and not only roots.
         let root = self.dice.chance(60).then(|| "root".to_owned());
         let mut path: Vec<String> = root.into_iter().collect();
-        let mut made_of = path.len();
+        // No choice is 7.
+        let mut made_of = 7 * path.len();
         for _ in 0..=self.dice.below(4) {
             let choice = self.dice.below(7);
             // As if it were made of its ancestors: it has the same ones wherever it is named.

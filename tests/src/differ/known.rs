@@ -26,14 +26,25 @@ struct Known {
     applies: fn(&Met) -> bool,
 }
 
+/// The signature of a design document without views.
+const NO_VIEWS: &str = "da39a3ee5e6b4b0d3255bfef95601890";
+
 /// The first that applies is the reason: what is said of one route stands before what is said of all.
-const KNOWN: [Known; 22] = [
+const KNOWN: [Known; 21] = [
     Known {
         row: "an edit with a `_rev` of a document that does not exist",
         applies: |met| {
             let named = |part| met.asks(part) || met.says(part) || met.has(part);
-            let named = named("rev=") || named("_rev") || named("If-Match");
-            named && met.ours.text().contains("Document update conflict.")
+            let named_rev = named("rev=") || named("_rev") || named("If-Match");
+            // One that was captured was right once, unless its document was purged.
+            let gone = |step: &Step| step.is("/_purge");
+            let made_up = !named("{{r") || met.before.iter().any(gone);
+            let refused = |line: &String| line.contains("Document update conflict.");
+            let only = match met.step.is("/_bulk_docs") {
+                true => met.lines.iter().all(refused),
+                false => met.lines.iter().any(refused) && [201, 202].contains(&met.theirs.status),
+            };
+            named_rev && made_up && only
         },
     },
     Known {
@@ -73,39 +84,52 @@ const KNOWN: [Known; 22] = [
     Known {
         row: "a Mango index with a field `a..b`, or without fields",
         applies: |met| {
-            met.theirs.status == 500
-                && met.asks("/_find")
-                && met.theirs.text().contains("function_clause")
+            let empty = |step: &Step| step.says("\"fields\":[]");
+            let chosen = met.asks("/_find") && met.before.iter().any(empty);
+            let crash = met.theirs.status == 500 && met.theirs.text().contains("function_clause");
+            chosen || met.asks("/_find") && crash
         },
     },
     Known {
         row: "a refused edit of a document whose first ancestors are forgotten",
         applies: |met| {
-            let limited = |step: &Step| step.request.path.ends_with("/_revs_limit");
-            met.asks("/_changes") && met.before.iter().any(limited)
+            let limited = |step: &Step| step.is("/_revs_limit");
+            let listed = |answer: &Response| {
+                let part = part(answer, "results");
+                let rows = part.as_array().into_iter().flatten();
+                let mut rows: Vec<String> = rows
+                    .map(|row| format!("{:?} {:?}", row.get("id"), row.get("changes")))
+                    .collect();
+                rows.sort();
+                rows
+            };
+            met.step.is("/_changes")
+                && met.before.iter().any(limited)
+                && (met.theirs.status, met.ours.status) == (200, 200)
+                && listed(met.theirs) == listed(met.ours)
         },
     },
     Known {
         row: "conditions of a selector with `$beginsWith` that no value can meet",
         applies: |met| {
             let met_by_none = met.theirs.status == 500 && met.ours.status == 200;
-            met_by_none && met.asks("/_find") && met.says("$beginsWith")
+            met_by_none && met.says("$beginsWith") && met.gives_no("docs")
         },
     },
     Known {
         row: "`_info` of a design document without views",
         applies: |met| {
             let index = |line: &String| line.starts_with("/view_index/");
-            met.asks("/_info") && met.lines.iter().all(index)
+            let none = part(met.ours, "view_index");
+            let none = none.get("signature").and_then(Value::as_str) == Some(NO_VIEWS);
+            met.step.is("/_info") && none && met.lines.iter().all(index)
         },
     },
     Known {
         row: "`offset` of a listing of a partition that has no rows to show",
         applies: |met| {
             let offset = |line: &String| line.contains("/offset: ");
-            let empty =
-                met.ours.text().split_whitespace().collect::<String>().contains("\"rows\":[]");
-            met.asks("/_partition/") && met.lines.iter().all(offset) && empty
+            met.asks("/_partition/") && met.lines.iter().all(offset) && met.gives_no("rows")
         },
     },
     Known {
@@ -114,16 +138,19 @@ const KNOWN: [Known; 22] = [
     },
     Known {
         row: "`_changes` with `filter=_doc_ids` that names a document twice",
-        applies: |met| met.asks("filter=_doc_ids") && met.names_twice(),
+        applies: |met| {
+            let answered = (met.theirs.status, met.ours.status) == (200, 200);
+            answered && met.asks("filter=_doc_ids") && met.names_twice()
+        },
     },
     Known {
         row: "the order of members of `_purge` where one is named twice",
-        applies: |met| met.asks("/_purge") && met.differs_in_order("purged"),
+        applies: |met| met.step.is("/_purge") && met.differs_in_order("purged"),
     },
     Known {
         row: "the order of members of `_revs_diff` and `_missing_revs`",
         applies: |met| {
-            (met.asks("/_revs_diff") || met.asks("/_missing_revs"))
+            (met.step.is("/_revs_diff") || met.step.is("/_missing_revs"))
                 && met.differs_in_order("missing_revs")
         },
     },
@@ -144,23 +171,13 @@ const KNOWN: [Known; 22] = [
         row: "a `_local` document with `_revisions`, and `new_edits=false`",
         applies: |met| {
             let replicated = met.says("_revisions") || met.asks("new_edits=false");
-            replicated && (met.asks("_local/") || met.says("_local/"))
+            let local = met.asks("_local/") || met.says("_local/");
+            replicated && local && met.ours.text().contains("bad_request")
         },
     },
     Known {
         row: "text and nouveau indexes",
         applies: |met| met.says("\"type\":\"text\"") || met.says("$text"),
-    },
-    Known {
-        row: "a stub without its attachment in `_bulk_docs` (412)",
-        applies: |met| {
-            let stubs = |step: &Step| {
-                let body = step.request.body.as_deref().unwrap_or_default();
-                step.request.path.contains("/_bulk_docs")
-                    && String::from_utf8_lossy(body).contains("\"stub\":true")
-            };
-            met.before.iter().any(stubs)
-        },
     },
     Known {
         row: "requests that crash a handler there",
@@ -172,16 +189,31 @@ const KNOWN: [Known; 22] = [
     },
 ];
 
-impl Met<'_> {
+impl Step {
+    /// Whether its path, without the query, ends so.
+    fn is(&self, end: &str) -> bool {
+        self.request.path.split('?').next().is_some_and(|path| path.ends_with(end))
+    }
+
     /// Whether the path holds this.
     fn asks(&self, part: &str) -> bool {
-        self.step.request.path.contains(part)
+        self.request.path.contains(part)
     }
 
     /// Whether the body holds this.
     fn says(&self, part: &str) -> bool {
-        let body = self.step.request.body.as_deref().unwrap_or_default();
+        let body = self.request.body.as_deref().unwrap_or_default();
         String::from_utf8_lossy(body).contains(part)
+    }
+}
+
+impl Met<'_> {
+    fn asks(&self, part: &str) -> bool {
+        self.step.asks(part)
+    }
+
+    fn says(&self, part: &str) -> bool {
+        self.step.says(part)
     }
 
     /// Whether a header has this name, or this in its value.
@@ -197,12 +229,18 @@ impl Met<'_> {
                 Value::Null => answer.json().unwrap_or_default(),
                 part => part,
             };
-            let members = body.as_object().into_iter().flatten();
-            let mut members: Vec<String> = members.map(|one| format!("{one:?}")).collect();
+            let mut members: Vec<String> =
+                body.as_object()?.iter().map(|one| format!("{one:?}")).collect();
             members.sort();
-            members
+            Some((answer.status, members))
         };
-        members(self.theirs) == members(self.ours)
+        members(self.theirs).is_some_and(|theirs| Some(theirs) == members(self.ours))
+    }
+
+    /// Whether a list of ours is empty.
+    fn gives_no(&self, name: &str) -> bool {
+        let text: String = self.ours.text().split_whitespace().collect();
+        text.contains(&format!("\"{name}\":[]"))
     }
 
     /// Whether `doc_ids`, of the body or the query, holds a document more than once.
@@ -253,7 +291,9 @@ fn decoded(text: &str) -> String {
 /// The row that has the reason for this difference.
 #[must_use]
 pub fn row(met: &Met) -> Option<&'static str> {
-    KNOWN.iter().find(|known| (known.applies)(met)).map(|known| known.row)
+    // Silence and faults of the server under test have no reason.
+    let told = (1..500).contains(&met.ours.status);
+    KNOWN.iter().find(|known| told && (known.applies)(met)).map(|known| known.row)
 }
 
 /// All rows that are named here.

@@ -31,11 +31,9 @@ pub struct Question {
 }
 
 /// Parameters as they are collected.
-#[derive(Default)]
 struct Given {
     /// Nothing if there is none of that name.
     feed: Option<Feed>,
-    /// Likewise.
     style: Option<Style>,
     query: ChangesQuery,
     view: View,
@@ -50,8 +48,7 @@ impl Question {
     /// # Errors
     /// 400 for wrong values, 404 for a design document that is not there.
     pub async fn read(ctx: &Ctx, db: &Db, body: &Value) -> Result<Self, Error> {
-        let mut given =
-            Given { feed: Some(Feed::Normal), style: Some(Style::MainOnly), ..Given::default() };
+        let mut given = Given::default();
         for (name, value) in ctx.query.iter() {
             given.set(&name.to_ascii_lowercase(), value)?;
         }
@@ -64,10 +61,22 @@ impl Question {
         let chosen = filter::choose(ctx, db, &given.filter, body).await?;
         given.query.filter = chosen.filter;
         let waiting = given.waiting(ctx.settings.changes_timeout);
-        // What is wrong with the rest is said first.
-        let feed = given.feed.ok_or_else(unknown_feed)?;
-        given.query.style = given.style.ok_or_else(unknown_style)?;
+        let feed = given.named()?;
         Ok(Question { feed, query: given.query, view: given.view, fields: chosen.fields, waiting })
+    }
+}
+
+impl Default for Given {
+    fn default() -> Self {
+        Given {
+            feed: Some(Feed::Normal),
+            style: Some(Style::MainOnly),
+            query: ChangesQuery::default(),
+            view: View::default(),
+            filter: String::new(),
+            heartbeat: None,
+            timeout: None,
+        }
     }
 }
 
@@ -98,6 +107,12 @@ impl Given {
             _ => {}
         }
         Ok(())
+    }
+
+    /// The feed, and the style into the query: what is wrong with anything else is said before.
+    fn named(&mut self) -> Result<Feed, Error> {
+        self.query.style = self.style.ok_or_else(unknown_style)?;
+        self.feed.ok_or_else(unknown_feed)
     }
 
     /// A client may shorten the server's own limit, never lengthen it: proxies on the way close
@@ -183,16 +198,18 @@ mod tests {
     #[test]
     fn wrong_values_are_refused() {
         for pair in [
-            ("feed", "nonsense"),
             ("limit", "abc"),
             ("limit", "1.5"),
-            ("style", "nonsense"),
             ("heartbeat", "0"),
             ("heartbeat", "abc"),
             ("timeout", "abc"),
             ("seq_interval", "0"),
         ] {
             assert_eq!(given(&[pair]).err().map(|e| e.info().0.as_u16()), Some(400), "{pair:?}");
+        }
+        for pair in [("feed", "nonsense"), ("style", "nonsense")] {
+            let named = given(&[pair]).unwrap().named();
+            assert_eq!(named.err().map(|e| e.info().0.as_u16()), Some(400), "{pair:?}");
         }
     }
 }
