@@ -1,5 +1,5 @@
-//! A disk that gets full under load, on a file system of the test's own: edits are refused, everything
-//! else works, deletions too; a kill changes nothing, and edits go on as soon as there is room.
+//! A disk that gets full under load, on a file system of the test's own: edits are refused, reading and
+//! deleting go on, a kill of the full server loses nothing, and edits go on as soon as there is room.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,5 @@
-//! An attachment on its way into one copy. What it is given is worked on while the next bytes come.
+//! Attachments of an edit on their way into one copy, one after the other. What a lane is given is
+//! worked on while the next bytes come.
 
 use std::sync::Arc;
 
@@ -10,10 +11,14 @@ use tokio::task::JoinHandle;
 
 use crate::Error;
 use crate::mesh::RemoteUpload;
-use crate::steps::{Steps, blocking, off};
+use crate::steps::{Steps, off};
 
-/// The way to one copy. Dropping it gives up; what was written is garbage for the compactor.
-pub(crate) struct Lane(Steps<Way, Result<(), Error>>);
+/// The way to one copy. Dropping it gives up what is not finished; what was written of that is garbage
+/// for the compactor.
+pub(crate) struct Lane(Steps<Way, Step>);
+
+/// What came of a step: the names of an attachment's bytes and what keeps them, if it was its last.
+type Step = Result<Option<(Vec<Chunk>, Hold)>, Error>;
 
 /// Where the bytes go.
 enum Way {
@@ -33,45 +38,48 @@ impl Lane {
 
     /// Gives it bytes, once it has worked off those that it was given before.
     pub(crate) async fn give(&mut self, gathered: Vec<Bytes>) -> Result<(), Error> {
-        self.ready().await?;
-        self.0.begin(|way| way.begin(gathered));
+        self.done().await?;
+        self.0.begin(|way| way.begin(gathered, false));
         Ok(())
     }
 
-    async fn ready(&mut self) -> Result<(), Error> {
-        self.0.result().await?.unwrap_or(Ok(()))
-    }
-
-    /// Ends the upload with the last bytes: their names, and what keeps them.
+    /// Ends an attachment with its last bytes: their names, and what keeps them. Then the next one may
+    /// begin.
     pub(crate) async fn finish(
-        mut self,
+        &mut self,
         gathered: Vec<Bytes>,
     ) -> Result<(Vec<Chunk>, Hold), Error> {
-        self.ready().await?;
-        match self.0.into_state().await? {
-            Way::Local(mut writer) => {
-                blocking(move || {
-                    gathered.iter().try_for_each(|bytes| writer.write(bytes))?;
-                    Ok(writer.finish()?)
-                })
-                .await
-            }
-            Way::Remote(upload) => upload.finish(gathered).await,
-        }
+        self.done().await?;
+        self.0.begin(|way| way.begin(gathered, true));
+        self.done().await?.ok_or(Error::Closing)
+    }
+
+    async fn done(&mut self) -> Step {
+        self.0.result().await?.unwrap_or(Ok(None))
     }
 }
 
 impl Way {
-    fn begin(self, gathered: Vec<Bytes>) -> JoinHandle<(Way, Result<(), Error>)> {
+    fn begin(self, gathered: Vec<Bytes>, last: bool) -> JoinHandle<(Way, Step)> {
         match self {
             Way::Local(mut writer) => off(move || {
-                let written = gathered.iter().try_for_each(|bytes| writer.write(bytes));
-                (Way::Local(writer), written.map_err(Error::from))
+                let step = write(&mut writer, &gathered, last);
+                (Way::Local(writer), step)
             }),
             Way::Remote(mut upload) => tokio::spawn(async move {
-                let sent = upload.send(gathered).await;
-                (Way::Remote(upload), sent)
+                let step = send(&mut upload, gathered, last).await;
+                (Way::Remote(upload), step)
             }),
         }
     }
+}
+
+fn write(writer: &mut ChunkWriter, gathered: &[Bytes], last: bool) -> Step {
+    gathered.iter().try_for_each(|bytes| writer.write(bytes))?;
+    if last { Ok(Some(writer.finish()?)) } else { Ok(None) }
+}
+
+async fn send(upload: &mut RemoteUpload, gathered: Vec<Bytes>, last: bool) -> Step {
+    upload.send(gathered).await?;
+    if last { upload.finish().await.map(Some) } else { Ok(None) }
 }

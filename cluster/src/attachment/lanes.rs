@@ -1,5 +1,5 @@
-//! An attachment on its way into all copies of a range at once. A copy that fails in between is left
-//! out and heals later, as long as there is one that does not fail.
+//! Attachments of an edit on their way into all copies of a range at once. A copy that fails in between
+//! is left out and heals later, as long as there is one that does not fail.
 
 use std::sync::Arc;
 
@@ -58,43 +58,42 @@ impl Lanes {
             return Ok(());
         }
         let given = self.lanes.iter_mut().map(|(_, lane)| lane.give(stored.clone()));
-        let mut given = join_all(given).await.into_iter();
+        let given = join_all(given).await;
+        self.keep(given).map(drop)
+    }
+
+    /// Ends an attachment with its last bytes: their names, and what keeps them.
+    pub(super) async fn finish(&mut self, stored: Vec<Bytes>) -> Result<(Vec<Chunk>, Hold), Error> {
+        let finished = self.lanes.iter_mut().map(|(_, lane)| lane.finish(stored.clone()));
+        let finished = join_all(finished).await;
+        let finished = self.keep(finished)?;
+        let Some((chunks, hold)) = finished.first().cloned() else { return Err(Error::Closing) };
+        if !self.several {
+            return Ok((chunks, hold));
+        }
+        let homes = self.lanes.iter().map(|(home, _)| home.clone());
+        // Who has other chunks could not carry out what the others can.
+        let same = homes.zip(finished).filter(|(_, (others, _))| *others == chunks);
+        let holds = same.map(|(home, (_, hold))| (home, hold)).collect();
+        Ok((chunks, Hold::new(Arc::new(Held(holds)))))
+    }
+
+    /// Leaves those out that failed: what the others did, in their order.
+    fn keep<T>(&mut self, done: Vec<Result<T, Error>>) -> Result<Vec<T>, Error> {
         let mut failed = Error::Closing;
-        self.lanes.retain(|(home, _)| match given.next() {
-            Some(Ok(())) => true,
-            other => {
-                let error = other.and_then(Result::err).unwrap_or(Error::Closing);
+        let mut kept = Vec::with_capacity(done.len());
+        let mut done = done.into_iter();
+        self.lanes.retain(|(home, _)| match done.next().unwrap_or(Err(Error::Closing)) {
+            Ok(done) => {
+                kept.push(done);
+                true
+            }
+            Err(error) => {
                 failed = left_out(home, error);
                 false
             }
         });
-        if self.lanes.is_empty() { Err(failed) } else { Ok(()) }
-    }
-
-    /// Ends the upload with the last bytes: their names, and what keeps them.
-    pub(super) async fn finish(self, stored: Vec<Bytes>) -> Result<(Vec<Chunk>, Hold), Error> {
-        let finish = |(home, lane): (Home, Lane)| {
-            let stored = stored.clone();
-            async move { (home, lane.finish(stored).await) }
-        };
-        let mut holds = Vec::new();
-        let mut first: Option<(Vec<Chunk>, Hold)> = None;
-        let mut failed = Error::Closing;
-        for (home, finished) in join_all(self.lanes.into_iter().map(finish)).await {
-            match finished {
-                Ok((chunks, hold)) => {
-                    let (known, _) = first.get_or_insert_with(|| (chunks.clone(), hold.clone()));
-                    // Who has other chunks could not carry out what the others can.
-                    if *known == chunks {
-                        holds.push((home, hold));
-                    }
-                }
-                Err(error) => failed = left_out(&home, error),
-            }
-        }
-        let (chunks, hold) = first.ok_or(failed)?;
-        let hold = if self.several { Hold::new(Arc::new(Held(holds))) } else { hold };
-        Ok((chunks, hold))
+        if kept.is_empty() { Err(failed) } else { Ok(kept) }
     }
 }
 

@@ -2,7 +2,6 @@
 //! when it takes the edit on: no copy hears of them before. What one edit brings waits in memory
 //! wherever it is, so there is a limit to it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
@@ -15,17 +14,15 @@ use crate::Error;
 /// the file than in the log and then in a tree.
 const SMALL: u64 = 32 << 10;
 
-/// Stored bytes of all attachments that travel with one edit, at most. Each one that goes ahead keeps a
-/// stream to every other copy open until the edit is done, so many had better come along.
-const LUGGAGE: u64 = 16 << 20;
+/// Stored bytes of all attachments that travel with one edit, at most.
+const LUGGAGE: u64 = 1 << 20;
 
 /// What an edit may still bring.
-#[derive(Clone)]
-pub(super) struct Luggage(Arc<AtomicU64>);
+pub(super) struct Luggage(AtomicU64);
 
 impl Default for Luggage {
     fn default() -> Self {
-        Luggage(Arc::new(AtomicU64::new(LUGGAGE)))
+        Luggage(AtomicU64::new(LUGGAGE))
     }
 }
 

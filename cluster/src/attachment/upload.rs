@@ -1,7 +1,10 @@
 //! An attachment on its way in: digests first, then all copies of its range. What is small enough stays
 //! here and travels with the edit that names it.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
+use parking_lot::Mutex;
 use settee_model::doc::{AttBytes, Chunk, Encoding, Uploaded};
 use tokio::task::yield_now;
 
@@ -24,23 +27,28 @@ pub struct UploadOptions {
 }
 
 /// The attachments of one edit, which are uploaded before it.
-pub struct Uploads {
+pub struct Uploads(Arc<Shared>);
+
+/// What the uploads of an edit share.
+struct Shared {
     copies: Vec<ShardCopy>,
     luggage: Luggage,
+    /// The ways to the copies, while no upload is on them: one way to each for all that goes ahead.
+    lanes: Mutex<Option<Lanes>>,
 }
 
 impl Uploads {
     /// Those of an edit that goes to these copies of a range.
     pub(crate) fn to(copies: Vec<ShardCopy>) -> Uploads {
-        Uploads { copies, luggage: Luggage::default() }
+        let luggage = Luggage::default();
+        Uploads(Arc::new(Shared { copies, luggage, lanes: Mutex::default() }))
     }
 
     /// Begins to upload one. No copy is asked before there is more than an edit brings along.
     #[must_use]
     pub fn begin(&self, options: UploadOptions) -> Upload {
         Upload {
-            copies: self.copies.clone(),
-            luggage: self.luggage.clone(),
+            shared: self.0.clone(),
             gathering: Gathering::default(),
             digest: Steps::new(Digest::new(options)),
             lanes: None,
@@ -48,10 +56,30 @@ impl Uploads {
     }
 }
 
+impl Shared {
+    /// Ends an attachment that went ahead; then the next one may.
+    async fn finish(
+        &self,
+        mut lanes: Lanes,
+        stored: Vec<Bytes>,
+    ) -> Result<(Vec<Chunk>, AttBytes), Error> {
+        let (chunks, hold) = lanes.finish(stored).await?;
+        *self.lanes.lock() = Some(lanes);
+        Ok((chunks, AttBytes::Held(hold)))
+    }
+
+    async fn lanes(&self) -> Result<Lanes, Error> {
+        let free = self.lanes.lock().take();
+        match free {
+            Some(lanes) => Ok(lanes),
+            None => Lanes::begin(&self.copies).await,
+        }
+    }
+}
+
 /// An upload under way. Dropping it gives up; what was written is garbage for the compactor.
 pub struct Upload {
-    copies: Vec<ShardCopy>,
-    luggage: Luggage,
+    shared: Arc<Shared>,
     gathering: Gathering,
     digest: Steps<Digest, Result<Vec<Bytes>, Error>>,
     /// Begun when there is more than an edit brings along.
@@ -93,7 +121,7 @@ impl Upload {
     async fn lanes(&mut self) -> Result<&mut Lanes, Error> {
         match &mut self.lanes {
             Some(lanes) => Ok(lanes),
-            none => Ok(none.insert(Lanes::begin(&self.copies).await?)),
+            none => Ok(none.insert(self.shared.lanes().await?)),
         }
     }
 
@@ -104,12 +132,12 @@ impl Upload {
             let stored = self.digested().await?;
             self.lanes().await?.give(stored).await?;
         }
-        let Upload { copies, luggage, digest, lanes, .. } = self;
+        let Upload { shared, digest, lanes, .. } = self;
         let (stored, digested) = digest_all(digest.into_state().await?, rest).await?;
         let (chunks, bytes) = match lanes {
-            Some(lanes) => held(lanes, stored).await?,
-            None if luggage.takes(length(&stored)) => carry(stored.concat().into())?,
-            None => held(Lanes::begin(&copies).await?, stored).await?,
+            Some(lanes) => shared.finish(lanes, stored).await?,
+            None if shared.luggage.takes(length(&stored)) => carry(stored.concat().into())?,
+            None => shared.finish(shared.lanes().await?, stored).await?,
         };
         if !digested.fills(&chunks) {
             return Err(Error::AttachmentMismatch);
@@ -117,11 +145,6 @@ impl Upload {
         let uploaded = Uploaded { content: digested.content(chunks), bytes };
         Ok(Finished { uploaded, identity_md5: digested.identity_md5 })
     }
-}
-
-async fn held(lanes: Lanes, stored: Vec<Bytes>) -> Result<(Vec<Chunk>, AttBytes), Error> {
-    let (chunks, hold) = lanes.finish(stored).await?;
-    Ok((chunks, AttBytes::Held(hold)))
 }
 
 /// What may be digested without a thread of its own.

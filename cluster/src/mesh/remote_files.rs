@@ -41,8 +41,17 @@ impl RemoteAttachment {
     }
 }
 
-/// An attachment on its way there.
+/// Attachments of an edit on their way there, one after the other.
 pub(crate) struct RemoteUpload {
+    /// There until this is dropped.
+    stream: Option<UploadStream>,
+    kept: Arc<Kept>,
+}
+
+/// The stream of an upload that is over: what was uploaded is held there as long as it lives here.
+struct Kept(Mutex<Option<UploadStream>>);
+
+struct UploadStream {
     parts: mpsc::Sender<wire::UploadPart>,
     answers: Streaming<wire::UploadDone>,
     thread: Thread,
@@ -67,7 +76,7 @@ impl RemoteCopy {
         RemoteAttachment { copy: self.clone(), ask, under_way: None }
     }
 
-    /// Begins to take an attachment in.
+    /// Begins to take attachments in.
     pub(crate) async fn upload(&self) -> Result<Lane, Error> {
         let (parts, stream) = mpsc::channel(1);
         let begin = wire::ShardAsk { shard: self.shard() };
@@ -75,19 +84,38 @@ impl RemoteCopy {
         let _ = parts.try_send(wire::UploadPart { part: Some(Part::Begin(begin)) });
         let ask = async |line: Line| line.shards().upload(ReceiverStream::new(stream)).await;
         let (answers, thread) = self.peer.stream(ask).await?;
-        Ok(Lane::remote(RemoteUpload { parts, answers, thread }))
+        Ok(Lane::remote(RemoteUpload {
+            stream: Some(UploadStream { parts, answers, thread }),
+            kept: Arc::new(Kept(Mutex::new(None))),
+        }))
     }
 }
 
 impl RemoteUpload {
     /// Sends bytes; waits while the other node's disk is behind.
     pub(crate) async fn send(&mut self, gathered: Vec<Bytes>) -> Result<(), Error> {
+        let stream = self.stream.as_mut().ok_or(Error::Closing)?;
         for bytes in gathered {
-            self.part(Part::Bytes(bytes)).await?;
+            stream.part(Part::Bytes(bytes)).await?;
         }
         Ok(())
     }
 
+    /// Ends an attachment. It is held there as long as this or the hold lives.
+    pub(crate) async fn finish(&mut self) -> Result<(Vec<Chunk>, Hold), Error> {
+        let stream = self.stream.as_mut().ok_or(Error::Closing)?;
+        Ok((stream.finish().await?, Hold::new(self.kept.clone())))
+    }
+}
+
+impl Drop for RemoteUpload {
+    fn drop(&mut self) {
+        // If nobody holds what was uploaded, this ends the stream.
+        *self.kept.0.lock() = self.stream.take();
+    }
+}
+
+impl UploadStream {
     async fn part(&mut self, part: Part) -> Result<(), Error> {
         let part = wire::UploadPart { part: Some(part) };
         match timeout(self.thread.patience(), self.parts.send(part)).await {
@@ -102,16 +130,10 @@ impl RemoteUpload {
         }
     }
 
-    /// Ends the upload. What was uploaded is held there as long as the stream lives here.
-    pub(crate) async fn finish(
-        mut self,
-        gathered: Vec<Bytes>,
-    ) -> Result<(Vec<Chunk>, Hold), Error> {
-        self.send(gathered).await?;
+    async fn finish(&mut self) -> Result<Vec<Chunk>, Error> {
         self.part(Part::Finish(wire::Nothing {})).await?;
         let done = self.thread.step(self.answers.message()).await?;
         let done = done.ok_or_else(|| self.thread.cut())?;
-        let chunks = wire::all(done.chunks)?;
-        Ok((chunks, Hold::new(Arc::new(Mutex::new(self)))))
+        wire::all(done.chunks)
     }
 }

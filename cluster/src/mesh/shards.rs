@@ -393,28 +393,33 @@ async fn send_pieces(mut pieces: AttStream, answers: Sink<wire::Piece>) {
     }
 }
 
-/// Takes an upload in, and holds it until the caller lets go.
+/// Takes uploads in, one after the other, and holds them until the caller lets go.
 async fn take_parts(
-    lane: Lane,
+    mut lane: Lane,
     mut parts: Streaming<wire::UploadPart>,
     answers: Sink<wire::UploadDone>,
 ) {
-    match take_all(lane, &mut parts).await {
-        Ok(Some((chunks, _hold))) => {
-            let done = wire::UploadDone { chunks: each(&chunks) };
-            if answers.send(Ok(done)).await.is_ok() {
-                while let Ok(Some(_)) = parts.message().await {}
+    let mut held = Vec::new();
+    loop {
+        let answer = match take_all(&mut lane, &mut parts).await {
+            Ok(Some((chunks, hold))) => {
+                held.push(hold);
+                Ok(wire::UploadDone { chunks: each(&chunks) })
             }
-        }
-        // The caller has given up.
-        Ok(None) => {}
+            // The caller has let go.
+            Ok(None) => return,
+            Err(error) => Err(status_of(error)),
+        };
+        let failed = answer.is_err();
         // If it does not hear why, it has gone.
-        Err(error) => drop(answers.send(Err(status_of(error))).await),
+        if answers.send(answer).await.is_err() || failed {
+            return;
+        }
     }
 }
 
 async fn take_all(
-    mut lane: Lane,
+    lane: &mut Lane,
     parts: &mut Streaming<wire::UploadPart>,
 ) -> Result<Option<(Vec<Chunk>, Hold)>, Error> {
     let mut gathering = Gathering::default();

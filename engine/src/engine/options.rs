@@ -36,9 +36,6 @@ pub struct Options {
     /// Shards that may be open at once; beyond it those that are idle are closed at once. For
     /// indexes see [`Options::indexes_beside`].
     pub open_shards: usize,
-    /// Attachments up to this size travel in the log and lie in a tree; larger ones are written to
-    /// the shard file while they are uploaded.
-    pub inline_chunk: usize,
     /// Room on the disk that is kept free by a file, for getting out of a full disk; 0 keeps none.
     pub reserve_bytes: u64,
     /// When compaction starts by itself, and how hard it works.
@@ -68,7 +65,6 @@ impl Default for Options {
             checkpoint_idle: Duration::from_secs(10),
             close_idle: Duration::from_secs(60),
             open_shards: 1000,
-            inline_chunk: 32 << 10,
             reserve_bytes: 8 << 20,
             compaction: Policy::default(),
         }

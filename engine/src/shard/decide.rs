@@ -228,7 +228,6 @@ impl<'a> Decider<'a> {
     /// The place of a chunk that an upload holds.
     fn uploaded(&self, hash: &[u8; 32]) -> Result<chunk::Place, Error> {
         match self.uploads.place(hash) {
-            Some(Place::Inline(bytes)) => Ok(chunk::Place::Inline(bytes)),
             Some(Place::Extent(store, ptr)) if self.is_there(&store) => {
                 Ok(chunk::Place::Extent(ptr))
             }

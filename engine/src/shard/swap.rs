@@ -109,7 +109,6 @@ fn move_uploads(
             continue;
         }
         let bytes = match held.place() {
-            Place::Inline(_) => continue,
             Place::Extent(store, ptr) => store.pages.read(ptr, CHUNK_KIND)?,
             Place::Known => match known_chunk(last, hash)? {
                 Some(bytes) => bytes,

@@ -1,11 +1,10 @@
-//! Attachments on their way in. Their bytes are cut into chunks that are named by their content;
-//! large ones go to the shard file as they come, small ones wait in memory for the edit's log frame.
-//! A hold keeps both alive until the edit is done, compaction included. Never touches the trees.
+//! Attachments on their way in, ahead of the edits that name them. Their bytes are cut into chunks that
+//! are named by their content and go to the shard file as they come. A hold keeps them alive until the
+//! edit is done, compaction included. Never touches the trees. (What an edit brings along comes with it.)
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
-use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 use settee_model::doc::{Chunk, Hold};
 
@@ -32,8 +31,6 @@ pub fn name_chunk(bytes: &[u8]) -> Result<Chunk, Error> {
 /// Where the bytes of an uploaded chunk are.
 #[derive(Clone)]
 pub(super) enum Place {
-    /// In memory.
-    Inline(Bytes),
     /// In an extent of that store, synced.
     Extent(Arc<Store>, PagePtr),
     /// In the shard's tree of chunks.
@@ -84,7 +81,8 @@ impl Held {
     }
 }
 
-/// Takes the bytes of one attachment. Dropping it gives up; what it wrote to the file is garbage.
+/// Takes the bytes of attachments, one after the other. Dropping it gives up what was not finished; what
+/// it wrote of that to the file is garbage.
 pub struct ChunkWriter {
     shard: Arc<Shard>,
     buffer: Vec<u8>,
@@ -103,7 +101,7 @@ enum Written {
 }
 
 impl Shard {
-    /// Begins to upload an attachment.
+    /// Begins to upload attachments.
     pub fn chunk_writer(self: &Arc<Self>) -> ChunkWriter {
         ChunkWriter {
             shard: self.clone(),
@@ -176,8 +174,9 @@ impl ChunkWriter {
         Ok(())
     }
 
-    /// Ends the upload: all of it is where a commit may name it, for as long as the hold lives.
-    pub fn finish(mut self) -> Result<(Vec<Chunk>, Hold), Error> {
+    /// Ends an attachment: all of it is where a commit may name it, for as long as the hold lives. The
+    /// next one may begin.
+    pub fn finish(&mut self) -> Result<(Vec<Chunk>, Hold), Error> {
         if !self.buffer.is_empty() {
             self.put_chunk()?;
         }
@@ -193,8 +192,10 @@ impl ChunkWriter {
             }
             self.sync()?;
         }
+        self.places.clear();
+        self.stored = 0;
         let hold = if held.is_empty() { Hold::default() } else { Hold::new(Arc::new(held)) };
-        Ok((self.chunks, hold))
+        Ok((std::mem::take(&mut self.chunks), hold))
     }
 
     fn put_chunk(&mut self) -> Result<(), Error> {
@@ -214,9 +215,6 @@ impl ChunkWriter {
     fn place(&mut self, hash: [u8; 32], bytes: Vec<u8>) -> Result<Written, Error> {
         if let Some(held) = self.shard.held_already(&hash)? {
             return Ok(Written::Held(held));
-        }
-        if bytes.len() <= self.shard.env.options.inline_chunk {
-            return Ok(Written::New(Place::Inline(bytes.into())));
         }
         let (store, ptr) = self.append(&bytes)?;
         Ok(Written::New(Place::Extent(store, ptr)))

@@ -143,20 +143,58 @@ async fn a_small_one_comes_with_its_edit_even_to_a_copy_that_was_away() {
 }
 
 #[tokio::test]
-async fn any_number_of_small_ones_comes_with_one_edit() {
+async fn an_edit_may_have_any_number_of_them() {
     let nodes = Nodes::three().await;
     let database = nodes.database(1);
-    let mut atts = Vec::new();
-    // More than the streams that a node may have open to another one.
-    for number in 0..2_000_u32 {
-        let mut upload = Uploads::to(database.copies(0).unwrap().to_vec()).begin(PLAIN);
-        upload.write(Bytes::copy_from_slice(&number.to_le_bytes())).await.unwrap();
-        let name = format!("{number}");
-        atts.push((name, AttSource::Uploaded(upload.finish().await.unwrap().uploaded)));
+    // Those that come along, and those that go ahead; more than the streams that a node may have open
+    // to another one.
+    for (count, length) in [(2_000_u32, 4), (1_100, 33_000)] {
+        let uploads = Uploads::to(database.copies(0).unwrap().to_vec());
+        let mut atts = Vec::new();
+        for number in 0..count {
+            let mut upload = uploads.begin(PLAIN);
+            let mut bytes = vec![0; length];
+            bytes[..4].copy_from_slice(&number.to_le_bytes());
+            upload.write(bytes.into()).await.unwrap();
+            let name = format!("{number}");
+            atts.push((name, AttSource::Uploaded(upload.finish().await.unwrap().uploaded)));
+        }
+        drop(uploads);
+        let named = atts.iter().map(|(name, source)| (name.as_str(), source.clone())).collect();
+        let doc = format!("doc{length}");
+        let (rev, accepted) = put(&database, attached(&doc, None, named), 3).await.unwrap();
+        assert!(!accepted);
+        for at in 0..3 {
+            nodes.has(at, &doc, &rev).await;
+        }
     }
-    let named = atts.iter().map(|(name, source)| (name.as_str(), source.clone())).collect();
-    let (_, accepted) = put(&database, attached("doc", None, named), 3).await.unwrap();
+}
+
+#[tokio::test]
+async fn one_that_is_given_up_does_not_take_the_others_with_it() {
+    let nodes = Nodes::three().await;
+    let database = nodes.database(1);
+    let uploads = Uploads::to(database.copies(0).unwrap().to_vec());
+    let mut contents = Vec::new();
+    let mut atts = Vec::new();
+    for (name, length) in [("a", 300_000), ("given up", 600_000), ("b", 400_000)] {
+        let mut upload = uploads.begin(PLAIN);
+        for piece in bytes(length).chunks(100_000) {
+            upload.write(Bytes::copy_from_slice(piece)).await.unwrap();
+        }
+        if name != "given up" {
+            let uploaded = upload.finish().await.unwrap().uploaded;
+            contents.push((length, uploaded.content.clone()));
+            atts.push((name, AttSource::Uploaded(uploaded)));
+        }
+    }
+    let (_, accepted) = put(&database, attached("doc", None, atts), 3).await.unwrap();
     assert!(!accepted);
+    for at in 0..3 {
+        for (length, content) in &contents {
+            assert!(read(nodes.copy(at), content).await.unwrap() == bytes(*length));
+        }
+    }
 }
 
 #[tokio::test]

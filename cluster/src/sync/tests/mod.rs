@@ -58,7 +58,6 @@ fn open(disk: &SimStorage) -> Engine {
         cache_bytes: 4 << 20,
         writers: 1,
         workers: 0,
-        inline_chunk: 64,
         checkpoint_idle: Duration::from_secs(3600),
         ..Options::default()
     };

@@ -21,7 +21,6 @@ pub(crate) fn options() -> Options {
         writers: 1,
         workers: 0,
         checkpoint_idle: Duration::from_secs(3600),
-        inline_chunk: 64,
         reserve_bytes: 0,
         log: crate::log::Options { segment_bytes: 500, ..Default::default() },
         compaction: crate::compact::Policy { bytes_per_second: 0, ..Default::default() },
@@ -112,12 +111,12 @@ fn uploaded(name: &str, content: AttContent, bytes: AttBytes) -> AttEdit {
 }
 
 /// An attachment that comes with its edit.
-pub(crate) fn brought(name: &str, bytes: &'static [u8]) -> AttEdit {
+pub(crate) fn brought(name: &str, bytes: &[u8]) -> AttEdit {
     let chunks = vec![crate::shard::name_chunk(bytes).unwrap()];
     let length = bytes.len() as u64;
     let encoding = Encoding::Identity;
     let content = AttContent { encoding, length, stored_length: length, md5: [0; 16], chunks };
-    uploaded(name, content, AttBytes::Carried(Bytes::from_static(bytes)))
+    uploaded(name, content, AttBytes::Carried(Bytes::copy_from_slice(bytes)))
 }
 
 /// All bytes of a document's attachment.

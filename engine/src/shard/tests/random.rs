@@ -70,7 +70,12 @@ impl Plan {
                 let text =
                     format!("{{\"n\":{body},\"pad\":\"{}\"}}", "x".repeat(usize::from(body % 900)));
                 let bytes = |size: &u16| vec![*doc; usize::from(*size)];
-                let atts = att.iter().map(|size| upload(shard, "att", &bytes(size))).collect();
+                // Small ones come with the edit.
+                let attach = |size: &u16| match size {
+                    ..=64 => brought("att", &bytes(size)),
+                    _ => upload(shard, "att", &bytes(size)),
+                };
+                let atts = att.iter().map(attach).collect();
                 Write::Interactive(DocEdit { deleted: *deleted, atts, ..edit(&id, revs, &text) })
             }
             Plan::Replicate { doc, start, ids, deleted } => {
