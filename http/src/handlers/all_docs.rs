@@ -130,7 +130,13 @@ pub fn query(
     let in_all = |id: Option<String>| id.filter(|_| partition.is_none());
     let (start_id, end_id) = (in_all(listing.start_id), in_all(listing.end_id));
     let select = match listing.keys {
-        Some(keys) => Select::Keys(keys.into_iter().map(key).collect()),
+        Some(keys) => {
+            let keys: Vec<Key> = keys.into_iter().map(key).collect();
+            if of == Namespace::All && db.meta().partitioned {
+                keys.iter().try_for_each(check_key)?;
+            }
+            Select::Keys(keys)
+        }
         None => Select::Range {
             start: listing.start.map(bound).or(start_id),
             end: listing.end.map(bound).or(end_id),
@@ -152,6 +158,14 @@ pub fn query(
         conflicts: listing.conflicts,
         update_seq: listing.update_seq,
     })
+}
+
+/// A document that is asked for must be in a partition; names that no document has are in none.
+fn check_key(key: &Key) -> Result<(), Error> {
+    match key {
+        Key::Id(id) if !id.as_str().starts_with('_') => Ok(partition::require(id)?),
+        _ => Ok(()),
+    }
 }
 
 /// The partition in the path, which the query string may repeat but not contradict; a body that
@@ -277,4 +291,20 @@ fn write_doc_row(script: &mut Script, row: &DocRow, shape: &Shape) {
         None => {}
     }
     script.push("}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_documents_name_a_partition() {
+        let check =
+            |id: &str| check_key(&key(id.into())).map_err(|error| error.info().1.to_owned());
+        assert_eq!(check("nocolon"), Err("illegal_docid".to_owned()));
+        for id in ["p:a", ":a", "_design/x", "_x"] {
+            assert_eq!(check(id), Ok(()), "{id}");
+        }
+        assert!(check_key(&key(5.into())).is_ok());
+    }
 }

@@ -30,7 +30,7 @@ struct Known {
 const NO_VIEWS: &str = "da39a3ee5e6b4b0d3255bfef95601890";
 
 /// The first that applies is the reason: what is said of one route stands before what is said of all.
-const KNOWN: [Known; 21] = [
+const KNOWN: [Known; 23] = [
     Known {
         row: "an edit with a `_rev` of a document that does not exist",
         applies: |met| {
@@ -38,11 +38,13 @@ const KNOWN: [Known; 21] = [
             let named_rev = named("rev=") || named("_rev") || named("If-Match");
             // One that was captured was right once, unless its document was purged.
             let gone = |step: &Step| step.is("/_purge");
-            let made_up = !named("{{r") || met.before.iter().any(gone);
+            let copied = met.step.request.method == "COPY";
+            let captured = if copied { met.has("{{r") } else { named("{{r") };
+            let made_up = !captured || met.before.iter().any(gone);
             let refused = |line: &String| line.contains("Document update conflict.");
             let only = match met.step.is("/_bulk_docs") {
                 true => met.lines.iter().all(refused),
-                false => met.lines.iter().any(refused) && [201, 202].contains(&met.theirs.status),
+                false => met.lines.iter().any(refused) && (200..300).contains(&met.theirs.status),
             };
             named_rev && made_up && only
         },
@@ -75,6 +77,7 @@ const KNOWN: [Known; 21] = [
                 || met.says("\"start\":-")
                 || met.says("\"start\":0,")
                 || met.says("\"start\":1,")
+                || met.before.iter().chain([met.step]).any(Step::names_too_many)
         },
     },
     Known {
@@ -107,6 +110,26 @@ const KNOWN: [Known; 21] = [
                 && met.before.iter().any(limited)
                 && (met.theirs.status, met.ours.status) == (200, 200)
                 && listed(met.theirs) == listed(met.ours)
+        },
+    },
+    Known {
+        row: "a filter of `_changes` that throws",
+        applies: |met| {
+            let broke_off = met.theirs.status == 0 && met.ours.status == 500;
+            broke_off && met.step.is("/_changes") && met.asks("filter=")
+        },
+    },
+    Known {
+        row: "a bookmark of `_find` whose document has gone",
+        applies: |met| {
+            let gone = |step: &Step| {
+                step.request.method == "DELETE" || step.is("/_purge") || step.says("_deleted")
+            };
+            let shown = |answer: &Response| part(answer, "docs").as_array().map(Vec::len);
+            met.step.is("/_find")
+                && met.says("\"bookmark\"")
+                && met.before.iter().any(gone)
+                && shown(met.ours) > shown(met.theirs)
         },
     },
     Known {
@@ -205,6 +228,17 @@ impl Step {
         let body = self.request.body.as_deref().unwrap_or_default();
         String::from_utf8_lossy(body).contains(part)
     }
+
+    /// Whether its body holds `_revisions` with more ids than there can be generations.
+    fn names_too_many(&self) -> bool {
+        let body = self.request.body.as_deref().unwrap_or_default();
+        let body = serde_json::from_slice::<Value>(body).unwrap_or_default();
+        let docs = body.get("docs").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        docs.iter().chain([&body]).filter_map(|doc| doc.get("_revisions")).any(|revisions| {
+            let ids = revisions.get("ids").and_then(Value::as_array).map_or(0, Vec::len);
+            revisions.get("start").and_then(Value::as_u64).is_some_and(|start| start < ids as u64)
+        })
+    }
 }
 
 impl Met<'_> {
@@ -291,8 +325,9 @@ fn decoded(text: &str) -> String {
 /// The row that has the reason for this difference.
 #[must_use]
 pub fn row(met: &Met) -> Option<&'static str> {
-    // Silence and faults of the server under test have no reason.
-    let told = (1..500).contains(&met.ours.status);
+    // Silence and faults have no reason, unless the other one fails, too.
+    let fails = |answer: &Response| !(1..500).contains(&answer.status);
+    let told = met.ours.status > 0 && (!fails(met.ours) || fails(met.theirs));
     KNOWN.iter().find(|known| told && (known.applies)(met)).map(|known| known.row)
 }
 
