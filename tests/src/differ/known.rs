@@ -30,7 +30,7 @@ struct Known {
 const NO_VIEWS: &str = "da39a3ee5e6b4b0d3255bfef95601890";
 
 /// The first that applies is the reason: what is said of one route stands before what is said of all.
-const KNOWN: [Known; 23] = [
+const KNOWN: [Known; 24] = [
     Known {
         row: "an edit with a `_rev` of a document that does not exist",
         applies: |met| {
@@ -40,7 +40,7 @@ const KNOWN: [Known; 23] = [
             let gone = |step: &Step| step.is("/_purge");
             let copied = met.step.request.method == "COPY";
             let captured = if copied { met.has("{{r") } else { named("{{r") };
-            let made_up = !captured || met.before.iter().any(gone);
+            let made_up = !captured || met.step.makes_documents() || met.before.iter().any(gone);
             let refused = |line: &String| line.contains("Document update conflict.");
             let only = match met.step.is("/_bulk_docs") {
                 true => met.lines.iter().all(refused),
@@ -113,6 +113,15 @@ const KNOWN: [Known; 23] = [
         },
     },
     Known {
+        row: "`_conflicts` of a document without any in `_changes` with `filter=_selector`",
+        applies: |met| {
+            let member = |line: &String| line.contains("\"_conflicts\"");
+            met.asks("filter=_selector")
+                && met.asks("conflicts=true")
+                && met.lines.iter().all(member)
+        },
+    },
+    Known {
         row: "a filter of `_changes` that throws",
         applies: |met| {
             let broke_off = met.theirs.status == 0 && met.ours.status == 500;
@@ -149,10 +158,11 @@ const KNOWN: [Known; 23] = [
         },
     },
     Known {
-        row: "`offset` of a listing of a partition that has no rows to show",
+        row: "`offset` of a listing of a partition",
         applies: |met| {
             let offset = |line: &String| line.contains("/offset: ");
-            met.asks("/_partition/") && met.lines.iter().all(offset) && met.gives_no("rows")
+            let placed = met.asks("/_view/") || met.gives_no("rows");
+            met.asks("/_partition/") && met.lines.iter().all(offset) && placed
         },
     },
     Known {
@@ -227,6 +237,14 @@ impl Step {
     fn says(&self, part: &str) -> bool {
         let body = self.request.body.as_deref().unwrap_or_default();
         String::from_utf8_lossy(body).contains(part)
+    }
+
+    /// Whether documents of its body have no id.
+    fn makes_documents(&self) -> bool {
+        let body = self.request.body.as_deref().unwrap_or_default();
+        let body = serde_json::from_slice::<Value>(body).unwrap_or_default();
+        let docs = body.get("docs").and_then(Value::as_array);
+        docs.into_iter().flatten().any(|doc| doc.get("_id").is_none())
     }
 
     /// Whether its body holds `_revisions` with more ids than there can be generations.
