@@ -106,6 +106,11 @@ impl Talk {
         self.captured.fill_request(&step.request)
     }
 
+    /// Goes on on another connection: what an answer that broke off left on this one is no answer.
+    pub fn reconnect(&mut self) {
+        self.client = self.client.again();
+    }
+
     /// Sends a step's request and captures of the answer what later steps need.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ use crate::Error;
 const SMALL: u64 = 32 << 10;
 
 /// Stored bytes of all attachments that travel with one edit, at most.
-const LUGGAGE: u64 = 1 << 20;
+const LUGGAGE: u64 = 4 << 20;
 
 /// What an edit may still bring.
 pub(super) struct Luggage(AtomicU64);

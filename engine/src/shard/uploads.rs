@@ -59,10 +59,14 @@ impl Uploads {
         Some(self.held.lock().get(hash)?.upgrade()?.place.lock().clone())
     }
 
-    /// Stops uploads from being registered or forgotten, for as long as the result lives.
+    /// Stops uploads from being registered or forgotten, for as long as the result lives. What nobody
+    /// holds any more may be in it.
     pub(super) fn freeze(&self) -> HeldChunks<'_> {
         let mut held = self.held.lock();
-        held.retain(|_, weak| weak.strong_count() > 0);
+        // Each look is paid for by as many that came in since the last one.
+        if held.len() == held.capacity() {
+            held.retain(|_, weak| weak.strong_count() > 0);
+        }
         held
     }
 }

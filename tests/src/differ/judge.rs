@@ -23,7 +23,11 @@ impl Server for Remote {
         let mut talk = Talk::new(&self.0);
         // In what words it breaks off says more of the framing than of the answer.
         let silence = |_| Response { body: b"no answer".to_vec(), ..Response::default() };
-        steps.iter().map(|step| talk.say(step).map_or_else(silence, kept)).collect()
+        let say = |step: &Step| {
+            talk.reconnect();
+            talk.say(step).map_or_else(silence, kept)
+        };
+        steps.iter().map(say).collect()
     }
 }
 

@@ -30,7 +30,7 @@ struct Known {
 const NO_VIEWS: &str = "da39a3ee5e6b4b0d3255bfef95601890";
 
 /// The first that applies is the reason: what is said of one route stands before what is said of all.
-const KNOWN: [Known; 24] = [
+const KNOWN: [Known; 25] = [
     Known {
         row: "an edit with a `_rev` of a document that does not exist",
         applies: |met| {
@@ -59,7 +59,11 @@ const KNOWN: [Known; 24] = [
     },
     Known {
         row: "a `_local` document with a revision that is no `0-N`",
-        applies: |met| met.step.request.path.contains("_local") && met.crash_that_is_refused(),
+        applies: |met| {
+            let refused = |line: &String| line.ends_with("is \"bad_request\"");
+            let among_many = met.says("\"_local/") && met.lines.iter().all(refused);
+            among_many || met.asks("_local") && met.crash_that_is_refused()
+        },
     },
     Known {
         row: "`_security` with values of the wrong type",
@@ -122,6 +126,13 @@ const KNOWN: [Known; 24] = [
         },
     },
     Known {
+        row: "one of the `queries` of a view that cannot be answered",
+        applies: |met| {
+            let refused = met.theirs.status == 0 && met.ours.status == 400;
+            refused && met.step.is("/queries") && !met.step.is("/_all_docs/queries")
+        },
+    },
+    Known {
         row: "a filter of `_changes` that throws",
         applies: |met| {
             let broke_off = met.theirs.status == 0 && met.ours.status == 500;
@@ -177,8 +188,13 @@ const KNOWN: [Known; 24] = [
         },
     },
     Known {
-        row: "the order of members of `_purge` where one is named twice",
-        applies: |met| met.step.is("/_purge") && met.differs_in_order("purged"),
+        row: "the order of members of `_purge` and `_revs_diff` where one is named twice",
+        applies: |met| {
+            let refused = (met.theirs.status, met.ours.status) == (400, 400);
+            let by_first = refused && met.step.repeats_a_member();
+            met.step.is("/_purge") && met.differs_in_order("purged")
+                || (met.step.is("/_purge") || met.step.is("/_revs_diff")) && by_first
+        },
     },
     Known {
         row: "the order of members of `_revs_diff` and `_missing_revs`",
@@ -237,6 +253,15 @@ impl Step {
     fn says(&self, part: &str) -> bool {
         let body = self.request.body.as_deref().unwrap_or_default();
         String::from_utf8_lossy(body).contains(part)
+    }
+
+    /// Whether its body names a member more than once, or something else looks like that.
+    fn repeats_a_member(&self) -> bool {
+        let body = self.request.body.as_deref().unwrap_or_default();
+        let text = String::from_utf8_lossy(body);
+        let body = serde_json::from_slice::<Value>(body).unwrap_or_default();
+        let mut names = body.as_object().into_iter().flatten().map(|(name, _)| name);
+        names.any(|name| text.matches(&format!("{}:", Value::from(name.as_str()))).count() > 1)
     }
 
     /// Whether documents of its body have no id.

@@ -150,14 +150,18 @@ async fn an_edit_may_have_any_number_of_them() {
     // to another one.
     for (count, length) in [(2_000_u32, 4), (1_100, 33_000)] {
         let uploads = Uploads::to(database.copies(0).unwrap().to_vec());
-        let mut atts = Vec::new();
-        for number in 0..count {
-            let mut upload = uploads.begin(PLAIN);
+        let bytes = |number: u32| {
             let mut bytes = vec![0; length];
             bytes[..4].copy_from_slice(&number.to_le_bytes());
-            upload.write(bytes.into()).await.unwrap();
-            let name = format!("{number}");
-            atts.push((name, AttSource::Uploaded(upload.finish().await.unwrap().uploaded)));
+            bytes
+        };
+        let (mut atts, mut contents) = (Vec::new(), Vec::new());
+        for number in 0..count {
+            let mut upload = uploads.begin(PLAIN);
+            upload.write(bytes(number).into()).await.unwrap();
+            let uploaded = upload.finish().await.unwrap().uploaded;
+            contents.push(uploaded.content.clone());
+            atts.push((format!("{number}"), AttSource::Uploaded(uploaded)));
         }
         drop(uploads);
         let named = atts.iter().map(|(name, source)| (name.as_str(), source.clone())).collect();
@@ -166,6 +170,10 @@ async fn an_edit_may_have_any_number_of_them() {
         assert!(!accepted);
         for at in 0..3 {
             nodes.has(at, &doc, &rev).await;
+            for number in [0, 1, count / 2, count - 1] {
+                let read = read(nodes.copy(at), &contents[number as usize]).await.unwrap();
+                assert!(read == bytes(number), "{number}");
+            }
         }
     }
 }
