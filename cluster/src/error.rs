@@ -88,6 +88,7 @@ impl From<settee_engine::Error> for Error {
             Engine::ShardExists { .. } => Error::DatabaseExists,
             Engine::Overloaded | Engine::IndexDropped { .. } => Error::Overloaded,
             Engine::Closed => Error::Closing,
+            Engine::ChunkMismatch => Error::AttachmentMismatch,
             Engine::DiskFull { .. } => Error::Full("insufficient disk space".to_owned()),
             Engine::Reduce { what } => Error::Script(reduce_error(&what)),
             other => Error::Storage(other.to_string()),

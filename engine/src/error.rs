@@ -71,6 +71,9 @@ pub enum Error {
     /// An edit names an uploaded chunk that nobody holds any more.
     #[error("an uploaded attachment is gone")]
     UploadLost,
+    /// The bytes that an edit brings are not what their name says.
+    #[error("bytes of an attachment are not what their name says")]
+    ChunkMismatch,
     /// Entries of an index could not be summarised; says why, in words of who does it.
     #[error("{what}")]
     Reduce {

@@ -14,27 +14,11 @@ use crate::error::Error;
 use crate::listing::Listing;
 use crate::settings::Settings;
 
-/// The view of that name, asked so.
+/// The view of that name, asked so. For [`check_order`] it is still to be looked at.
 ///
 /// # Errors
 /// 404 if there is none, else `query_parse_error`.
 pub fn of(
-    ddoc: &Arc<DesignDoc>,
-    definition: &Definition,
-    name: &str,
-    listing: Listing,
-    settings: &Settings,
-) -> Result<ViewQuery, Error> {
-    let query = read(ddoc, definition, name, listing, settings)?;
-    check_order(&query)?;
-    Ok(query)
-}
-
-/// The same; whether the range ends before it begins is still to be looked at.
-///
-/// # Errors
-/// As [`of`].
-pub fn read(
     ddoc: &Arc<DesignDoc>,
     definition: &Definition,
     name: &str,

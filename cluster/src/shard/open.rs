@@ -1,7 +1,5 @@
 //! Opening documents of a shard: winners, given revisions, `_local/` documents.
 
-use std::collections::BTreeSet;
-
 use bytes::Bytes;
 use settee_engine::Snapshot;
 use settee_model::doc::{DocRecord, StoredDoc};
@@ -113,8 +111,10 @@ fn select(tree: &RevTree<RevInfo>, asked: &Revs, latest: bool) -> (Vec<Rev>, Vec
         }
         Revs::Some(revs) if latest => {
             // Named twice it is asked for once.
-            let revs: BTreeSet<&Rev> = revs.iter().collect();
-            let latest = tree.latest(&revs.into_iter().cloned().collect::<Vec<_>>());
+            let mut revs = revs.clone();
+            revs.sort_unstable();
+            revs.dedup();
+            let latest = tree.latest(&revs);
             let leaves: Vec<Rev> = latest.leaves.iter().map(|leaf| leaf.rev()).collect();
             (in_order(&|rev| leaves.contains(rev)), latest.missing)
         }

@@ -13,7 +13,7 @@ use super::batch::{Batch, Decision, LocalEdit, LocalReplica, Made, Outcome, Writ
 use super::partition::Gauge;
 use super::state::State;
 use super::store::Store;
-use super::uploads::{Place, Uploads};
+use super::uploads::{Place, Uploads, name_chunk};
 use super::workspace::Workspace;
 use crate::Error;
 use crate::codec::log::{self, FrameHead, Merge, Record};
@@ -209,15 +209,18 @@ impl<'a> Decider<'a> {
 
     /// Gives chunks a place in the tree that have none yet.
     fn put_chunks(&mut self, uploaded: &Uploaded) -> Result<(), Error> {
+        // Whoever brings them: nobody looks at them again before they are stored.
+        if let AttBytes::Carried(bytes) = &uploaded.bytes
+            && uploaded.content.chunks != [name_chunk(bytes)?]
+        {
+            return Err(Error::ChunkMismatch);
+        }
         for Chunk { hash, .. } in &uploaded.content.chunks {
             if self.workspace.has_chunk(hash)? {
                 continue;
             }
             let place = match &uploaded.bytes {
-                AttBytes::Carried(bytes) if fills(&uploaded.content.chunks, bytes) => {
-                    chunk::Place::Inline(bytes.clone())
-                }
-                AttBytes::Carried(_) => return Err(Error::UploadLost),
+                AttBytes::Carried(bytes) => chunk::Place::Inline(bytes.clone()),
                 AttBytes::Held(_) => self.uploaded(hash)?,
             };
             self.put(Record::Chunk { hash: *hash, place })?;
@@ -298,11 +301,6 @@ impl<'a> Decider<'a> {
         log::put_record(&mut self.frame, &record);
         self.workspace.carry_out(record)
     }
-}
-
-/// Whether bytes are all of a content.
-fn fills(chunks: &[Chunk], bytes: &Bytes) -> bool {
-    matches!(chunks, [chunk] if chunk.length as usize == bytes.len())
 }
 
 /// What other copies must know of a decision about an edit of a client, who names no more than the

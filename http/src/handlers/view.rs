@@ -134,7 +134,7 @@ impl Named<'_> {
         listing: Listing,
     ) -> Result<(Shape, ViewQuery), Error> {
         let shape = shape(&listing);
-        let query = view_query::read(&self.ddoc, definition, self.view, listing, &ctx.settings)?;
+        let query = view_query::of(&self.ddoc, definition, self.view, listing, &ctx.settings)?;
         Ok((shape, query))
     }
 }

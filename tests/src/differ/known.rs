@@ -1,6 +1,8 @@
 //! Differences on purpose: each with words of its row in `docs/compatibility.md`. This is the only
 //! place that forgives; what is not here is a finding.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use crate::client::Response;
@@ -244,6 +246,17 @@ impl Step {
         self.request.path.split('?').next().is_some_and(|path| path.ends_with(end))
     }
 
+    /// Its body.
+    fn text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(self.request.body.as_deref().unwrap_or_default())
+    }
+
+    /// Its body as JSON, `null` if it is none.
+    fn json(&self) -> Value {
+        let body = self.request.body.as_deref().unwrap_or_default();
+        serde_json::from_slice(body).unwrap_or_default()
+    }
+
     /// Whether the path holds this.
     fn asks(&self, part: &str) -> bool {
         self.request.path.contains(part)
@@ -251,31 +264,26 @@ impl Step {
 
     /// Whether the body holds this.
     fn says(&self, part: &str) -> bool {
-        let body = self.request.body.as_deref().unwrap_or_default();
-        String::from_utf8_lossy(body).contains(part)
+        self.text().contains(part)
     }
 
     /// Whether its body names a member more than once, or something else looks like that.
     fn repeats_a_member(&self) -> bool {
-        let body = self.request.body.as_deref().unwrap_or_default();
-        let text = String::from_utf8_lossy(body);
-        let body = serde_json::from_slice::<Value>(body).unwrap_or_default();
+        let (text, body) = (self.text(), self.json());
         let mut names = body.as_object().into_iter().flatten().map(|(name, _)| name);
         names.any(|name| text.matches(&format!("{}:", Value::from(name.as_str()))).count() > 1)
     }
 
     /// Whether documents of its body have no id.
     fn makes_documents(&self) -> bool {
-        let body = self.request.body.as_deref().unwrap_or_default();
-        let body = serde_json::from_slice::<Value>(body).unwrap_or_default();
+        let body = self.json();
         let docs = body.get("docs").and_then(Value::as_array);
         docs.into_iter().flatten().any(|doc| doc.get("_id").is_none())
     }
 
     /// Whether its body holds `_revisions` with more ids than there can be generations.
     fn names_too_many(&self) -> bool {
-        let body = self.request.body.as_deref().unwrap_or_default();
-        let body = serde_json::from_slice::<Value>(body).unwrap_or_default();
+        let body = self.json();
         let docs = body.get("docs").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         docs.iter().chain([&body]).filter_map(|doc| doc.get("_revisions")).any(|revisions| {
             let ids = revisions.get("ids").and_then(Value::as_array).map_or(0, Vec::len);
@@ -324,8 +332,7 @@ impl Met<'_> {
     fn names_twice(&self) -> bool {
         let query = self.step.request.path.split(['?', '&']);
         let query = query.filter_map(|part| part.strip_prefix("doc_ids=")).map(decoded);
-        let body = self.step.request.body.as_deref().unwrap_or_default();
-        let body = serde_json::from_slice::<Value>(body).unwrap_or_default();
+        let body = self.step.json();
         let lists = query.chain(body.get("doc_ids").map(Value::to_string));
         lists.into_iter().any(|list| {
             let ids = serde_json::from_str::<Vec<Value>>(&list).unwrap_or_default();

@@ -214,10 +214,11 @@ async fn bytes_that_are_not_what_their_names_say_are_refused() {
     let mut uploaded = upload.finish().await.unwrap().uploaded;
     uploaded.content.chunks[0].hash[0] ^= 1;
     let made = attached("doc", None, vec![("att", AttSource::Uploaded(uploaded))]);
+    assert_eq!(put(&database, made.clone(), 3).await, Err(Error::AttachmentMismatch));
     let other =
         database.copies(0).unwrap().iter().find(|copy| matches!(copy, ShardCopy::Remote(_)));
     let refused = other.unwrap().write(Batch::of(vec![Write::Interactive(made)])).await;
-    assert!(matches!(refused, Err(Error::Storage(_))), "{refused:?}");
+    assert_eq!(refused, Err(Error::AttachmentMismatch));
     for at in 0..3 {
         assert!(nodes.leaves(at, "doc").await.is_empty());
     }

@@ -1,7 +1,6 @@
 //! Attachments: their names, and the chunks that their bytes are.
 
 use bytes::Bytes;
-use settee_engine::shard::name_chunk;
 use settee_model::doc::{
     AttBytes, AttContent, AttEdit, AttSource, Attachment, Chunk, Encoding, Hold, Uploaded,
 };
@@ -100,21 +99,16 @@ impl TryFrom<wire::AttEdit> for AttEdit {
     fn try_from(att: wire::AttEdit) -> Result<AttEdit, Error> {
         let source = match att.uploaded {
             None => AttSource::Stub,
-            Some(content) => AttSource::Uploaded(uploaded(content.try_into()?, att.carried)?),
+            Some(content) => AttSource::Uploaded(Uploaded {
+                content: content.try_into()?,
+                bytes: match att.carried {
+                    Some(bytes) => AttBytes::Carried(bytes),
+                    // The stream that brought the bytes holds them.
+                    None => AttBytes::Held(Hold::default()),
+                },
+            }),
         };
         let wire::AttEdit { name, content_type, revpos, .. } = att;
         Ok(AttEdit { name, content_type, revpos, source })
     }
-}
-
-/// What an edit brings must be what it says: nobody looks at it again before it is stored.
-fn uploaded(content: AttContent, carried: Option<Bytes>) -> Result<Uploaded, Error> {
-    let Some(bytes) = carried else {
-        // The stream that brought the bytes holds them.
-        return Ok(Uploaded { content, bytes: AttBytes::Held(Hold::default()) });
-    };
-    if content.chunks != [name_chunk(&bytes)?] {
-        return Err(wire::malformed("bytes of an attachment"));
-    }
-    Ok(Uploaded { content, bytes: AttBytes::Carried(bytes) })
 }

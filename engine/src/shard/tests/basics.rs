@@ -240,7 +240,6 @@ fn what_an_edit_brings_is_stored_with_it_whether_it_is_known_or_not() {
     let engine = open(&disk);
     let shard = engine.create_shard(&shard_id()).unwrap();
     let with = |id: &str, atts| DocEdit { atts, ..edit(id, RevPath::default(), "{}") };
-    // Longer than what an upload keeps in memory.
     const BYTES: &[u8] = &[7; 1000];
     let rev = put(&shard, with("first", vec![upload(&shard, "a", BYTES)]));
     put(&shard, with("again", vec![brought("a", BYTES), brought("b", b"other")]));

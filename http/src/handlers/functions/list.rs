@@ -70,6 +70,7 @@ pub async fn answer(
     } else {
         let ddoc = view::ddoc(db, opened);
         let query = view_query::of(&ddoc, &ddoc.definition()?, view, listing, &ctx.settings)?;
+        view_query::check_order(&query)?;
         Source::View(db.view(query).await?)
     };
     let req = Request::new(ctx, db, None, content).await?;
