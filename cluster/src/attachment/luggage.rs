@@ -10,8 +10,8 @@ use settee_model::doc::{AttBytes, Chunk, Hold};
 
 use crate::Error;
 
-/// Stored bytes of an attachment that travel with its edit, at most: what is larger lies better in
-/// the file than in the log and then in a tree.
+/// Stored bytes of an attachment that travel with its edit, at most: what is larger is better
+/// written once, to the file.
 const SMALL: u64 = 32 << 10;
 
 /// Stored bytes of all attachments that travel with one edit, at most.

@@ -7,8 +7,7 @@ use std::ops::Bound;
 use settee_model::docid::DocId;
 
 use crate::Error;
-use crate::codec::{Malformed, change, chunk, docinfo, local, purge, record};
-use crate::shard::CHUNK_KIND;
+use crate::codec::{Malformed, change, docinfo, local, purge, record};
 use crate::shard::state::State;
 use crate::tree::{Direction, Entry, Tree};
 
@@ -101,10 +100,8 @@ impl Contents<'_> {
     }
 
     fn chunk(&self, entry: &Entry) -> Result<(), Error> {
-        let bytes = match chunk::decode(&entry.value_bytes()).map_err(|e| self.bad(e))? {
-            chunk::Place::Inline(bytes) => bytes,
-            chunk::Place::Extent(ptr) => self.state.store.pages.read(ptr, CHUNK_KIND)?,
-        };
+        let store = &self.state.store;
+        let bytes = store.chunk(&store.pages, &entry.value_bytes())?;
         if blake3::hash(&bytes).as_bytes() == entry.key() {
             return Ok(());
         }

@@ -8,6 +8,7 @@ use settee_model::rev::{RevId, RevPath};
 use super::bytes::{Reader, put_bytes, put_varint};
 use super::purge::{self, PurgeRequest};
 use super::{Malformed, chunk};
+use crate::page::Extent;
 
 const VERSION: u8 = 1;
 
@@ -17,6 +18,7 @@ const MERGE: u8 = 3;
 const CHUNK: u8 = 4;
 const LOCAL: u8 = 5;
 const PURGE: u8 = 6;
+const EXTENT: u8 = 7;
 
 /// What comes first in every payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +40,8 @@ pub(crate) enum Record {
     Merge(Merge),
     /// A chunk that no revision named before.
     Chunk { hash: [u8; 32], place: chunk::Place },
+    /// A chunk's bytes, in the frame that the shard's file is to have.
+    Extent(Extent),
     /// A key of `local` was set, or removed.
     Local { key: Bytes, value: Option<Bytes> },
     /// Leaves were purged, all by one call.
@@ -64,7 +68,11 @@ impl Record {
         match self {
             Record::Merge(merge) => vec![&merge.id],
             Record::Purge { requests, .. } => requests.iter().map(|request| &request.id).collect(),
-            Record::Create | Record::Drop | Record::Chunk { .. } | Record::Local { .. } => vec![],
+            Record::Create
+            | Record::Drop
+            | Record::Chunk { .. }
+            | Record::Extent(_)
+            | Record::Local { .. } => vec![],
         }
     }
 }
@@ -86,6 +94,11 @@ pub(crate) fn put_record(out: &mut Vec<u8>, record: &Record) {
             out.push(CHUNK);
             out.extend_from_slice(hash);
             put_bytes(out, &chunk::encode(place));
+        }
+        Record::Extent(extent) => {
+            out.push(EXTENT);
+            put_varint(out, extent.offset);
+            put_bytes(out, &extent.frame);
         }
         Record::Local { key, value } => {
             out.push(LOCAL);
@@ -147,6 +160,10 @@ impl Records<'_> {
                 let hash = reader.array()?;
                 let place = chunk::decode(&payload.slice_ref(reader.bytes()?))?;
                 Record::Chunk { hash, place }
+            }
+            EXTENT => {
+                let offset = reader.varint()?;
+                Record::Extent(Extent { offset, frame: payload.slice_ref(reader.bytes()?) })
             }
             LOCAL => {
                 let key = payload.slice_ref(reader.bytes()?);

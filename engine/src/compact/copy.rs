@@ -161,7 +161,8 @@ impl<'a> Copy<'a> {
             let value = value.ok_or_else(|| missing_chunk(from))?;
             let mut writer = self.writer();
             let value = copy_chunk(from, &value, &mut writer)?;
-            writer.finish()?;
+            // Saving what leads to it syncs it too.
+            writer.write_out()?;
             let ops = [(Bytes::copy_from_slice(&hash), Some(value))];
             self.put(|trees| &mut trees.chunks, &ops)?;
         }
@@ -280,16 +281,11 @@ fn chunks_of(state: &State, encoded: &[u8]) -> Result<Vec<[u8; 32]>, Error> {
     Ok(atts.iter().flat_map(|att| &att.content.chunks).map(|chunk| chunk.hash).collect())
 }
 
-/// Moves a chunk's bytes, if they lie in the file, and gives its value in the copy.
+/// Copies a chunk's bytes and gives its value in the copy.
 fn copy_chunk(from: &State, value: &Bytes, writer: &mut PageWriter) -> Result<Bytes, Error> {
-    match chunk::decode(value).map_err(|damage| from.store.unreadable(damage))? {
-        chunk::Place::Inline(_) => Ok(value.clone()),
-        chunk::Place::Extent(ptr) => {
-            let bytes = from.store.pages.read(ptr, CHUNK_KIND)?;
-            let ptr = writer.put(CHUNK_KIND, &bytes)?;
-            Ok(chunk::encode(&chunk::Place::Extent(ptr)).into())
-        }
-    }
+    let bytes = from.store.chunk(&from.store.pages, value)?;
+    let ptr = writer.put(CHUNK_KIND, &bytes)?;
+    Ok(chunk::encode(&chunk::Place::Extent(ptr)).into())
 }
 
 fn missing_chunk(state: &State) -> Error {

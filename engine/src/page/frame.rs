@@ -75,7 +75,7 @@ fn number(frame: &[u8], at: usize) -> Option<u32> {
 }
 
 /// Checks a frame that was read from `offset` and unpacks its payload; else says what is wrong.
-pub fn decode(frame: Vec<u8>, kind: u8, offset: u64) -> Result<Bytes, &'static str> {
+pub fn decode(frame: Bytes, kind: u8, offset: u64) -> Result<Bytes, &'static str> {
     const SHORT: &str = "page is cut short";
     if frame.get(..2) != Some(&MAGIC) {
         return Err("no page here");
@@ -92,7 +92,7 @@ pub fn decode(frame: Vec<u8>, kind: u8, offset: u64) -> Result<Bytes, &'static s
         return Err("page is of another kind");
     }
     match frame.get(3) {
-        Some(&RAW) if raw == stored => Ok(Bytes::from(frame).slice(HEADER..)),
+        Some(&RAW) if raw == stored => Ok(frame.slice(HEADER..)),
         Some(&LZ4) => match block::decompress(frame.get(HEADER..).ok_or(SHORT)?, raw) {
             Ok(payload) if payload.len() == raw => Ok(payload.into()),
             _ => Err("page does not decompress"),

@@ -2,6 +2,7 @@
 //! node-wide cache, the writer that appends. Never knows what keys and values mean.
 
 mod cache;
+mod extent;
 mod frame;
 pub(crate) mod header;
 mod pages;
@@ -12,6 +13,7 @@ mod writer;
 mod tests;
 
 pub use cache::Cache;
+pub use extent::Extent;
 pub use pages::Pages;
 pub use slots::{Page, PageBuilder, entry_size};
 pub use writer::{PageWriter, Synced};

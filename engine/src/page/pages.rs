@@ -91,7 +91,7 @@ impl Pages {
         } else if !file.read_now(&mut bytes, ptr.offset) {
             return Err(Error::NotResident);
         }
-        frame::decode(bytes, kind, ptr.offset).map_err(|what| self.corrupt(ptr, what))
+        frame::decode(bytes.into(), kind, ptr.offset).map_err(|what| self.corrupt(ptr, what))
     }
 
     /// Damage found at `ptr`.

@@ -6,7 +6,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use super::{Page, PagePtr, Pages, frame};
+use super::{Extent, Page, PagePtr, Pages, extent, frame};
 use crate::Error;
 
 /// Frames are collected to writes of about this size.
@@ -48,11 +48,8 @@ impl PageWriter {
 
     /// Frames a payload and queues it for writing.
     pub fn put(&mut self, kind: u8, payload: &[u8]) -> Result<PagePtr, Error> {
-        if payload.len() > MAX_PAYLOAD {
-            return Err(Error::TooLarge { what: "a page" });
-        }
         let start = self.waiting.len();
-        frame::encode(&mut self.waiting, kind, payload);
+        extent::encode(&mut self.waiting, kind, payload)?;
         let len = (self.waiting.len() - start) as u64;
         let offset = self.tail.fetch_add(len, Ordering::Relaxed);
         if offset != self.waiting_at + start as u64 {
@@ -63,11 +60,23 @@ impl PageWriter {
         if let Some(frame) = self.waiting.get_mut(start..) {
             frame::seal(frame, offset);
         }
-        self.written += len;
-        if self.waiting.len() >= WRITE_SIZE {
-            self.flush(self.waiting.len())?;
-        }
+        self.count(len)?;
         Ok(PagePtr { offset, len: len as u32 })
+    }
+
+    /// Queues a frame for writing that has its place already.
+    pub fn put_extent(&mut self, extent: &Extent) -> Result<(), Error> {
+        if extent.offset != self.waiting_at + self.waiting.len() as u64 {
+            self.write_out()?;
+            self.waiting_at = extent.offset;
+        }
+        self.waiting.extend_from_slice(&extent.frame);
+        self.count(extent.frame.len() as u64)
+    }
+
+    fn count(&mut self, queued: u64) -> Result<(), Error> {
+        self.written += queued;
+        if self.waiting.len() >= WRITE_SIZE { self.write_out() } else { Ok(()) }
     }
 
     /// The pages of the file it writes to.
@@ -102,6 +111,3 @@ impl PageWriter {
         Ok(())
     }
 }
-
-/// Largest payload: what the frame's length fields and lz4's bound leave room for.
-const MAX_PAYLOAD: usize = 3 << 30;

@@ -8,8 +8,15 @@ use super::state::{PerTree, State};
 use super::store::Store;
 use super::{NONE, Shard};
 use crate::Error;
-use crate::page::{PageWriter, Synced};
+use crate::page::{Extent, PageWriter, Synced};
 use crate::tree::Checkpoint;
+
+/// What a checkpoint has put into the file.
+struct Saved {
+    checkpoints: PerTree<Checkpoint>,
+    extents: Vec<Extent>,
+    synced: Synced,
+}
 
 impl Shard {
     /// Puts everything that is durable by now into the file.
@@ -41,53 +48,28 @@ impl Shard {
         if state.store.holds(state.counters.number) {
             return Ok(true);
         }
-        let (store, checkpoints, synced) = if state.store.has_file() {
-            let store = state.store.clone();
-            let (checkpoints, synced) = self.write_pages(&state, &store)?;
-            (store, checkpoints, synced)
+        let (store, saved) = if state.store.has_file() {
+            (state.store.clone(), write_pages(&state, &state.store)?)
         } else {
             self.write_first(&state)?
         };
-        self.settle(&store, checkpoints, &synced, state.counters.number, lsn_bound)?;
+        self.settle(&store, saved, state.counters.number, lsn_bound)?;
         Ok(true)
-    }
-
-    /// Writes what has no place yet, and then the header that leads to it.
-    fn write_pages(
-        &self,
-        state: &State,
-        store: &Store,
-    ) -> Result<(PerTree<Checkpoint>, Synced), Error> {
-        let mut writer = PageWriter::new(&store.pages, store.tail.clone());
-        let checkpoints = state.trees.try_map(|tree| tree.checkpoint(&mut writer))?;
-        let roots = checkpoints.try_map(|checkpoint| Ok::<_, Error>(checkpoint.root().clone()))?;
-        // A page that could not be written is no harm: nothing leads to it.
-        writer.write_out()?;
-        let finish = || {
-            let synced = writer.finish()?;
-            store.write_header(&store.header_of(state, roots))?;
-            Ok(synced)
-        };
-        let synced = finish().inspect_err(|_| store.fail())?;
-        Ok((checkpoints, synced))
     }
 
     /// The first checkpoint makes the file, beside its place and then there, so that a file that
     /// stands in its place has a header.
-    fn write_first(
-        &self,
-        state: &State,
-    ) -> Result<(Arc<Store>, PerTree<Checkpoint>, Synced), Error> {
+    fn write_first(&self, state: &State) -> Result<(Arc<Store>, Saved), Error> {
         let place = self.id.file();
         let draft = self.env.draft_path();
         let file = self.env.storage.create(&draft)?;
-        let store = Store::over(file, place.as_str().into(), &self.env.cache);
-        let written = self.write_pages(state, &store).and_then(|written| {
+        let store = Store::first(file, &state.store, &self.env.cache);
+        let saved = write_pages(state, &store).and_then(|saved| {
             self.env.put_in_place(&draft, &place)?;
-            Ok(written)
+            Ok(saved)
         });
-        match written {
-            Ok((checkpoints, synced)) => Ok((Arc::new(store), checkpoints, synced)),
+        match saved {
+            Ok(saved) => Ok((Arc::new(store), saved)),
             Err(error) => {
                 self.env.discard(&draft);
                 Err(error)
@@ -100,14 +82,17 @@ impl Shard {
     fn settle(
         &self,
         store: &Arc<Store>,
-        checkpoints: PerTree<Checkpoint>,
-        synced: &Synced,
+        saved: Saved,
         number: u64,
         lsn_bound: u64,
     ) -> Result<(), Error> {
         let mut head = self.head.lock();
         self.wait_durable(&head)?;
-        checkpoints.map(|checkpoint| drop(checkpoint.publish(synced)));
+        saved.checkpoints.map(|checkpoint| drop(checkpoint.publish(&saved.synced)));
+        if !Arc::ptr_eq(store, &head.store) {
+            store.bring(head.store.unwritten().all());
+        }
+        store.unwritten().remove(&saved.extents);
         head.trees = head.trees.settle();
         head.store = store.clone();
         self.durable.lock().state = Arc::new(head.clone());
@@ -116,4 +101,23 @@ impl Shard {
         self.account(&head);
         Ok(())
     }
+}
+
+/// Writes what is not in the file yet, and then the header that leads to it.
+fn write_pages(state: &State, store: &Store) -> Result<Saved, Error> {
+    let mut writer = PageWriter::new(&store.pages, store.tail.clone());
+    // Those of later states too: it does no harm.
+    let extents = state.store.unwritten().all();
+    extents.iter().try_for_each(|extent| writer.put_extent(extent))?;
+    let checkpoints = state.trees.try_map(|tree| tree.checkpoint(&mut writer))?;
+    let roots = checkpoints.try_map(|checkpoint| Ok::<_, Error>(checkpoint.root().clone()))?;
+    // A page that could not be written is no harm: nothing leads to it.
+    writer.write_out()?;
+    let finish = || {
+        let synced = writer.finish()?;
+        store.write_header(&store.header_of(state, roots))?;
+        Ok(synced)
+    };
+    let synced = finish().inspect_err(|_| store.fail())?;
+    Ok(Saved { checkpoints, extents, synced })
 }

@@ -220,12 +220,20 @@ impl<'a> Decider<'a> {
                 continue;
             }
             let place = match &uploaded.bytes {
-                AttBytes::Carried(bytes) => chunk::Place::Inline(bytes.clone()),
+                AttBytes::Carried(bytes) => self.brought(bytes)?,
                 AttBytes::Held(_) => self.uploaded(hash)?,
             };
             self.put(Record::Chunk { hash: *hash, place })?;
         }
         Ok(())
+    }
+
+    /// The place of a chunk that comes with its edit: the log brings it there, and the next checkpoint.
+    fn brought(&mut self, bytes: &[u8]) -> Result<chunk::Place, Error> {
+        let extent = self.head.store.reserve(bytes)?;
+        let ptr = extent.ptr();
+        self.put(Record::Extent(extent))?;
+        Ok(chunk::Place::Extent(ptr))
     }
 
     /// The place of a chunk that an upload holds.

@@ -16,6 +16,7 @@ mod snapshot;
 pub(crate) mod state;
 pub(crate) mod store;
 mod swap;
+mod unwritten;
 mod uploads;
 mod workspace;
 mod writer;
@@ -44,8 +45,8 @@ use crate::Error;
 use crate::engine::Env;
 use going::Stop;
 use queue::WriteQueue;
-pub(crate) use snapshot::CHUNK_KIND;
 use state::State;
+pub(crate) use store::CHUNK_KIND;
 use uploads::Uploads;
 pub(crate) use workspace::replay_frames;
 
@@ -113,7 +114,7 @@ pub const PURGES_DONE: &[u8] = b"purges-done";
 impl Shard {
     pub(crate) fn new(id: ShardId, env: Arc<Env>, state: State, lsns: Option<(u64, u64)>) -> Shard {
         let now = env.now_ms();
-        let dirty = state.trees.dirty_bytes();
+        let dirty = state.dirty_bytes();
         env.dirty.fetch_add(dirty, Ordering::Relaxed);
         let (oldest, newest) = lsns.unwrap_or((NONE, 0));
         Shard {
@@ -156,10 +157,9 @@ impl Shard {
     /// Bytes on disk and of content.
     pub fn sizes(&self) -> Result<Sizes, Error> {
         let state = self.durable_state();
-        let waiting = state.trees.dirty_bytes();
         Ok(Sizes {
-            file: state.store.pages.file().len()? + waiting,
-            active: state.live_bytes()? + waiting,
+            file: state.store.pages.file().len()? + state.dirty_bytes(),
+            active: state.live_bytes()? + state.trees.dirty_bytes(),
             external: state.counts()?.sizes.external,
         })
     }
@@ -220,7 +220,7 @@ impl Shard {
 
     /// Keeps account of the memory that a new head holds.
     fn account(&self, head: &State) {
-        let now = head.trees.dirty_bytes();
+        let now = head.dirty_bytes();
         let before = self.dirty.swap(now, Ordering::Relaxed);
         let total = &self.env.dirty;
         if now >= before {

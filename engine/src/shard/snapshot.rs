@@ -17,7 +17,7 @@ use crate::codec::docinfo::DocHead;
 use crate::codec::local::LocalDoc;
 use crate::codec::purge::{self, PurgeRequest};
 use crate::codec::reduce::Counts;
-use crate::codec::{Malformed, change, chunk, docinfo, local, record};
+use crate::codec::{Malformed, change, docinfo, local, record};
 use crate::page::Pages;
 use crate::tree::{Direction, KeyRange};
 
@@ -31,9 +31,6 @@ pub struct Snapshot {
 
 /// A range of document ids.
 pub type IdRange = (Bound<DocId>, Bound<DocId>);
-
-/// Extents that hold chunks of attachments.
-pub(crate) const CHUNK_KIND: u8 = 3;
 
 impl Snapshot {
     pub(crate) fn new(state: Arc<State>) -> Snapshot {
@@ -211,11 +208,7 @@ impl Snapshot {
     pub fn chunk(&self, chunk: &Chunk) -> Result<Bytes, Error> {
         let value = self.state.trees.chunks.get(&self.pages, &chunk.hash)?;
         let value = value.ok_or_else(|| self.unreadable(Malformed("a chunk is missing")))?;
-        let place = chunk::decode(&value).map_err(|damage| self.unreadable(damage))?;
-        let bytes = match place {
-            chunk::Place::Inline(bytes) => bytes,
-            chunk::Place::Extent(ptr) => self.pages.read(ptr, CHUNK_KIND)?,
-        };
+        let bytes = self.state.store.chunk(&self.pages, &value)?;
         if bytes.len() as u64 == u64::from(chunk.length) {
             Ok(bytes)
         } else {

@@ -145,7 +145,7 @@ impl Trees {
         self.clone().map(|tree| tree.settle())
     }
 
-    /// Bytes in memory that have no place in the file yet.
+    /// Bytes of pages in memory that have no place in the file yet.
     pub(crate) fn dirty_bytes(&self) -> u64 {
         self.each().into_iter().map(|tree| tree.sizes().dirty).sum()
     }
@@ -155,6 +155,11 @@ impl State {
     /// A shard without anything in it.
     pub(crate) fn new(epoch: u64, store: Arc<Store>) -> State {
         State { epoch, counters: Counters::default(), trees: Trees::empty(), store }
+    }
+
+    /// Bytes in memory that are not in the file yet.
+    pub(crate) fn dirty_bytes(&self) -> u64 {
+        self.trees.dirty_bytes() + self.store.unwritten().bytes()
     }
 
     /// Number of the oldest purge that must be remembered: compaction forgets those before it.

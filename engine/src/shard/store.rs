@@ -4,13 +4,16 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use bytes::Bytes;
+
 use super::state::{Counters, PerTree, State, Trees};
+use super::unwritten::Unwritten;
 use crate::Error;
-use crate::codec::Malformed;
 use crate::codec::bytes::Reader;
+use crate::codec::{Malformed, chunk};
 use crate::io::{File, NoFile, Storage};
 use crate::page::header::{FIRST_EXTENT, Format, Slot};
-use crate::page::{Cache, Pages};
+use crate::page::{Cache, Extent, Pages};
 use crate::tree::{Root, Tree};
 
 /// A shard's file, one for each file that a shard has in its life (compaction makes a new one). A
@@ -19,6 +22,7 @@ pub(crate) struct Store {
     pub(crate) pages: Pages,
     /// Where the next extent begins.
     pub(crate) tail: Arc<AtomicU64>,
+    unwritten: Unwritten,
     /// Generation of the newest header slot; 0 if there is no file yet.
     generation: AtomicU64,
     /// Number of the last frame that the newest slot leads to.
@@ -53,6 +57,9 @@ pub(crate) struct Opened {
     pub(crate) torn: bool,
 }
 
+/// Extents that hold chunks of attachments.
+pub(crate) const CHUNK_KIND: u8 = 3;
+
 const FORMAT: Format = Format { magic: b"SETTEESH", version: 1 };
 
 impl Store {
@@ -67,11 +74,20 @@ impl Store {
         Store {
             pages: Pages::new(file, cache.clone()),
             tail: Arc::new(AtomicU64::new(FIRST_EXTENT)),
+            unwritten: Unwritten::default(),
             generation: AtomicU64::new(0),
             applied: AtomicU64::new(0),
             failed: AtomicBool::new(false),
             name,
         }
+    }
+
+    /// The store over the first file of a shard: what waits for one has its place already, and more
+    /// may come meanwhile.
+    pub(crate) fn first(file: Arc<dyn File>, nowhere: &Store, cache: &Arc<Cache>) -> Store {
+        let mut store = Store::over(file, nowhere.name.clone(), cache);
+        store.tail = nowhere.tail.clone();
+        store
     }
 
     /// Opens a shard's file and reads its header.
@@ -121,6 +137,34 @@ impl Store {
     fn remember(&self, header: &Header) {
         self.applied.store(header.counters.number, Ordering::Release);
         self.generation.store(header.generation, Ordering::Release);
+    }
+
+    /// Gives a chunk its place. It takes none in the file before it was [brought](Store::bring).
+    pub(crate) fn reserve(&self, chunk: &[u8]) -> Result<Extent, Error> {
+        Extent::reserve(CHUNK_KIND, chunk, &self.tail)
+    }
+
+    /// Takes chunks whose places are known: they are read from memory until the file has them.
+    pub(crate) fn bring(&self, extents: Vec<Extent>) {
+        let end = extents.iter().map(Extent::end).max();
+        end.map(|end| self.tail.fetch_max(end, Ordering::Relaxed));
+        self.unwritten.add(extents);
+    }
+
+    /// Chunks that are not in the file yet.
+    pub(crate) fn unwritten(&self) -> &Unwritten {
+        &self.unwritten
+    }
+
+    /// The bytes of a chunk. `pages` are those of this store, read as the caller wants them to be.
+    pub(crate) fn chunk(&self, pages: &Pages, value: &Bytes) -> Result<Bytes, Error> {
+        match chunk::decode(value).map_err(|damage| self.unreadable(damage))? {
+            chunk::Place::Inline(bytes) => Ok(bytes),
+            chunk::Place::Extent(ptr) => match self.unwritten.get(ptr) {
+                Some(extent) => extent.payload(CHUNK_KIND).map_err(|what| pages.corrupt(ptr, what)),
+                None => pages.read(ptr, CHUNK_KIND),
+            },
+        }
     }
 
     /// Damage inside a page whose checksum holds.

@@ -12,7 +12,6 @@ use super::store::Store;
 use super::uploads::{Held, HeldChunks, Place};
 use super::{CHUNK_KIND, NONE, Shard};
 use crate::Error;
-use crate::codec::chunk;
 use crate::compact::{self, Copy};
 use crate::engine::Job;
 use crate::page::PageWriter;
@@ -127,9 +126,6 @@ fn append(store: &Arc<Store>, writer: &mut PageWriter, bytes: &Bytes) -> Result<
 
 fn known_chunk(state: &State, hash: &[u8; 32]) -> Result<Option<Bytes>, Error> {
     let pages = &state.store.pages;
-    let Some(value) = state.trees.chunks.get(pages, hash)? else { return Ok(None) };
-    match chunk::decode(&value).map_err(|damage| state.store.unreadable(damage))? {
-        chunk::Place::Inline(bytes) => Ok(Some(bytes)),
-        chunk::Place::Extent(ptr) => pages.read(ptr, CHUNK_KIND).map(Some),
-    }
+    let value = state.trees.chunks.get(pages, hash)?;
+    value.map(|value| state.store.chunk(pages, &value)).transpose()
 }

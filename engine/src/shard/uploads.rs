@@ -9,8 +9,7 @@ use parking_lot::{Mutex, MutexGuard};
 use settee_model::doc::{Chunk, Hold};
 
 use super::Shard;
-use super::snapshot::CHUNK_KIND;
-use super::store::Store;
+use super::store::{CHUNK_KIND, Store};
 use crate::Error;
 use crate::page::{PagePtr, PageWriter};
 

@@ -18,7 +18,7 @@ use crate::Error;
 use crate::codec::log::{self, Merge, Record};
 use crate::codec::purge::PurgeRequest;
 use crate::codec::{Malformed, change, chunk, docinfo, purge, record};
-use crate::page::Pages;
+use crate::page::{Extent, Pages};
 use crate::tree::{Direction, Tree};
 
 /// A document that may change.
@@ -39,6 +39,7 @@ pub(crate) struct Workspace<'a> {
     docs: BTreeMap<DocId, Doc>,
     bodies: Vec<(u64, Bytes)>,
     chunks: BTreeMap<[u8; 32], Vec<u8>>,
+    extents: Vec<Extent>,
     locals: BTreeMap<Bytes, Option<Bytes>>,
     purges: Vec<(u64, PurgeRequest)>,
 }
@@ -52,6 +53,7 @@ impl<'a> Workspace<'a> {
             docs: BTreeMap::new(),
             bodies: Vec::new(),
             chunks: BTreeMap::new(),
+            extents: Vec::new(),
             locals: BTreeMap::new(),
             purges: Vec::new(),
         }
@@ -160,6 +162,10 @@ impl<'a> Workspace<'a> {
             Record::Merge(merge) => self.merge(merge).map(|()| Vec::new()),
             Record::Chunk { hash, place } => {
                 self.chunks.insert(hash, chunk::encode(&place));
+                Ok(Vec::new())
+            }
+            Record::Extent(extent) => {
+                self.extents.push(extent);
                 Ok(Vec::new())
             }
             Record::Local { key, value } => {
@@ -289,6 +295,7 @@ impl<'a> Workspace<'a> {
         put(&mut trees.local, pages, &locals)?;
         put(&mut trees.purges, pages, &purges)?;
         put(&mut trees.purge_ids, pages, &purge_ids)?;
+        self.base.store.bring(self.extents);
         Ok(State { trees, counters: self.counters, ..self.base.clone() })
     }
 

@@ -1,6 +1,8 @@
 //! One behaviour a test: what is written can be read, again after a restart, and sequences, counts
 //! and purges are CouchDB's.
 
+use std::sync::Arc;
+
 use settee_model::doc::{AttEdit, AttSource, DocEdit};
 use settee_model::edit::EditError;
 use settee_model::rev::RevPath;
@@ -253,6 +255,54 @@ fn what_an_edit_brings_is_stored_with_it_whether_it_is_known_or_not() {
     let shard = open(&disk).shard(&shard_id()).unwrap();
     assert_eq!(download(&shard, "again", "a"), BYTES);
     assert_eq!(download(&shard, "again", "b"), b"other");
+}
+
+#[test]
+fn what_an_edit_brings_gets_its_place_at_once_and_never_moves_for_others() {
+    let disk = SimStorage::new();
+    let engine = open(&disk);
+    let shard = engine.create_shard(&shard_id()).unwrap();
+    let bytes = |n: u64| noise(n, 3000).into_bytes();
+    let id = |n: u64| format!("doc-{n}");
+    let add = |shard: &Arc<Shard>, n| {
+        let atts = vec![brought("a", &bytes(n))];
+        put(shard, DocEdit { atts, ..edit(&id(n), RevPath::default(), "{}") });
+    };
+    let all_there = |shard: &Arc<Shard>, count: u64| {
+        (0..count).for_each(|n| assert_eq!(download(shard, &id(n), "a"), bytes(n), "{n}"));
+    };
+    (0..20).for_each(|n| add(&shard, n));
+    all_there(&shard, 20);
+    // What was there before the file was is read as it was then.
+    let (before, head) = (shard.snapshot(), |s: &Snapshot| s.head(&doc_id("doc-0")).unwrap());
+    let body = head(&before).and_then(|head| head.body).unwrap();
+    let chunk = before.record(body).unwrap().atts[0].content.chunks[0].clone();
+    shard.checkpoint().unwrap();
+    assert_eq!(before.chunk(&chunk).unwrap(), bytes(0));
+    all_there(&shard, 20);
+    let file = || shard.sizes().unwrap().file;
+    let (one, dirty) = (file(), shard.dirty_bytes());
+    assert_eq!(dirty, 0);
+    (20..40).for_each(|n| add(&shard, n));
+    assert!(shard.dirty_bytes() > 40 << 10, "{} bytes", shard.dirty_bytes());
+    shard.checkpoint().unwrap();
+    // The same again, and the trees: none of the first twenty was written again.
+    assert!(file() < 2 * one + (16 << 10), "{one} bytes first, {} then", file());
+    (40..50).for_each(|n| add(&shard, n));
+    drop((shard, engine));
+    disk.crash(Crash::LoseAll);
+    let engine = open(&disk);
+    let shard = engine.shard(&shard_id()).unwrap();
+    all_there(&shard, 50);
+    // What comes now is not put where the log has something already.
+    shard.write(Batch::of(vec![])).unwrap();
+    let later = upload(&shard, "later", &bytes(99));
+    put(&shard, DocEdit { atts: vec![later], ..edit("later", RevPath::default(), "{}") });
+    shard.checkpoint().unwrap();
+    all_there(&shard, 50);
+    shard.compact_now().unwrap();
+    all_there(&shard, 50);
+    assert_eq!(download(&shard, "later", "later"), bytes(99));
 }
 
 #[test]

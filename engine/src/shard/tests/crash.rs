@@ -34,18 +34,18 @@ enum Step {
 
 const WORK: &[Step] = &[
     Step::Create,
-    Step::Write(&["a", "b"]),
+    Step::Write(&["a", "att-brought", "b"]),
     Step::Checkpoint,
     Step::Trim,
-    Step::Write(&["b", "att-small"]),
+    Step::Write(&["att-brought", "att-small", "b"]),
     Step::Local,
     Step::Checkpoint,
-    Step::Write(&["c", "att-large"]),
+    Step::Write(&["att-brought", "att-large", "c"]),
     Step::Purge("a"),
     Step::Restart,
-    Step::Write(&["b"]),
+    Step::Write(&["att-brought", "b"]),
     Step::Compact,
-    Step::Write(&["d", "att-large"]),
+    Step::Write(&["att-brought", "att-large", "d"]),
     Step::Checkpoint,
     Step::Write(&["b"]),
     Step::Compact,
@@ -126,16 +126,15 @@ impl Run {
     fn edit(&self, id: &str, shard: &Arc<Shard>) -> Result<Write, Error> {
         let leaf = self.model.as_ref().and_then(|model| model.leaf(id, 0));
         let revs = leaf.as_ref().map_or_else(RevPath::default, path);
-        let size = match id {
-            "att-small" => 10,
-            "att-large" => 3000,
-            _ => 0,
+        let atts = match id {
+            "att-small" => vec![try_upload(shard, "att", &[7; 10])?],
+            "att-large" => vec![try_upload(shard, "att", &[7; 3000])?],
+            // Other bytes each time.
+            "att-brought" => vec![brought("att", noise(revs.start + 1, 700).as_bytes())],
+            _ => vec![],
         };
-        let mut made = edit(id, revs, "{\"text\":\"some text to fill the pages\"}");
-        if size > 0 {
-            made.atts = vec![try_upload(shard, "att", &vec![7; size])?];
-        }
-        Ok(Write::Interactive(DocEdit { ..made }))
+        let made = edit(id, revs, "{\"text\":\"some text to fill the pages\"}");
+        Ok(Write::Interactive(DocEdit { atts, ..made }))
     }
 
     fn write_one(&mut self, write: Write) -> Result<(), Error> {

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use bytes::Bytes;
-use settee_model::doc::DocEdit;
+use settee_model::doc::{Chunk, DocEdit};
 use settee_model::docinfo::{DocInfo, RevInfo};
 use settee_model::edit::{Decision, EditError, decide_interactive, decide_replicated};
 use settee_model::rev::Rev;
 
 use super::kit::doc_id;
 use crate::Snapshot;
-use crate::shard::{LocalReplica, Outcome, PurgeRequest, Which, Write};
+use crate::shard::{LocalReplica, Outcome, PurgeRequest, Which, Write, name_chunk};
 use crate::tree::Direction;
 
 /// Everything that is compared of a shard; equal shards are equal texts.
@@ -222,8 +222,12 @@ pub(crate) fn contents(snapshot: &Snapshot) -> Contents {
             let path = info.tree.path_of(&leaf.rev()).unwrap();
             let record = snapshot.record(leaf.value.body.unwrap()).unwrap();
             let length = |att: &settee_model::doc::Attachment| {
-                let chunks = att.content.chunks.iter();
-                chunks.map(|chunk| snapshot.chunk(chunk).unwrap().len() as u64).sum::<u64>()
+                let read = |chunk: &Chunk| {
+                    let bytes = snapshot.chunk(chunk).unwrap();
+                    assert_eq!(name_chunk(&bytes).unwrap(), *chunk);
+                    bytes.len()
+                };
+                att.content.chunks.iter().map(read).sum::<usize>()
             };
             let atts: Vec<_> = record.atts.iter().map(|att| (&att.name, length(att))).collect();
             let body = format!("{} {atts:?}", String::from_utf8_lossy(&record.body));
