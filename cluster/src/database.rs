@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::RwLock;
-use settee_model::docid::DocId;
 
 use crate::copy::ShardCopy;
 use crate::designs::DesignDocs;
@@ -94,11 +93,6 @@ impl Database {
     pub(crate) fn copies(&self, shard: usize) -> Result<&[ShardCopy], Error> {
         self.live()?;
         self.shards.get(shard).map(Vec::as_slice).ok_or(Error::DatabaseMissing)
-    }
-
-    /// The copies of a document's range, its owner first.
-    pub(crate) fn copies_of(&self, id: &DocId) -> Result<&[ShardCopy], Error> {
-        self.copies(self.ring.shard_of(id))
     }
 
     /// The copies of a range in the order in which they are asked to read: the one on this node,

@@ -292,9 +292,10 @@ impl Db {
         coord::docs::purged(&self.database).await
     }
 
-    /// Where the attachments of an edit of a document are uploaded, before it names them.
-    pub fn uploads(&self, id: &DocId) -> Result<Uploads, Error> {
-        Ok(Uploads::to(self.database.copies_of(id)?.to_vec()))
+    /// Where the attachments of a request's edits are uploaded, before they name them.
+    #[must_use]
+    pub fn uploads(&self) -> Uploads {
+        Uploads::new(self.database.clone())
     }
 
     /// Reads an attachment of a document. `range` counts stored bytes, or decoded ones if `decode`

@@ -14,4 +14,4 @@ pub(crate) use gather::Gathering;
 pub(crate) use lane::Lane;
 pub(crate) use lanes::is_held;
 pub use stream::AttStream;
-pub use upload::{Finished, Upload, UploadOptions, Uploads};
+pub use upload::{EditUploads, Finished, Upload, UploadOptions, Uploads};

@@ -1,11 +1,13 @@
 //! An attachment on its way in: digests first, then all copies of its range. What is small enough stays
 //! here and travels with the edit that names it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use settee_model::doc::{AttBytes, Chunk, Encoding, Uploaded};
+use settee_model::docid::DocId;
 use tokio::task::yield_now;
 
 use super::digest::{Digest, Digested, length};
@@ -14,6 +16,7 @@ use super::lanes::Lanes;
 use super::luggage::{Luggage, carry};
 use crate::Error;
 use crate::copy::ShardCopy;
+use crate::database::Database;
 use crate::steps::{Steps, blocking, off};
 
 /// How to store what is uploaded.
@@ -26,29 +29,61 @@ pub struct UploadOptions {
     pub compress: Option<u32>,
 }
 
-/// The attachments of one edit, which are uploaded before it.
-pub struct Uploads(Arc<Shared>);
+/// The attachments of a request's edits, which are uploaded before them. A request of any number of edits
+/// takes one way to each copy.
+pub struct Uploads {
+    database: Arc<Database>,
+    ways: Mutex<BTreeMap<usize, Arc<Ways>>>,
+}
 
-/// What the uploads of an edit share.
-struct Shared {
+/// The attachments of one edit.
+pub struct EditUploads {
+    ways: Arc<Ways>,
+    luggage: Arc<Luggage>,
+}
+
+/// The ways to the copies of a range.
+struct Ways {
     copies: Vec<ShardCopy>,
-    luggage: Luggage,
-    /// The ways to the copies, while no upload is on them: one way to each for all that goes ahead.
-    lanes: Mutex<Option<Lanes>>,
+    /// While no upload is on them.
+    free: Mutex<Option<Lanes>>,
 }
 
 impl Uploads {
+    /// Those of a request to a database.
+    pub(crate) fn new(database: Arc<Database>) -> Uploads {
+        Uploads { database, ways: Mutex::default() }
+    }
+
+    /// Those of the edit of a document.
+    ///
+    /// # Errors
+    /// The database has no such range any more.
+    pub fn of(&self, id: &DocId) -> Result<EditUploads, Error> {
+        let range = self.database.ring().shard_of(id);
+        let copies = self.database.copies(range)?;
+        let mut ways = self.ways.lock();
+        let ways = ways.entry(range).or_insert_with(|| Ways::to(copies.to_vec()));
+        Ok(EditUploads::on(ways.clone()))
+    }
+}
+
+impl EditUploads {
     /// Those of an edit that goes to these copies of a range.
-    pub(crate) fn to(copies: Vec<ShardCopy>) -> Uploads {
-        let luggage = Luggage::default();
-        Uploads(Arc::new(Shared { copies, luggage, lanes: Mutex::default() }))
+    pub(crate) fn to(copies: Vec<ShardCopy>) -> EditUploads {
+        EditUploads::on(Ways::to(copies))
+    }
+
+    fn on(ways: Arc<Ways>) -> EditUploads {
+        EditUploads { ways, luggage: Arc::default() }
     }
 
     /// Begins to upload one. No copy is asked before there is more than an edit brings along.
     #[must_use]
     pub fn begin(&self, options: UploadOptions) -> Upload {
         Upload {
-            shared: self.0.clone(),
+            ways: self.ways.clone(),
+            luggage: self.luggage.clone(),
             gathering: Gathering::default(),
             digest: Steps::new(Digest::new(options)),
             lanes: None,
@@ -56,7 +91,11 @@ impl Uploads {
     }
 }
 
-impl Shared {
+impl Ways {
+    fn to(copies: Vec<ShardCopy>) -> Arc<Ways> {
+        Arc::new(Ways { copies, free: Mutex::default() })
+    }
+
     /// Ends an attachment that went ahead; then the next one may.
     async fn finish(
         &self,
@@ -64,12 +103,12 @@ impl Shared {
         stored: Vec<Bytes>,
     ) -> Result<(Vec<Chunk>, AttBytes), Error> {
         let (chunks, hold) = lanes.finish(stored).await?;
-        *self.lanes.lock() = Some(lanes);
+        *self.free.lock() = Some(lanes);
         Ok((chunks, AttBytes::Held(hold)))
     }
 
     async fn lanes(&self) -> Result<Lanes, Error> {
-        let free = self.lanes.lock().take();
+        let free = self.free.lock().take();
         match free {
             Some(lanes) => Ok(lanes),
             None => Lanes::begin(&self.copies).await,
@@ -79,7 +118,8 @@ impl Shared {
 
 /// An upload under way. Dropping it gives up; what was written is garbage for the compactor.
 pub struct Upload {
-    shared: Arc<Shared>,
+    ways: Arc<Ways>,
+    luggage: Arc<Luggage>,
     gathering: Gathering,
     digest: Steps<Digest, Result<Vec<Bytes>, Error>>,
     /// Begun when there is more than an edit brings along.
@@ -121,7 +161,7 @@ impl Upload {
     async fn lanes(&mut self) -> Result<&mut Lanes, Error> {
         match &mut self.lanes {
             Some(lanes) => Ok(lanes),
-            none => Ok(none.insert(self.shared.lanes().await?)),
+            none => Ok(none.insert(self.ways.lanes().await?)),
         }
     }
 
@@ -132,12 +172,12 @@ impl Upload {
             let stored = self.digested().await?;
             self.lanes().await?.give(stored).await?;
         }
-        let Upload { shared, digest, lanes, .. } = self;
+        let Upload { ways, luggage, digest, lanes, .. } = self;
         let (stored, digested) = digest_all(digest.into_state().await?, rest).await?;
         let (chunks, bytes) = match lanes {
-            Some(lanes) => shared.finish(lanes, stored).await?,
-            None if shared.luggage.takes(length(&stored)) => carry(stored.concat().into())?,
-            None => shared.finish(shared.lanes().await?, stored).await?,
+            Some(lanes) => ways.finish(lanes, stored).await?,
+            None if luggage.takes(length(&stored)) => carry(stored.concat().into())?,
+            None => ways.finish(ways.lanes().await?, stored).await?,
         };
         if !digested.fills(&chunks) {
             return Err(Error::AttachmentMismatch);

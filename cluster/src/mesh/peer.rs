@@ -265,14 +265,15 @@ impl Thread {
         &self,
         work: impl Future<Output = Result<R, Status>>,
     ) -> Result<R, Error> {
-        let peer = &self.peer.0;
-        let work = async { peer.judge(self.number, work.await) };
-        peer.in_time(work).await
+        self.wait(async { self.peer.0.judge(self.number, work.await) }).await
     }
 
-    /// How long a step may take.
-    pub(crate) fn patience(&self) -> Duration {
-        self.peer.0.settings.timing.call
+    /// Waits as long as a call may take, and no longer than the peer is alive.
+    pub(crate) async fn wait<R>(
+        &self,
+        work: impl Future<Output = Result<R, Error>>,
+    ) -> Result<R, Error> {
+        self.peer.0.in_time(work).await
     }
 
     /// The other end has nothing more to say, though it should.

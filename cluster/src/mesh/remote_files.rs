@@ -7,7 +7,6 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use settee_model::doc::{AttContent, Chunk, Hold};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
@@ -118,10 +117,8 @@ impl Drop for RemoteUpload {
 impl UploadStream {
     async fn part(&mut self, part: Part) -> Result<(), Error> {
         let part = wire::UploadPart { part: Some(part) };
-        match timeout(self.thread.patience(), self.parts.send(part)).await {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(_)) => {}
-            Err(_) => return Err(Error::Timeout),
+        if self.thread.wait(async { Ok(self.parts.send(part).await.is_ok()) }).await? {
+            return Ok(());
         }
         // It takes no more: its answer says why.
         match self.thread.step(self.answers.message()).await {

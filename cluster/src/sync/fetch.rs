@@ -5,7 +5,7 @@ use settee_model::doc::{AttBytes, AttContent, AttEdit, AttSource, DocEdit, Store
 
 use super::ask::{Source, Target};
 use crate::Error;
-use crate::attachment::{UploadOptions, Uploads};
+use crate::attachment::{EditUploads, UploadOptions};
 use crate::copy::ShardCopy;
 use crate::steps::blocking;
 
@@ -16,7 +16,7 @@ pub(super) async fn edit(
     source: &Source,
     doc: StoredDoc,
 ) -> Result<DocEdit, Error> {
-    let uploads = Uploads::to(vec![ShardCopy::Local(target.copy.clone())]);
+    let uploads = EditUploads::to(vec![ShardCopy::Local(target.copy.clone())]);
     let mut atts = Vec::with_capacity(doc.record.atts.len());
     for att in doc.record.atts {
         atts.push(AttEdit {
@@ -30,7 +30,7 @@ pub(super) async fn edit(
 }
 
 async fn bring(
-    (target, uploads): (&Target, &Uploads),
+    (target, uploads): (&Target, &EditUploads),
     source: &Source,
     content: &AttContent,
 ) -> Result<Uploaded, Error> {

@@ -223,7 +223,7 @@ async fn of_racing_edits_one_wins() {
 }
 
 async fn upload(db: &Db, doc: &str, bytes: &[u8], options: UploadOptions) -> AttSource {
-    let mut upload = db.uploads(&id(doc)).unwrap().begin(options);
+    let mut upload = db.uploads().of(&id(doc)).unwrap().begin(options);
     for piece in bytes.chunks(70_001) {
         upload.write(Bytes::copy_from_slice(piece)).await.unwrap();
     }

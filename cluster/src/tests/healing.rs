@@ -65,7 +65,7 @@ async fn replicate(db: &Db, doc: &str, ids: &[&str]) -> Rev {
 
 async fn attach(db: &Db, doc: &str, bytes: Vec<u8>) -> Rev {
     let plain = UploadOptions { encoding: Encoding::Identity, compress: None };
-    let mut upload = db.uploads(&id(doc)).unwrap().begin(plain);
+    let mut upload = db.uploads().of(&id(doc)).unwrap().begin(plain);
     upload.write(Bytes::from(bytes)).await.unwrap();
     let source = AttSource::Uploaded(upload.finish().await.unwrap().uploaded);
     let att = AttEdit { name: "a".into(), content_type: "text/plain".into(), revpos: None, source };

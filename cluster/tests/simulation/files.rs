@@ -67,7 +67,7 @@ impl Client {
 
 async fn upload(db: &Db, id: &DocId, bytes: Bytes) -> Result<Uploaded, Error> {
     let options = UploadOptions { encoding: Encoding::Identity, compress: None };
-    let mut upload = db.uploads(id)?.begin(options);
+    let mut upload = db.uploads().of(id)?.begin(options);
     for piece in bytes.chunks(50_000) {
         upload.write(Bytes::copy_from_slice(piece)).await?;
     }

@@ -31,7 +31,7 @@ pub async fn put(ctx: &mut Ctx, db: Db, id: DocId, name: String) -> Result<Reply
     };
     edit.atts.retain(|att| att.name != name);
     let options = edit::upload_options(&ctx.settings, &media, encoding);
-    let mut upload = db.uploads(&id)?.begin(options);
+    let mut upload = db.uploads().of(&id)?.begin(options);
     let most = check_length(ctx, &name)?;
     let mut sum = 0;
     while let Some(piece) = ctx.body.chunk().await? {

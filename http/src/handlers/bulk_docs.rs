@@ -94,8 +94,9 @@ async fn read(
         parsed.push((id, doc));
     }
     let mut edits = Vec::with_capacity(parsed.len());
+    let uploads = db.uploads();
     for (id, doc) in parsed {
-        edits.push(edit::build(ctx, db, id, doc, mode).await?);
+        edits.push(edit::build(ctx, &uploads, id, doc, mode).await?);
     }
     Ok(edits)
 }

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use http::header::{HeaderName, IF_MATCH};
 use settee_cluster::Db;
-use settee_cluster::attachment::{UploadOptions, Uploads};
+use settee_cluster::attachment::{EditUploads, UploadOptions};
 use settee_cluster::docs::{EditMode, OpenOptions};
 use settee_model::doc::{AttEdit, AttSource, Attachment, DocEdit, StoredDoc};
 use settee_model::docid::DocId;
@@ -70,7 +70,7 @@ async fn copy_atts(db: &Db, source: &StoredDoc, target: &DocId) -> Result<Vec<At
     if target.is_local() {
         return Ok(atts);
     }
-    let uploads = db.uploads(target)?;
+    let uploads = db.uploads().of(target)?;
     for att in &source.record.atts {
         atts.push(copy_att(db, source, &uploads, att).await?);
     }
@@ -80,7 +80,7 @@ async fn copy_atts(db: &Db, source: &StoredDoc, target: &DocId) -> Result<Vec<At
 async fn copy_att(
     db: &Db,
     source: &StoredDoc,
-    uploads: &Uploads,
+    uploads: &EditUploads,
     att: &Attachment,
 ) -> Result<AttEdit, Error> {
     let options = UploadOptions { encoding: att.content.encoding, compress: None };

@@ -4,7 +4,7 @@
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use settee_cluster::Db;
-use settee_cluster::attachment::{Upload, Uploads};
+use settee_cluster::attachment::{EditUploads, Upload};
 use settee_cluster::docs::EditMode;
 use settee_model::doc::{AttEdit, AttSource, DocEdit, Encoding};
 use settee_model::docid::DocId;
@@ -37,7 +37,7 @@ pub async fn receive(ctx: &mut Ctx, db: &Db, id: DocId, mode: EditMode) -> Resul
     drop(json);
     let atts = std::mem::take(&mut doc.atts);
     let mut edit = edit::from_request(ctx, db, id, doc, mode).await?;
-    let uploads = db.uploads(&edit.id)?;
+    let uploads = db.uploads().of(&edit.id)?;
     for att in atts {
         let att = match att.data {
             AttData::Follows { .. } => following(ctx, &uploads, &mut parts, (att, mode)).await?,
@@ -48,10 +48,10 @@ pub async fn receive(ctx: &mut Ctx, db: &Db, id: DocId, mode: EditMode) -> Resul
     Ok(edit)
 }
 
-/// Uploads the next attachment that follows.
+/// EditUploads the next attachment that follows.
 async fn following(
     ctx: &mut Ctx,
-    uploads: &Uploads,
+    uploads: &EditUploads,
     parts: &mut Parts,
     (att, mode): (ParsedAtt, EditMode),
 ) -> Result<AttEdit, Error> {

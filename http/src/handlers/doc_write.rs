@@ -81,7 +81,7 @@ pub async fn create(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
     };
     edit::check_id(ctx, &db, &id)?;
     let mode = EditMode::Interactive;
-    let edit = edit::build(ctx, &db, id.clone(), doc, mode).await?;
+    let edit = edit::build(ctx, &db.uploads(), id.clone(), doc, mode).await?;
     if is_batch(ctx) {
         return later(ctx, &db, edit, mode).await;
     }

@@ -3,7 +3,7 @@
 
 use http::StatusCode;
 use http::header::{IF_MATCH, LOCATION};
-use settee_cluster::attachment::{UploadOptions, Uploads};
+use settee_cluster::attachment::{EditUploads, UploadOptions, Uploads};
 use settee_cluster::docs::{EditMode, EditResult, UpdateOptions};
 use settee_cluster::{Db, Error as ClusterError};
 use settee_model::ddoc;
@@ -124,7 +124,7 @@ pub async fn from_request(
     let body_revs = std::mem::take(&mut doc.revs);
     doc.revs = agreed_revs(body_revs, ctx.query.get("rev"), ctx.header(&IF_MATCH))?;
     check_revs(&doc.revs, mode)?;
-    build(ctx, db, id, doc, mode).await
+    build(ctx, &db.uploads(), id, doc, mode).await
 }
 
 /// A document as an edit; what it has of attachments is uploaded before it. Local
@@ -134,14 +134,14 @@ pub async fn from_request(
 /// Attachments that cannot be stored, or that are said to follow where nothing follows.
 pub async fn build(
     ctx: &Ctx,
-    db: &Db,
+    uploads: &Uploads,
     id: DocId,
     doc: ParsedDoc,
     mode: EditMode,
 ) -> Result<DocEdit, Error> {
     let mut atts = Vec::with_capacity(doc.atts.len());
     if !doc.atts.is_empty() && !id.is_local() {
-        let uploads = db.uploads(&id)?;
+        let uploads = uploads.of(&id)?;
         for att in doc.atts {
             atts.push(inline_or_stub(ctx, &uploads, att, mode).await?);
         }
@@ -159,7 +159,7 @@ pub async fn build(
 /// As [`build`].
 pub async fn inline_or_stub(
     ctx: &Ctx,
-    uploads: &Uploads,
+    uploads: &EditUploads,
     att: ParsedAtt,
     mode: EditMode,
 ) -> Result<AttEdit, Error> {

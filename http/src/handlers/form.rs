@@ -4,7 +4,7 @@
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HOST, IF_MATCH, REFERER};
 use settee_cluster::Db;
-use settee_cluster::attachment::Uploads;
+use settee_cluster::attachment::EditUploads;
 use settee_cluster::docs::EditMode;
 use settee_model::doc::{AttEdit, Encoding};
 use settee_model::docid::DocId;
@@ -41,7 +41,7 @@ pub async fn post(ctx: &mut Ctx, db: Db, id: DocId) -> Result<Reply, Error> {
             let mut doc = parse_doc(&json, &ctx.settings.json_limits())?;
             let body_revs = std::mem::take(&mut doc.revs);
             doc.revs = edit::agreed_revs(body_revs, ctx.query.get("rev"), ctx.header(&IF_MATCH))?;
-            edit::build(ctx, &db, id.clone(), doc, mode).await?
+            edit::build(ctx, &db.uploads(), id.clone(), doc, mode).await?
         }
         (None, Some(rev)) => {
             let rev: Rev = String::from_utf8_lossy(&rev).parse()?;
@@ -63,7 +63,7 @@ async fn read(ctx: &mut Ctx, db: &Db, id: &DocId) -> Result<Form, Error> {
     let mut form = Form::default();
     let mut parts = Parts::new(ctx.header(&CONTENT_TYPE).unwrap_or_default())?;
     let limit = ctx.settings.max_http_request_size;
-    let uploads = db.uploads(id)?;
+    let uploads = db.uploads().of(id)?;
     while let Some(headers) = parts.next_part(&mut ctx.body).await? {
         let field = header(&headers, "content-disposition").unwrap_or_default();
         match (field.get("name"), field.get("filename")) {
@@ -84,7 +84,7 @@ async fn read(ctx: &mut Ctx, db: &Db, id: &DocId) -> Result<Form, Error> {
 
 async fn receive_file(
     ctx: &mut Ctx,
-    uploads: &Uploads,
+    uploads: &EditUploads,
     parts: &mut Parts,
     (name, media): (&str, Option<Parameters>),
 ) -> Result<AttEdit, Error> {

@@ -6,7 +6,7 @@ use settee_model::doc::{AttEdit, AttSource, Encoding};
 use tokio::sync::watch;
 
 use super::*;
-use crate::attachment::{AttStream, UploadOptions, Uploads};
+use crate::attachment::{AttStream, EditUploads, UploadOptions};
 use crate::changes::{Changes, ChangesQuery};
 use crate::rows::{AllDocsQuery, Row, Rows};
 use crate::tests::edit;
@@ -134,7 +134,7 @@ async fn an_attachment_goes_on_from_another_copy() {
     let bytes: Vec<u8> =
         (0..6_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 20) as u8).collect();
     let plain = UploadOptions { encoding: Encoding::Identity, compress: None };
-    let mut upload = Uploads::to(database.copies(0).unwrap().to_vec()).begin(plain);
+    let mut upload = EditUploads::to(database.copies(0).unwrap().to_vec()).begin(plain);
     upload.write(Bytes::from(bytes.clone())).await.unwrap();
     let uploaded = upload.finish().await.unwrap().uploaded;
     let content = uploaded.content.clone();

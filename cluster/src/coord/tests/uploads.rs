@@ -7,7 +7,7 @@ use settee_engine::shard::{Batch, Write};
 use settee_model::doc::{AttContent, AttEdit, AttSource, Encoding};
 
 use super::*;
-use crate::attachment::{AttStream, UploadOptions, Uploads};
+use crate::attachment::{AttStream, EditUploads, UploadOptions, Uploads};
 use crate::tests::edit;
 
 const PLAIN: UploadOptions = UploadOptions { encoding: Encoding::Identity, compress: None };
@@ -46,7 +46,7 @@ async fn every_copy_has_the_bytes_and_stubs_keep_them() {
     for (name, length, options) in
         [("large", 1_500_000, PLAIN), ("packed", 700_000, packed), ("small", 5, PLAIN)]
     {
-        let mut upload = Uploads::to(database.copies(0).unwrap().to_vec()).begin(options);
+        let mut upload = EditUploads::to(database.copies(0).unwrap().to_vec()).begin(options);
         for piece in bytes(length).chunks(100_000) {
             upload.write(Bytes::copy_from_slice(piece)).await.unwrap();
         }
@@ -76,7 +76,7 @@ async fn a_copy_that_breaks_off_is_left_out() {
         let mut nodes = Nodes::three().await;
         let database = nodes.database(if down == 1 { 2 } else { 1 });
         put(&database, edit("first", "{}", None), 3).await.unwrap();
-        let mut upload = Uploads::to(database.copies(0).unwrap().to_vec()).begin(PLAIN);
+        let mut upload = EditUploads::to(database.copies(0).unwrap().to_vec()).begin(PLAIN);
         for (number, piece) in bytes(3_000_000).chunks(100_000).enumerate() {
             upload.write(Bytes::copy_from_slice(piece)).await.unwrap();
             if number == 10 {
@@ -103,12 +103,12 @@ async fn a_copy_that_breaks_off_is_left_out() {
 async fn an_upload_fails_when_all_copies_do() {
     let mut nodes = Nodes::three().await;
     let database = nodes.database(3);
-    let mut upload = Uploads::to(database.copies(0).unwrap().to_vec()).begin(PLAIN);
+    let mut upload = EditUploads::to(database.copies(0).unwrap().to_vec()).begin(PLAIN);
     upload.write(Bytes::from(vec![1; 300_000])).await.unwrap();
     nodes.all.iter_mut().for_each(Far::kill);
     let error = upload.finish().await.err();
     assert!(matches!(error, Some(Error::Unreachable(_))), "{error:?}");
-    let mut again = Uploads::to(database.copies(0).unwrap().to_vec()).begin(PLAIN);
+    let mut again = EditUploads::to(database.copies(0).unwrap().to_vec()).begin(PLAIN);
     let again = again.write(Bytes::from(vec![1; 300_000])).await.err();
     assert!(matches!(again, Some(Error::Unreachable(_))), "{again:?}");
 }
@@ -127,7 +127,7 @@ async fn a_small_one_comes_with_its_edit_even_to_a_copy_that_was_away() {
     put(&database, edit("first", "{}", None), 3).await.unwrap();
     nodes.all[2].kill();
     all_live(&database, false).await;
-    let mut upload = Uploads::to(database.copies(0).unwrap().to_vec()).begin(PLAIN);
+    let mut upload = EditUploads::to(database.copies(0).unwrap().to_vec()).begin(PLAIN);
     upload.write(bytes(30_000).into()).await.unwrap();
     let finished = upload.finish().await.unwrap();
     nodes.all[2].revive();
@@ -149,7 +149,7 @@ async fn an_edit_may_have_any_number_of_them() {
     // Those that come along, and those that go ahead; more than the streams that a node may have open
     // to another one.
     for (count, length) in [(2_000_u32, 4), (1_100, 33_000)] {
-        let uploads = Uploads::to(database.copies(0).unwrap().to_vec());
+        let uploads = EditUploads::to(database.copies(0).unwrap().to_vec());
         let bytes = |number: u32| {
             let mut bytes = vec![0; length];
             bytes[..4].copy_from_slice(&number.to_le_bytes());
@@ -179,10 +179,38 @@ async fn an_edit_may_have_any_number_of_them() {
 }
 
 #[tokio::test]
+async fn a_request_may_have_any_number_of_edits_with_them() {
+    let nodes = Nodes::three().await;
+    let database = nodes.database(1);
+    let uploads = Uploads::new(nodes.database(1).into());
+    let bytes = |number: u32| [&number.to_le_bytes()[..], &[0; 33_000]].concat();
+    // More than the streams that a node may have open to another one, and none is written before all
+    // are there.
+    let mut edits = Vec::new();
+    for number in 0..1_100 {
+        let name = format!("doc{number}");
+        let mut upload = uploads.of(&id(&name)).unwrap().begin(PLAIN);
+        upload.write(bytes(number).into()).await.unwrap();
+        let uploaded = upload.finish().await.unwrap().uploaded;
+        let content = uploaded.content.clone();
+        let edit = attached(&name, None, vec![("att", AttSource::Uploaded(uploaded))]);
+        edits.push((number, content, edit));
+    }
+    drop(uploads);
+    for (number, content, edit) in edits.into_iter().step_by(157) {
+        let (_, accepted) = put(&database, edit, 3).await.unwrap();
+        assert!(!accepted);
+        for at in 0..3 {
+            assert!(read(nodes.copy(at), &content).await.unwrap() == bytes(number), "{number}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn one_that_is_given_up_does_not_take_the_others_with_it() {
     let nodes = Nodes::three().await;
     let database = nodes.database(1);
-    let uploads = Uploads::to(database.copies(0).unwrap().to_vec());
+    let uploads = EditUploads::to(database.copies(0).unwrap().to_vec());
     let mut contents = Vec::new();
     let mut atts = Vec::new();
     for (name, length) in [("a", 300_000), ("given up", 600_000), ("b", 400_000)] {
@@ -209,7 +237,7 @@ async fn one_that_is_given_up_does_not_take_the_others_with_it() {
 async fn bytes_that_are_not_what_their_names_say_are_refused() {
     let nodes = Nodes::three().await;
     let database = nodes.database(1);
-    let mut upload = Uploads::to(database.copies(0).unwrap().to_vec()).begin(PLAIN);
+    let mut upload = EditUploads::to(database.copies(0).unwrap().to_vec()).begin(PLAIN);
     upload.write(Bytes::from_static(b"bytes")).await.unwrap();
     let mut uploaded = upload.finish().await.unwrap().uploaded;
     uploaded.content.chunks[0].hash[0] ^= 1;

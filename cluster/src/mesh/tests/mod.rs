@@ -19,7 +19,7 @@ use tokio::runtime::Runtime;
 
 use super::*;
 use crate::Error;
-use crate::attachment::{Upload, UploadOptions, Uploads};
+use crate::attachment::{EditUploads, Upload, UploadOptions};
 use crate::copy::ShardCopy;
 use crate::local::LocalCopy;
 
@@ -162,7 +162,7 @@ fn remote(peer: Peer) -> ShardCopy {
 }
 
 fn begin(copy: &ShardCopy, options: UploadOptions) -> Upload {
-    Uploads::to(vec![copy.clone()]).begin(options)
+    EditUploads::to(vec![copy.clone()]).begin(options)
 }
 
 fn shown(value: impl std::fmt::Debug) -> String {

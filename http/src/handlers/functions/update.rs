@@ -44,6 +44,6 @@ async fn save(ctx: &Ctx, db: &Db, doc: &str) -> Result<(DocId, Saved), Error> {
     let id = doc.id.take().unwrap_or_else(|| DocId::trusted(""));
     edit::check_id(ctx, db, &id)?;
     let mode = EditMode::Interactive;
-    let edit = edit::build(ctx, db, id.clone(), doc, mode).await?;
+    let edit = edit::build(ctx, &db.uploads(), id.clone(), doc, mode).await?;
     Ok((id, edit::submit_one(ctx, db, edit, mode).await?))
 }
