@@ -171,6 +171,39 @@ fn an_upload_keeps_a_chunk_that_no_document_names_any_more() {
 }
 
 #[test]
+fn attachments_that_go_one_after_the_other_are_all_kept_whatever_compaction_does_in_between() {
+    let disk = SimStorage::new();
+    let engine = open(&disk);
+    let shard = engine.create_shard(&shard_id()).unwrap();
+    let mut writer = shard.chunk_writer();
+    let mut atts = Vec::new();
+    // The last is the first again.
+    let each = [(0, 300_000), (1, 20), (2, 600_000), (0, 300_000)];
+    let bytes = |(seed, length): (u64, usize)| noise(seed + 1, length).into_bytes();
+    for (number, what) in each.into_iter().enumerate() {
+        let (one, two) = (bytes(what), 10 * number);
+        writer.write(&one[..two]).unwrap();
+        shard.compact_now().unwrap();
+        writer.write(&one[two..]).unwrap();
+        let (chunks, hold) = writer.finish().unwrap();
+        let length = one.len() as u64;
+        let encoding = Encoding::Identity;
+        let content = AttContent { encoding, length, stored_length: length, md5: [0; 16], chunks };
+        atts.push(attachment(&format!("{number}"), content, hold));
+        shard.compact_now().unwrap();
+    }
+    drop(writer);
+    shard.compact_now().unwrap();
+    put(&shard, DocEdit { atts, ..edit("a", RevPath::default(), "{}") });
+    shard.compact_now().unwrap();
+    disk.crash(Crash::LoseAll);
+    let shard = open(&disk).shard(&shard_id()).unwrap();
+    for (number, what) in each.into_iter().enumerate() {
+        assert!(download(&shard, "a", &format!("{number}")) == bytes(what), "{number}");
+    }
+}
+
+#[test]
 fn who_waits_for_what_the_log_lost_is_told_so() {
     let disk = SimStorage::new();
     let engine = open(&disk);
