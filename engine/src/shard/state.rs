@@ -113,7 +113,7 @@ pub(crate) static SPECS: LazyLock<PerTree<Arc<Spec>>> = LazyLock::new(|| PerTree
 
 /// A read of one document unpacks a page of each of two trees: of a million documents hardly any page
 /// is in memory unpacked. Larger pages pack better, and a read pays for that.
-const PAGE: usize = 8 << 10;
+const PAGE: usize = 4 << 10;
 
 fn spec(reducer: impl Reducer, page_size: usize) -> Arc<Spec> {
     Arc::new(Spec { reducer: Arc::new(reducer), page_size })
