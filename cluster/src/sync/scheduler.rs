@@ -204,11 +204,23 @@ impl Inner {
         self.wake.notify_one();
     }
 
-    /// Takes the shard map over if it may be another one.
-    fn learn(&self) {
-        if !self.stale.swap(false, Ordering::AcqRel) {
-            return;
+    /// Takes the shard map over if it may be another one; when to, if that was done a moment ago. It is
+    /// much work where there are many databases: a tenth of the time at most goes there.
+    fn learn(&self, rest: &mut Instant) -> Option<Instant> {
+        let begun = Instant::now();
+        if !self.stale.load(Ordering::Acquire) {
+            return None;
         }
+        if begun < *rest {
+            return Some(*rest);
+        }
+        self.take_map();
+        *rest = Instant::now() + 9 * begun.elapsed();
+        None
+    }
+
+    fn take_map(&self) {
+        self.stale.store(false, Ordering::Release);
         let Some(places) = self.places.upgrade() else { return };
         let shared = places.shared().into_iter();
         let pairs: HashSet<(ShardId, NodeId)> = shared
@@ -318,14 +330,15 @@ async fn do_job(job: &Job, place: &Place) -> Result<(), Error> {
 
 async fn run(inner: Weak<Inner>, wake: Arc<Notify>) {
     let (mut running, mut jobs, mut settled) = (JoinSet::new(), HashMap::new(), None);
+    let mut rest = Instant::now();
     loop {
         let Some(here) = inner.upgrade() else { return };
-        here.learn();
+        let unlearnt = here.learn(&mut rest);
         settled = here.take_commits(settled);
         here.begin(&mut running, &mut jobs);
         let next = here.plan.lock().wake_after(here.now());
         let next = next.map(|next| here.begun + Duration::from_millis(next));
-        let next = next.into_iter().chain(settled).min();
+        let next = next.into_iter().chain(settled).chain(unlearnt).min();
         drop(here);
         let timer = async {
             match next {
