@@ -8,9 +8,9 @@ use std::sync::{Arc, LazyLock};
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use settee_engine::io::{Crash, SimStorage, Storage};
-use settee_engine::shard::{Batch, Write};
+use settee_engine::shard::{Batch, Write, name_chunk};
 use settee_engine::{Engine, Options, Shard, ShardId};
-use settee_model::doc::DocEdit;
+use settee_model::doc::{AttBytes, AttContent, AttEdit, AttSource, DocEdit, Encoding, Uploaded};
 use settee_model::docid::DocId;
 use settee_model::rev::{Rev, RevPath};
 
@@ -18,7 +18,8 @@ const DOCS: usize = 12;
 /// Bytes of a header slot of a shard's file, with its checksum at the end (docs/format.md section 2).
 const SLOT: u64 = 4096;
 
-/// The directory before anything happens to it: documents in a checkpoint, and edits of them in the log.
+/// The directory before anything happens to it: documents in a checkpoint, and edits of them in the log,
+/// some with an attachment.
 static SOUND: LazyLock<(SimStorage, Vec<String>)> = LazyLock::new(|| {
     let disk = SimStorage::new();
     let engine = open(&disk).expect("an empty directory");
@@ -56,6 +57,13 @@ fuzz_target!(|input: (bool, Vec<(u8, u32, u8)>)| {
         let Ok(Some(head)) = snapshot.head(&id(number)) else { continue };
         let Some(Ok(record)) = head.body.map(|body| snapshot.record(body)) else { continue };
         assert!(seal || record.body == body(number), "{number} shows what was not written");
+        for chunk in record.atts.iter().flat_map(|att| &att.content.chunks) {
+            let Ok(bytes) = snapshot.chunk(chunk) else { continue };
+            assert!(
+                seal || bytes == file(number, head.winner.pos),
+                "{number} shows a file that was not written"
+            );
+        }
     }
 });
 
@@ -108,9 +116,24 @@ fn body(number: usize) -> Bytes {
         .into()
 }
 
+/// An attachment of a revision, which comes with its edit.
+fn file(number: usize, generation: u64) -> Bytes {
+    vec![number as u8 ^ (16 * generation as u8); 100 + number].into()
+}
+
+fn attached(bytes: Bytes) -> AttEdit {
+    let length = bytes.len() as u64;
+    let chunks = vec![name_chunk(&bytes).expect("a short chunk")];
+    let encoding = Encoding::Identity;
+    let content = AttContent { encoding, length, stored_length: length, md5: [0; 16], chunks };
+    let source = AttSource::Uploaded(Uploaded { content, bytes: AttBytes::Carried(bytes) });
+    AttEdit { name: "file".into(), content_type: "text/plain".into(), revpos: None, source }
+}
+
 fn put(shard: &Arc<Shard>, number: usize, revs: RevPath) -> Rev {
-    let edit =
-        DocEdit { id: id(number), revs, deleted: false, body: body(number), atts: Vec::new() };
+    let file = file(number, revs.start + 1);
+    let atts = if number.is_multiple_of(3) { vec![attached(file)] } else { Vec::new() };
+    let edit = DocEdit { id: id(number), revs, deleted: false, body: body(number), atts };
     shard.write(Batch::of(vec![Write::Interactive(edit)])).expect("a write");
     let head = shard.snapshot().head(&id(number)).expect("a read");
     head.expect("what was written").winner
