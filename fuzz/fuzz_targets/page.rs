@@ -8,7 +8,7 @@ use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use settee_engine::page::{Page, PageBuilder};
 
-const PAGE: usize = 8 << 10;
+const PAGE: usize = 4 << 10;
 
 /// A leaf and an inner node as a shard has them.
 static REAL: LazyLock<[Vec<u8>; 2]> = LazyLock::new(|| [real(0, 60), real(1, 40)]);

@@ -51,6 +51,17 @@ fuzz_target!(|input: (bool, Vec<(u8, u32, u8)>)| {
         }
     }
     let Ok(engine) = open(&disk) else { return };
+    look(&engine, seal);
+    // What the log had goes to the file.
+    if engine.close().is_ok()
+        && let Ok(engine) = open(&disk)
+    {
+        look(&engine, seal);
+    }
+});
+
+/// Reads all that can be read.
+fn look(engine: &Engine, seal: bool) {
     let Ok(shard) = engine.shard(&shard_id()) else { return };
     let snapshot = shard.snapshot();
     for number in 0..DOCS {
@@ -65,7 +76,7 @@ fuzz_target!(|input: (bool, Vec<(u8, u32, u8)>)| {
             );
         }
     }
-});
+}
 
 /// Changes a byte, or cuts the file off.
 fn harm(disk: &SimStorage, path: &str, at: u32, bits: u8, how: u8) {

@@ -1,4 +1,4 @@
-//! Attachments of an edit on their way into all copies of a range at once. A copy that fails in between
+//! Attachments of a request's edits on their way into all copies of a range at once. A copy that fails in between
 //! is left out and heals later, as long as there is one that does not fail.
 
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use super::Lane;
 use crate::Error;
 use crate::copy::{Home, ShardCopy};
 use crate::join::join_all;
+use crate::mesh::is_broken;
 
 /// The ways to those copies that have not failed yet.
 pub(super) struct Lanes {
@@ -21,9 +22,10 @@ pub(super) struct Lanes {
 /// The copies that have what was uploaded, each with its own hold.
 struct Held(Vec<(Home, Hold)>);
 
-/// Whether the copy that is there has what was uploaded under a hold.
+/// Whether the copy that is there has what was uploaded under a hold, as far as is known.
 pub(crate) fn is_held(hold: &Hold, home: &Home) -> bool {
-    let at = |held: &Held| held.0.iter().any(|(at, _)| at == home);
+    let here = |(at, hold): &(Home, Hold)| at == home && !is_broken(hold);
+    let at = |held: &Held| held.0.iter().any(here);
     hold.kept::<Held>().is_none_or(at)
 }
 

@@ -40,7 +40,7 @@ pub(crate) use peer::WeakPeer;
 pub use raft::{RaftAnswer, RaftCall, RaftPieces, RaftPort};
 pub(crate) use remote::{RemoteCopy, RemoteDurable};
 pub(crate) use remote_feeds::RemoteChanges;
-pub(crate) use remote_files::{RemoteAttachment, RemoteUpload};
+pub(crate) use remote_files::{RemoteAttachment, RemoteUpload, is_broken};
 pub use secret::{NoSecret, Secret};
 pub use server::{MeshServer, StartError};
 pub use settings::{MeshSettings, PORT, Timing};

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -40,15 +41,25 @@ impl RemoteAttachment {
     }
 }
 
-/// Attachments of an edit on their way there, one after the other.
+/// Attachments of a request's edits on their way there, one after the other.
 pub(crate) struct RemoteUpload {
     /// There until this is dropped.
     stream: Option<UploadStream>,
     kept: Arc<Kept>,
 }
 
-/// The stream of an upload that is over: what was uploaded is held there as long as it lives here.
-struct Kept(Mutex<Option<UploadStream>>);
+/// What was uploaded by one stream: held there for as long as the stream lives here, and goes well.
+#[derive(Default)]
+struct Kept {
+    /// The stream, once nothing more is uploaded.
+    stream: Mutex<Option<UploadStream>>,
+    broken: AtomicBool,
+}
+
+/// Whether what a hold was for may be gone, because a later upload by the same stream failed.
+pub(crate) fn is_broken(hold: &Hold) -> bool {
+    hold.kept::<Kept>().is_some_and(|kept| kept.broken.load(Ordering::Relaxed))
+}
 
 struct UploadStream {
     parts: mpsc::Sender<wire::UploadPart>,
@@ -85,7 +96,7 @@ impl RemoteCopy {
         let (answers, thread) = self.peer.stream(ask).await?;
         Ok(Lane::remote(RemoteUpload {
             stream: Some(UploadStream { parts, answers, thread }),
-            kept: Arc::new(Kept(Mutex::new(None))),
+            kept: Arc::default(),
         }))
     }
 }
@@ -95,7 +106,7 @@ impl RemoteUpload {
     pub(crate) async fn send(&mut self, gathered: Vec<Bytes>) -> Result<(), Error> {
         let stream = self.stream.as_mut().ok_or(Error::Closing)?;
         for bytes in gathered {
-            stream.part(Part::Bytes(bytes)).await?;
+            self.kept.note(stream.part(Part::Bytes(bytes)).await)?;
         }
         Ok(())
     }
@@ -103,14 +114,25 @@ impl RemoteUpload {
     /// Ends an attachment. It is held there as long as this or the hold lives.
     pub(crate) async fn finish(&mut self) -> Result<(Vec<Chunk>, Hold), Error> {
         let stream = self.stream.as_mut().ok_or(Error::Closing)?;
-        Ok((stream.finish().await?, Hold::new(self.kept.clone())))
+        let chunks = self.kept.note(stream.finish().await)?;
+        Ok((chunks, Hold::new(self.kept.clone())))
+    }
+}
+
+impl Kept {
+    /// After a failure the other node holds nothing any more.
+    fn note<T>(&self, done: Result<T, Error>) -> Result<T, Error> {
+        if done.is_err() {
+            self.broken.store(true, Ordering::Relaxed);
+        }
+        done
     }
 }
 
 impl Drop for RemoteUpload {
     fn drop(&mut self) {
         // If nobody holds what was uploaded, this ends the stream.
-        *self.kept.0.lock() = self.stream.take();
+        *self.kept.stream.lock() = self.stream.take();
     }
 }
 

@@ -220,7 +220,7 @@ impl Inner {
     }
 
     fn take_map(&self) {
-        self.stale.store(false, Ordering::Release);
+        self.stale.swap(false, Ordering::AcqRel);
         let Some(places) = self.places.upgrade() else { return };
         let shared = places.shared().into_iter();
         let pairs: HashSet<(ShardId, NodeId)> = shared

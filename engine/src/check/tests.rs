@@ -18,7 +18,10 @@ fn worked_on(close: bool) -> SimStorage {
     let shard = engine.create_shard(&shard_id()).unwrap();
     for n in 0..20 {
         let bytes = vec![n; if n % 2 == 0 { 10 } else { 300 }];
-        let atts = vec![upload(&shard, "att", &bytes)];
+        let atts = match n % 3 {
+            0 => vec![brought("att", &bytes)],
+            _ => vec![upload(&shard, "att", &bytes)],
+        };
         let made = edit(&format!("doc-{n}"), RevPath::default(), "{\"some\":\"text\"}");
         put(&shard, DocEdit { atts, ..made });
     }
@@ -29,7 +32,8 @@ fn worked_on(close: bool) -> SimStorage {
     if close {
         engine.close().unwrap();
     } else {
-        put(&shard, edit("later", RevPath::default(), "{}"));
+        let atts = vec![brought("att", b"only in the log")];
+        put(&shard, DocEdit { atts, ..edit("later", RevPath::default(), "{}") });
         disk.crash(Crash::LoseAll);
     }
     disk

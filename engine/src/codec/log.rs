@@ -146,7 +146,8 @@ pub(crate) struct Records<'a> {
 }
 
 impl Records<'_> {
-    /// The next record; its bytes share the memory of `payload`, which the records are of.
+    /// The next record; its bytes share the memory of `payload`, which the records are of, except
+    /// for extents.
     pub(crate) fn next(&mut self, payload: &Bytes) -> Result<Option<Record>, Malformed> {
         if self.reader.is_empty() {
             return Ok(None);
@@ -163,7 +164,8 @@ impl Records<'_> {
             }
             EXTENT => {
                 let offset = reader.varint()?;
-                Record::Extent(Extent { offset, frame: payload.slice_ref(reader.bytes()?) })
+                // It stays in memory longer than the payload is meant to.
+                Record::Extent(Extent { offset, frame: Bytes::copy_from_slice(reader.bytes()?) })
             }
             LOCAL => {
                 let key = payload.slice_ref(reader.bytes()?);

@@ -10,7 +10,7 @@ use crate::log;
 pub struct Options {
     /// Memory for clean pages of all shards.
     pub cache_bytes: u64,
-    /// Memory for pages that are not in a shard file yet, of all shards; beyond it the shards that
+    /// Memory for pages and chunks that are not in a shard file yet, of all shards; beyond it the shards that
     /// hold most are checkpointed. Writes wait when it is twice as much.
     pub dirty_bytes: u64,
     /// The same for a single shard. Writes to a shard wait when it holds four times as much.

@@ -137,10 +137,10 @@ fn save_log(env: &Env, registry: &Registry) {
 fn save_idle(env: &Env, registry: &Registry) {
     let now = env.now_ms();
     let limit = millis(env.options.checkpoint_idle);
-    let unwritten = |shard: &Shard| {
-        Some(shard.unwritten_ms(now)).filter(|idle| !shard.is_saved() && *idle >= limit)
+    let quiet = |shard: &Shard| {
+        Some(shard.quiet_ms(now)).filter(|idle| !shard.is_saved() && *idle >= limit)
     };
-    ranked(registry, unwritten).iter().for_each(|(_, id)| save(registry, id));
+    ranked(registry, quiet).iter().for_each(|(_, id)| save(registry, id));
 }
 
 fn close_idle(env: &Env, registry: &Registry) {

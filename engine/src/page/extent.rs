@@ -26,7 +26,8 @@ impl Extent {
         encode(&mut bytes, kind, payload)?;
         let offset = tail.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         frame::seal(&mut bytes, offset);
-        Ok(Extent { offset, frame: bytes.into() })
+        // Packing makes room for the worst case, which is not to be kept.
+        Ok(Extent { offset, frame: bytes.into_boxed_slice().into() })
     }
 
     /// What leads to it.

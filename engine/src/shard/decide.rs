@@ -229,7 +229,11 @@ impl<'a> Decider<'a> {
     }
 
     /// The place of a chunk that comes with its edit: the log brings it there, and the next checkpoint.
-    fn brought(&mut self, bytes: &[u8]) -> Result<chunk::Place, Error> {
+    fn brought(&mut self, bytes: &Bytes) -> Result<chunk::Place, Error> {
+        // After a restart another file may have the name, and something else may stand there in it.
+        if self.head.store.has_failed() {
+            return Ok(chunk::Place::Inline(bytes.clone()));
+        }
         let extent = self.head.store.reserve(bytes)?;
         let ptr = extent.ptr();
         self.put(Record::Extent(extent))?;

@@ -76,6 +76,8 @@ impl Shard {
         *head = (*durable).clone();
         if durable.store.holds(durable.counters.number) {
             self.oldest_lsn.store(NONE, Ordering::Release);
+            // What is left came with frames that the log has lost.
+            durable.store.unwritten().clear();
         }
         self.account(&head);
     }

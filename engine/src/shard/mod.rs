@@ -196,7 +196,7 @@ impl Shard {
         now_ms.saturating_sub(self.used_ms.load(Ordering::Relaxed))
     }
 
-    pub(crate) fn unwritten_ms(&self, now_ms: u64) -> u64 {
+    pub(crate) fn quiet_ms(&self, now_ms: u64) -> u64 {
         now_ms.saturating_sub(self.written_ms.load(Ordering::Relaxed))
     }
 

@@ -19,16 +19,25 @@ pub(crate) struct Unwritten {
 struct Inner {
     /// Frames by their places in the file.
     frames: BTreeMap<u64, Bytes>,
-    /// Their lengths together.
+    /// Memory that they take.
     bytes: u64,
+}
+
+/// What a frame takes beside its bytes.
+const OVERHEAD: u64 = 128;
+
+fn size(frame: &Bytes) -> u64 {
+    frame.len() as u64 + OVERHEAD
 }
 
 impl Unwritten {
     pub(super) fn add(&self, extents: Vec<Extent>) {
         let mut inner = self.inner.lock();
         for Extent { offset, frame } in extents {
-            inner.bytes += frame.len() as u64;
-            inner.frames.insert(offset, frame);
+            inner.bytes += size(&frame);
+            if let Some(same) = inner.frames.insert(offset, frame) {
+                inner.bytes -= size(&same);
+            }
         }
     }
 
@@ -50,13 +59,18 @@ impl Unwritten {
     pub(super) fn remove(&self, written: &[Extent]) {
         let mut inner = self.inner.lock();
         for extent in written {
-            if inner.frames.remove(&extent.offset).is_some() {
-                inner.bytes -= extent.frame.len() as u64;
+            if let Some(frame) = inner.frames.remove(&extent.offset) {
+                inner.bytes -= size(&frame);
             }
         }
     }
 
-    /// Bytes of memory that they take.
+    /// Lets go of all: nothing leads to them.
+    pub(super) fn clear(&self) {
+        *self.inner.lock() = Inner::default();
+    }
+
+    /// Memory that they take, in bytes.
     pub(super) fn bytes(&self) -> u64 {
         self.inner.lock().bytes
     }

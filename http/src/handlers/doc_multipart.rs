@@ -48,7 +48,7 @@ pub async fn receive(ctx: &mut Ctx, db: &Db, id: DocId, mode: EditMode) -> Resul
     Ok(edit)
 }
 
-/// EditUploads the next attachment that follows.
+/// Uploads the next attachment that follows.
 async fn following(
     ctx: &mut Ctx,
     uploads: &EditUploads,

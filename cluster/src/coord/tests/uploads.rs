@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use settee_engine::shard::{Batch, Write};
-use settee_model::doc::{AttContent, AttEdit, AttSource, Encoding};
+use settee_model::doc::{AttBytes, AttContent, AttEdit, AttSource, Encoding, Hold};
 
 use super::*;
-use crate::attachment::{AttStream, EditUploads, UploadOptions, Uploads};
+use crate::attachment::{AttStream, EditUploads, UploadOptions, Uploads, is_held};
 use crate::tests::edit;
 
 const PLAIN: UploadOptions = UploadOptions { encoding: Encoding::Identity, compress: None };
@@ -204,6 +204,27 @@ async fn a_request_may_have_any_number_of_edits_with_them() {
             assert!(read(nodes.copy(at), &content).await.unwrap() == bytes(number), "{number}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_copy_that_fails_at_an_edit_is_not_asked_for_what_it_held_before() {
+    let mut nodes = Nodes::three().await;
+    let uploads = Uploads::new(nodes.database(1).into());
+    let upload = async |name: &str| {
+        let mut upload = uploads.of(&id(name)).unwrap().begin(PLAIN);
+        upload.write(bytes(300_000).into()).await.unwrap();
+        upload.finish().await.unwrap().uploaded.bytes
+    };
+    let AttBytes::Held(first) = upload("first").await else { panic!() };
+    let homes: Vec<_> = nodes.database(1).copies(0).unwrap().iter().map(ShardCopy::home).collect();
+    let held = |hold: &Hold| homes.iter().filter(|home| is_held(hold, home)).count();
+    assert_eq!(held(&first), 3);
+    nodes.all[2].kill();
+    let AttBytes::Held(second) = upload("second").await else { panic!() };
+    assert_eq!((held(&first), held(&second)), (2, 2));
+    nodes.all[2].revive();
+    let AttBytes::Held(third) = upload("third").await else { panic!() };
+    assert_eq!((held(&first), held(&third)), (2, 2));
 }
 
 #[tokio::test]

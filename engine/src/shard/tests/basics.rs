@@ -306,6 +306,17 @@ fn what_an_edit_brings_gets_its_place_at_once_and_never_moves_for_others() {
 }
 
 #[test]
+fn what_packs_well_takes_no_more_memory_than_it_counts() {
+    let disk = SimStorage::new();
+    let engine = open(&disk);
+    let shard = engine.create_shard(&shard_id()).unwrap();
+    let extent = shard.durable_state().store.reserve(&[0; 32 << 10]).unwrap();
+    assert!(extent.frame.len() < 1000, "{} bytes", extent.frame.len());
+    let kept = extent.frame.try_into_mut().unwrap().capacity();
+    assert!(kept < 1000, "{kept} bytes");
+}
+
+#[test]
 fn an_upload_that_nobody_holds_is_not_committed() {
     let disk = SimStorage::new();
     let engine = open(&disk);

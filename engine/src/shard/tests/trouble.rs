@@ -141,11 +141,21 @@ fn attachments_are_not_put_into_a_file_that_may_have_lost_its_name() {
     for crash in [Crash::KeepAll, Crash::LoseAll] {
         let disk = SimStorage::new();
         let (_engine, shard) = half_swapped(&disk);
-        let atts = vec![upload(&shard, "att", &[7; 3000])];
-        put(&shard, DocEdit { atts, ..edit("third", RevPath::default(), "{}") });
+        let failed = shard.durable_state().store.clone();
+        let atts = vec![brought("brought", &[8; 3000])];
+        put(&shard, DocEdit { atts, ..edit("brought", RevPath::default(), "{}") });
+        assert!(failed.has_failed());
+        // Nor is a place taken there: in the other file something may stand at it.
+        assert_eq!(failed.unwritten().bytes(), 0);
+        let atts = vec![upload(&shard, "uploaded", &[7; 3000])];
+        put(&shard, DocEdit { atts, ..edit("uploaded", RevPath::default(), "{}") });
         disk.crash(crash);
         let engine = open(&disk);
-        assert_eq!(download(&engine.shard(&shard_id()).unwrap(), "third", "att"), [7; 3000]);
+        let shard = engine.shard(&shard_id()).unwrap();
+        assert_eq!(download(&shard, "brought", "brought"), [8; 3000]);
+        assert_eq!(download(&shard, "uploaded", "uploaded"), [7; 3000]);
+        shard.compact_now().unwrap();
+        assert_eq!(download(&shard, "brought", "brought"), [8; 3000]);
     }
 }
 
