@@ -1,5 +1,5 @@
-//! Attachments of a request's edits on their way into one copy, one after the other. What a lane is given is
-//! worked on while the next bytes come.
+//! Attachments of a request's edits on their way into one copy, one after the other. What a lane is
+//! given is worked on while the next bytes come.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! Attachments of a request's edits on their way into all copies of a range at once. A copy that fails in between
-//! is left out and heals later, as long as there is one that does not fail.
+//! Attachments of a request's edits on their way into all copies of a range at once. A copy that fails
+//! in between is left out and heals later, as long as there is one that does not fail.
 
 use std::sync::Arc;
 

@@ -208,19 +208,17 @@ impl Inner {
     /// much work where there are many databases: a tenth of the time at most goes there.
     fn learn(&self, rest: &mut Instant) -> Option<Instant> {
         let begun = Instant::now();
-        if !self.stale.load(Ordering::Acquire) {
-            return None;
-        }
         if begun < *rest {
-            return Some(*rest);
+            return self.stale.load(Ordering::Acquire).then_some(*rest);
         }
-        self.take_map();
-        *rest = Instant::now() + 9 * begun.elapsed();
+        if self.stale.swap(false, Ordering::AcqRel) {
+            self.take_map();
+            *rest = Instant::now() + 9 * begun.elapsed();
+        }
         None
     }
 
     fn take_map(&self) {
-        self.stale.swap(false, Ordering::AcqRel);
         let Some(places) = self.places.upgrade() else { return };
         let shared = places.shared().into_iter();
         let pairs: HashSet<(ShardId, NodeId)> = shared

@@ -10,8 +10,8 @@ use crate::log;
 pub struct Options {
     /// Memory for clean pages of all shards.
     pub cache_bytes: u64,
-    /// Memory for pages and chunks that are not in a shard file yet, of all shards; beyond it the shards that
-    /// hold most are checkpointed. Writes wait when it is twice as much.
+    /// Memory for pages and chunks that are not in a shard file yet, of all shards; beyond it the
+    /// shards that hold most are checkpointed. Writes wait when it is twice as much.
     pub dirty_bytes: u64,
     /// The same for a single shard. Writes to a shard wait when it holds four times as much.
     pub shard_dirty_bytes: u64,

@@ -116,7 +116,8 @@ fn move_uploads(
         };
         moves.push((held, append(copy.store(), &mut writer, &bytes)?));
     }
-    writer.finish()?;
+    // Saving the copy syncs it too.
+    writer.write_out()?;
     Ok(moves)
 }
 

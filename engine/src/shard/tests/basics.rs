@@ -295,7 +295,6 @@ fn what_an_edit_brings_gets_its_place_at_once_and_never_moves_for_others() {
     let shard = engine.shard(&shard_id()).unwrap();
     all_there(&shard, 50);
     // What comes now is not put where the log has something already.
-    shard.write(Batch::of(vec![])).unwrap();
     let later = upload(&shard, "later", &bytes(99));
     put(&shard, DocEdit { atts: vec![later], ..edit("later", RevPath::default(), "{}") });
     shard.checkpoint().unwrap();

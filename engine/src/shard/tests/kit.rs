@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use settee_model::doc::{
-    AttBytes, AttContent, AttEdit, AttSource, DocEdit, Encoding, Hold, Uploaded,
+    AttBytes, AttContent, AttEdit, AttSource, Chunk, DocEdit, Encoding, Hold, Uploaded,
 };
 use settee_model::docid::DocId;
 use settee_model::rev::{Rev, RevId, RevPath};
 
 use crate::io::SimStorage;
-use crate::shard::{Batch, LocalEdit, Outcome, PurgeRequest, Shard, ShardId, Write};
+use crate::shard::{Batch, LocalEdit, Outcome, PurgeRequest, Shard, ShardId, Write, name_chunk};
 use crate::{Engine, Options};
 
 pub(crate) fn options() -> Options {
@@ -94,10 +94,14 @@ pub(crate) fn try_upload(
     let mut writer = shard.chunk_writer();
     writer.write(bytes)?;
     let (chunks, hold) = writer.finish()?;
+    Ok(attachment(name, content(bytes, chunks), hold))
+}
+
+/// Bytes that lie in those chunks.
+pub(crate) fn content(bytes: &[u8], chunks: Vec<Chunk>) -> AttContent {
     let length = bytes.len() as u64;
     let encoding = Encoding::Identity;
-    let content = AttContent { encoding, length, stored_length: length, md5: [0; 16], chunks };
-    Ok(attachment(name, content, hold))
+    AttContent { encoding, length, stored_length: length, md5: [0; 16], chunks }
 }
 
 pub(crate) fn attachment(name: &str, content: AttContent, hold: Hold) -> AttEdit {
@@ -112,10 +116,7 @@ fn uploaded(name: &str, content: AttContent, bytes: AttBytes) -> AttEdit {
 
 /// An attachment that comes with its edit.
 pub(crate) fn brought(name: &str, bytes: &[u8]) -> AttEdit {
-    let chunks = vec![crate::shard::name_chunk(bytes).unwrap()];
-    let length = bytes.len() as u64;
-    let encoding = Encoding::Identity;
-    let content = AttContent { encoding, length, stored_length: length, md5: [0; 16], chunks };
+    let content = content(bytes, vec![name_chunk(bytes).unwrap()]);
     uploaded(name, content, AttBytes::Carried(Bytes::copy_from_slice(bytes)))
 }
 

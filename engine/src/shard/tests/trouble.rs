@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use settee_model::doc::{AttContent, DocEdit, Encoding};
+use settee_model::doc::DocEdit;
 use settee_model::rev::RevPath;
 
 use super::kit::*;
@@ -172,10 +172,7 @@ fn an_upload_keeps_a_chunk_that_no_document_names_any_more() {
     writer.write(&bytes).unwrap();
     shard.compact_now().unwrap();
     let (chunks, hold) = writer.finish().unwrap();
-    let length = bytes.len() as u64;
-    let encoding = Encoding::Identity;
-    let content = AttContent { encoding, length, stored_length: length, md5: [0; 16], chunks };
-    let atts = vec![attachment("att", content, hold)];
+    let atts = vec![attachment("att", content(&bytes, chunks), hold)];
     put(&shard, DocEdit { atts, ..edit("b", RevPath::default(), "{}") });
     assert!(download(&shard, "b", "att") == bytes);
 }
@@ -196,10 +193,7 @@ fn attachments_that_go_one_after_the_other_are_all_kept_whatever_compaction_does
         shard.compact_now().unwrap();
         writer.write(&one[two..]).unwrap();
         let (chunks, hold) = writer.finish().unwrap();
-        let length = one.len() as u64;
-        let encoding = Encoding::Identity;
-        let content = AttContent { encoding, length, stored_length: length, md5: [0; 16], chunks };
-        atts.push(attachment(&format!("{number}"), content, hold));
+        atts.push(attachment(&format!("{number}"), content(&one, chunks), hold));
         shard.compact_now().unwrap();
     }
     drop(writer);
