@@ -5,18 +5,26 @@ use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use settee_http::multipart::{Event, Parser};
 
-/// Events with the pieces of one body joined; false if the body was refused.
-fn events(pieces: &[&[u8]]) -> (Vec<Event>, bool) {
+/// What came out of a parser.
+#[derive(PartialEq, Debug)]
+enum Seen {
+    /// A body's pieces, joined.
+    Body(Vec<u8>),
+    /// Anything else.
+    Other(Event),
+}
+
+/// What comes out of these pieces; false if they were refused.
+fn events(pieces: &[&[u8]]) -> (Vec<Seen>, bool) {
     let mut parser = Parser::new("b");
-    let mut seen: Vec<Event> = Vec::new();
+    let mut seen: Vec<Seen> = Vec::new();
     for piece in pieces {
         parser.feed(Bytes::copy_from_slice(piece));
         loop {
             match (parser.next_event(), seen.last_mut()) {
-                (Ok(Some(Event::Body(more))), Some(Event::Body(body))) => {
-                    *body = [body.as_ref(), more.as_ref()].concat().into();
-                }
-                (Ok(Some(event)), _) => seen.push(event),
+                (Ok(Some(Event::Body(more))), Some(Seen::Body(body))) => body.extend(more),
+                (Ok(Some(Event::Body(body))), _) => seen.push(Seen::Body(body.into())),
+                (Ok(Some(event)), _) => seen.push(Seen::Other(event)),
                 (Ok(None), _) => break,
                 (Err(_), _) => return (seen, false),
             }

@@ -3,7 +3,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use settee_http::query::Query;
-use settee_http::route::{Method, Plus, decode, route};
+use settee_http::percent::{Plus, decode};
+use settee_http::route::{Method, route};
 
 fuzz_target!(|input: &str| {
     let (path, query) = input.split_once('?').unwrap_or((input, ""));

@@ -7,7 +7,7 @@ use std::time::Instant;
 use http::{Method, StatusCode, Uri};
 
 use crate::auth::User;
-use crate::context::push_encoded;
+use crate::percent::push_segment;
 use crate::reply::{Ended, Reply, ReplyBody};
 
 /// The events' target.
@@ -48,7 +48,7 @@ impl Asked {
         let (status, id) = (reply.status, id.to_owned());
         let mut name = String::new();
         match user.name.as_deref() {
-            Some(user) => push_encoded(&mut name, user),
+            Some(user) => push_segment(&mut name, user),
             None => name.push_str("undefined"),
         }
         match &mut reply.body {

@@ -236,24 +236,6 @@ pub fn is_secure(settings: &Settings, headers: &HeaderMap, peer: Peer) -> bool {
         || says(&settings.x_forwarded_proto, "https")
 }
 
-/// Percent-encodes a path segment as CouchDB writes `Location`.
-pub fn push_encoded(out: &mut String, text: &str) {
-    const DIGITS: [char; 16] =
-        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'.' | b'-' | b':' => {
-                out.push(char::from(byte));
-            }
-            byte => {
-                let digits = [byte >> 4, byte & 15].map(usize::from);
-                out.push('%');
-                out.extend(digits.iter().filter_map(|&digit| DIGITS.get(digit)));
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use settee_model::config::Config;

@@ -29,6 +29,7 @@ pub mod outgoing;
 mod patience;
 mod patient;
 pub mod peer;
+pub mod percent;
 pub mod prefer;
 pub mod process;
 pub mod query;

@@ -3,6 +3,7 @@
 //! headers. Never reads a socket, and never knows what the parts mean.
 
 use bytes::{Bytes, BytesMut};
+use memchr::{memchr_iter, memmem};
 
 #[cfg(test)]
 mod tests;
@@ -161,35 +162,18 @@ enum Found {
     },
 }
 
-/// Looks for a pattern whose first byte occurs nowhere else in it but for `\r\n\r\n` and
-/// boundaries that are made of dashes: good enough to be quick, right for any.
 fn find(text: &[u8], pattern: &[u8]) -> Found {
-    let Some(first) = pattern.first() else { return Found::At(0) };
-    let mut at = 0;
-    while let Some(skip) = memchr(*first, text.get(at..).unwrap_or_default()) {
-        at += skip;
-        let here = text.get(at..).unwrap_or_default();
-        if here.starts_with(pattern) {
-            return Found::At(at);
-        }
-        if pattern.starts_with(here) {
-            return Found::Not { keep: here.len() };
-        }
-        at += 1;
+    if let Some(at) = memmem::find(text, pattern) {
+        return Found::At(at);
     }
-    Found::Not { keep: 0 }
-}
-
-/// Index of a byte; the loop over pieces of fixed size is what compilers make quick.
-fn memchr(byte: u8, text: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    for piece in text.chunks(32) {
-        if piece.iter().fold(false, |found, here| found | (*here == byte)) {
-            return piece.iter().position(|here| *here == byte).map(|offset| at + offset);
-        }
-        at += piece.len();
-    }
-    None
+    let last = text.len().saturating_sub(pattern.len());
+    let tail = text.get(last..).unwrap_or_default();
+    let keep = pattern.first().and_then(|first| {
+        memchr_iter(*first, tail)
+            .filter_map(|at| tail.get(at..))
+            .find(|end| pattern.starts_with(end))
+    });
+    Found::Not { keep: keep.map_or(0, <[u8]>::len) }
 }
 
 /// A header's value and its parameters, as `multipart/related; boundary="x"` has them.

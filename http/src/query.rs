@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use crate::error::Error;
-use crate::route::{Plus, decode, decode_bytes};
+use crate::percent::{Plus, decode, decode_bytes};
 
 /// Parameters in the order in which they came; a name may come twice.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

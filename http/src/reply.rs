@@ -161,7 +161,7 @@ pub fn error_members(error: &Error) -> Vec<u8> {
     let (_, name, reason) = error.info();
     match error {
         // A reason of any shape, which the function chose.
-        Error::Script(error) => error_json_of(name, &error.reason()),
+        Error::Script(error) => error_json_of(name, error.reason().as_bytes()),
         _ => error_json(name, &reason),
     }
 }
@@ -169,23 +169,19 @@ pub fn error_members(error: &Error) -> Vec<u8> {
 /// `{"error":…,"reason":…}`, also for the rows of a bulk answer.
 #[must_use]
 pub fn error_json(error: &str, reason: &str) -> Vec<u8> {
-    let mut out = Vec::with_capacity(32 + error.len() + reason.len());
-    out.extend_from_slice(b"{\"error\":");
-    push_string(&mut out, error);
-    out.extend_from_slice(b",\"reason\":");
-    push_string(&mut out, reason);
-    out.push(b'}');
-    out
+    let mut quoted = Vec::with_capacity(reason.len() + 2);
+    push_string(&mut quoted, reason);
+    error_json_of(error, &quoted)
 }
 
 /// The same with a reason that is any JSON.
 #[must_use]
-pub fn error_json_of(error: &str, reason: &str) -> Vec<u8> {
+pub fn error_json_of(error: &str, reason: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(32 + error.len() + reason.len());
     out.extend_from_slice(b"{\"error\":");
     push_string(&mut out, error);
     out.extend_from_slice(b",\"reason\":");
-    out.extend_from_slice(reason.as_bytes());
+    out.extend_from_slice(reason);
     out.push(b'}');
     out
 }

@@ -18,13 +18,14 @@ use crate::access::{self, Asked};
 use crate::auth::authenticate;
 use crate::body::{Length, RequestBody};
 use crate::buffered;
-use crate::context::{App, Ctx, push_encoded};
+use crate::context::{App, Ctx};
 use crate::error::Error;
 use crate::handlers::dispatch;
 use crate::peer::{Asker, Peer, asker};
+use crate::percent::{self, push_segment};
 use crate::query::Query;
 use crate::reply::{Reply, ReplyBody};
-use crate::route::{Endpoint, Method, encoding_is_sound, route};
+use crate::route::{Endpoint, Method, route};
 use crate::stats::{OfRequest, stats};
 
 /// Answers a request.
@@ -145,7 +146,7 @@ fn check_target(ctx: &Ctx) -> Result<(), Error> {
     if ctx.settings.max_uri_length.is_some_and(|most| target.len() > most) {
         return Err(Error::UriTooLong);
     }
-    if !encoding_is_sound(target) {
+    if !percent::is_sound(target) {
         return Err(Error::bad_request("invalid_url_encoding"));
     }
     Ok(())
@@ -196,9 +197,9 @@ fn refusal(ctx: &Ctx, error: Error) -> Reply {
     let program = accepts(&["*/*", "application/*", "application/json"]);
     if !program && accepts(&["text/*", "text/html"]) {
         let mut target = format!("{}?return=", settings.authentication_redirect);
-        push_encoded(&mut target, ctx.uri.path());
+        push_segment(&mut target, ctx.uri.path());
         target.push_str("&reason=");
-        push_encoded(&mut target, &reason);
+        push_segment(&mut target, &reason);
         reply.status = StatusCode::FOUND;
         return reply.header(LOCATION, &ctx.absolute_uri(&target));
     }

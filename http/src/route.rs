@@ -2,11 +2,9 @@
 //! databases or bodies, and never decides whether a method is allowed before the database is
 //! known to exist (CouchDB answers 401 and 404 before 405).
 
-use std::borrow::Cow;
-
 use settee_model::docid::{DbName, DocId};
 
-use crate::error::Error;
+use crate::percent::{Plus, decode_bytes};
 
 #[cfg(test)]
 mod tests;
@@ -411,75 +409,4 @@ impl DbEndpoint {
             _ => "POST",
         }
     }
-}
-
-/// Whether every `%` in a request target is followed by two hexadecimal digits.
-#[must_use]
-pub fn encoding_is_sound(target: &str) -> bool {
-    let mut bytes = target.as_bytes();
-    while let Some(at) = bytes.iter().position(|&byte| byte == b'%') {
-        match bytes.get(at + 1..at + 3) {
-            Some(digits) if digits.iter().all(u8::is_ascii_hexdigit) => {
-                bytes = bytes.get(at + 3..).unwrap_or_default();
-            }
-            _ => return false,
-        }
-    }
-    true
-}
-
-/// What a `+` stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Plus {
-    /// A space: always in queries, and in paths as CouchDB has it by default.
-    Space,
-    /// Itself.
-    Itself,
-}
-
-/// Undoes percent encoding. Digits were checked before ([`encoding_is_sound`]); a stray `%` stays.
-///
-/// # Errors
-/// What comes out is not UTF-8.
-pub fn decode(text: &str, plus: Plus) -> Result<Cow<'_, str>, Error> {
-    match decode_bytes(text, plus) {
-        Cow::Borrowed(_) => Ok(Cow::Borrowed(text)),
-        Cow::Owned(bytes) => String::from_utf8(bytes)
-            .map(Cow::Owned)
-            .map_err(|_| Error::IllegalDocId(NOT_UTF_8.into())),
-    }
-}
-
-/// What is said of ids that are none.
-pub const NOT_UTF_8: &str = "Document id must be valid UTF-8";
-
-/// The same, whatever comes out.
-#[must_use]
-pub fn decode_bytes(text: &str, plus: Plus) -> Cow<'_, [u8]> {
-    if !text.bytes().any(|byte| byte == b'%' || byte == b'+') {
-        return Cow::Borrowed(text.as_bytes());
-    }
-    let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'+' if plus == Plus::Space => out.push(b' '),
-            b'%' => {
-                let mut ahead = bytes.clone();
-                match (hex(ahead.next()), hex(ahead.next())) {
-                    (Some(high), Some(low)) => {
-                        out.push(high << 4 | low);
-                        bytes = ahead;
-                    }
-                    _ => out.push(b'%'),
-                }
-            }
-            byte => out.push(byte),
-        }
-    }
-    Cow::Owned(out)
-}
-
-fn hex(digit: Option<u8>) -> Option<u8> {
-    digit.and_then(|digit| char::from(digit).to_digit(16)).and_then(|value| value.try_into().ok())
 }

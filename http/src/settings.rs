@@ -13,9 +13,10 @@ use crate::auth::AuthSettings;
 use crate::cors::Cors;
 use crate::csp::Csp;
 use crate::frames::Frames;
+use crate::handlers::welcome::COUCHDB_VERSION;
 use crate::hosts::Hosts;
+use crate::percent::Plus;
 use crate::prefer::Few;
-use crate::route::Plus;
 use crate::users::per_user::PerUser;
 
 #[cfg(test)]
@@ -294,8 +295,8 @@ fn layout(config: &Config) -> LayoutDefaults {
 
 fn server_header(config: &Config) -> HeaderValue {
     if config.boolean("chttpd", "server_header_versions", true) {
-        let name = concat!("CouchDB/3.4.2 (settee ", env!("CARGO_PKG_VERSION"), ")");
-        HeaderValue::from_static(name)
+        let name = format!("CouchDB/{COUCHDB_VERSION} (settee {})", env!("CARGO_PKG_VERSION"));
+        HeaderValue::try_from(name).unwrap_or(HeaderValue::from_static("CouchDB"))
     } else {
         HeaderValue::from_static("CouchDB")
     }

@@ -5,7 +5,8 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use settee_http::route::{DbEndpoint, Endpoint, Method, Namespace, Plus, ServerEndpoint, route};
+use settee_http::percent::Plus;
+use settee_http::route::{DbEndpoint, Endpoint, Method, Namespace, ServerEndpoint, route};
 use settee_tests::base64;
 use settee_tests::script::{self, Step};
 

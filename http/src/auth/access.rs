@@ -112,7 +112,8 @@ pub fn check(access: Access, user: &User) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::route::{Plus, route};
+    use crate::percent::Plus;
+    use crate::route::route;
 
     #[test]
     fn who_may_ask_for_what() {

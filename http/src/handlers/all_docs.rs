@@ -12,6 +12,7 @@ use settee_model::{json as stored, partition};
 
 use crate::context::Ctx;
 use crate::error::Error;
+use crate::handlers::check_partition;
 use crate::handlers::play::play;
 use crate::handlers::rows;
 use crate::listing::{self, Listing};
@@ -181,19 +182,6 @@ fn partition_of(db: &Db, path: Option<String>, listing: &Listing) -> Result<Opti
         return Err(Error::QueryParse(reason.into()));
     }
     Ok(Some(asked.clone()))
-}
-
-/// A partition that a path names, which is looked at before anything else.
-fn check_partition(ctx: &Ctx, db: &Db, path: Option<&str>) -> Result<(), Error> {
-    let Some(path) = path else { return Ok(()) };
-    if !db.meta().partitioned {
-        return Err(Error::bad_request("database is not partitioned"));
-    }
-    partition::check(path)?;
-    if ctx.query.get("partition").is_some_and(|asked| asked != path) {
-        return Err(Error::bad_request("Conflicting value for `partition` in query string"));
-    }
-    Ok(())
 }
 
 /// The limit that was asked for, or the most there may be.

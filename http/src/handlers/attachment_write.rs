@@ -13,8 +13,9 @@ use settee_model::rev::{Rev, RevPath};
 use super::attachment::find;
 use super::edit;
 use crate::body::Length;
-use crate::context::{Ctx, push_encoded};
+use crate::context::Ctx;
 use crate::error::Error;
+use crate::percent::push_segment;
 use crate::reply::Reply;
 
 /// `PUT /{db}/{docid}/{attname}`
@@ -114,9 +115,9 @@ fn check_length(ctx: &Ctx, name: &str) -> Result<u64, Error> {
 /// The attachment's address; of the database's name CouchDB encodes nothing here.
 fn location(ctx: &Ctx, db: &Db, id: &DocId, name: &str) -> String {
     let mut path = format!("/{}/", db.name());
-    push_encoded(&mut path, id.as_str());
+    push_segment(&mut path, id.as_str());
     path.push('/');
-    push_encoded(&mut path, name);
+    push_segment(&mut path, name);
     ctx.absolute_uri(&path)
 }
 

@@ -192,8 +192,11 @@ async fn add_node(ctx: &Ctx, setup: &Setup) -> Result<(), Error> {
     let Some(mesh) = said.get("mesh").and_then(Value::as_str) else {
         return Err(Error::bad_request("Add node failed. The other node is no settee."));
     };
-    let port = mesh.rsplit_once(':').map_or("9100", |(_, port)| port);
-    Ok(ctx.app.cluster.add_node(&format!("{host}:{port}")).await?)
+    let address = match mesh.rsplit_once(':') {
+        Some((_, port)) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    };
+    Ok(ctx.app.cluster.add_node(&address).await?)
 }
 
 /// What the nodes of the cluster know. Whoever has none makes one.

@@ -12,8 +12,8 @@ use settee_model::rev::{Rev, RevPath};
 use super::edit;
 use crate::context::Ctx;
 use crate::error::Error;
+use crate::percent::{Plus, decode};
 use crate::reply::Reply;
-use crate::route::{Plus, decode};
 use crate::users;
 
 /// `COPY /{db}/{docid}`

@@ -10,9 +10,10 @@ use settee_cluster::{CreateOptions, Db, ShardPlace, Written};
 use settee_model::docid::{DbName, DocId};
 use settee_model::{json as stored, partition};
 
-use crate::context::{Ctx, push_encoded};
+use crate::context::Ctx;
 use crate::error::Error;
 use crate::handlers::{edit, view};
+use crate::percent::push_segment;
 use crate::reply::Reply;
 use crate::stats::{Distribution, stats};
 use crate::{layout, listing};
@@ -34,7 +35,7 @@ pub async fn create(ctx: &mut Ctx, name: String) -> Result<Reply, Error> {
     }
     let written = ctx.app.cluster.create_db(&name, options).await?;
     let mut path = String::from("/");
-    push_encoded(&mut path, name.as_str());
+    push_segment(&mut path, name.as_str());
     Ok(Reply::ok(status(written, StatusCode::CREATED)).header(LOCATION, &ctx.absolute_uri(&path)))
 }
 

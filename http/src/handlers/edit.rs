@@ -16,8 +16,9 @@ use settee_model::rev::{Rev, RevPath};
 use super::doc_query::copies;
 use super::functions::validate;
 use crate::compile;
-use crate::context::{Ctx, push_encoded};
+use crate::context::Ctx;
 use crate::error::Error;
+use crate::percent::push_segment;
 use crate::render::doc::write_rev;
 use crate::reply::Reply;
 use crate::settings::Settings;
@@ -375,8 +376,8 @@ pub fn batched(id: &DocId) -> Reply {
 #[must_use]
 pub fn with_location(reply: Reply, ctx: &Ctx, db: &Db, id: &DocId) -> Reply {
     let mut path = String::from("/");
-    push_encoded(&mut path, db.name().as_str());
+    push_segment(&mut path, db.name().as_str());
     path.push('/');
-    push_encoded(&mut path, id.as_str());
+    push_segment(&mut path, id.as_str());
     reply.header(LOCATION, &ctx.absolute_uri(&path))
 }

@@ -7,11 +7,11 @@ use http::StatusCode;
 use settee_cluster::Db;
 use settee_cluster::find::Finding;
 use settee_model::json::{self as stored, Limits};
-use settee_model::partition;
 use settee_query::mango::{self, Find, Response};
 
 use crate::context::Ctx;
 use crate::error::Error;
+use crate::handlers::check_partition;
 use crate::off::off_thread;
 use crate::reply::{Reply, Sink};
 use crate::route::Method;
@@ -68,24 +68,6 @@ async fn question(ctx: &mut Ctx, db: &Db, path: Option<String>) -> Result<Find, 
 pub fn limits(settings: &Settings) -> Limits {
     let usual = settings.json_limits();
     Limits { depth: usual.depth.min(DEEPEST), ..usual }
-}
-
-/// Checks the partition that a path names.
-///
-/// # Errors
-/// 400, also where the query names another one.
-pub fn check_partition(ctx: &Ctx, db: &Db, path: Option<&str>) -> Result<(), Error> {
-    let Some(path) = path else { return Ok(()) };
-    if !db.meta().partitioned {
-        return Err(Error::bad_request("database is not partitioned"));
-    }
-    partition::check(path)?;
-    match ctx.query.get("partition") {
-        Some(other) if other != path => {
-            Err(Error::bad_request("Conflicting value for `partition` in query string"))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Writes documents as they come.

@@ -12,12 +12,14 @@ use http::header::LOCATION;
 use settee_cluster::Db;
 use settee_cluster::docs::OpenOptions;
 use settee_model::docid::DocId;
+use settee_model::partition;
 
 use crate::auth::access;
 use crate::context::Ctx;
 use crate::error::Error;
+use crate::percent::NOT_UTF_8;
 use crate::reply::Reply;
-use crate::route::{DbEndpoint, Endpoint, Method, NOT_UTF_8, Nameless, Namespace, ServerEndpoint};
+use crate::route::{DbEndpoint, Endpoint, Method, Nameless, Namespace, ServerEndpoint};
 use crate::users;
 
 pub mod all_docs;
@@ -210,6 +212,22 @@ async fn on_design_action(
     }
 }
 
+/// A partition that a path names, which is looked at before anything else.
+///
+/// # Errors
+/// 400 where there are none, where it is none, and where the query names another one.
+fn check_partition(ctx: &Ctx, db: &Db, path: Option<&str>) -> Result<(), Error> {
+    let Some(path) = path else { return Ok(()) };
+    if !db.meta().partitioned {
+        return Err(Error::bad_request("database is not partitioned"));
+    }
+    partition::check(path)?;
+    if ctx.query.get("partition").is_some_and(|asked| asked != path) {
+        return Err(Error::bad_request("Conflicting value for `partition` in query string"));
+    }
+    Ok(())
+}
+
 /// The same, asked of one partition.
 async fn on_partition_design(
     ctx: &mut Ctx,
@@ -219,13 +237,7 @@ async fn on_partition_design(
     action: &str,
     rest: &[String],
 ) -> Result<Reply, Error> {
-    if !db.meta().partitioned {
-        return Err(Error::bad_request("database is not partitioned"));
-    }
-    settee_model::partition::check(&partition)?;
-    if ctx.query.get("partition").is_some_and(|asked| asked != partition) {
-        return Err(Error::bad_request("Conflicting value for `partition` in query string"));
-    }
+    check_partition(ctx, &db, Some(&partition))?;
     let opened = db.open_doc(&ddoc, OpenOptions::default()).await?;
     match action {
         "_view" => view::any(ctx, db, opened, rest, Some(partition)).await,
@@ -276,7 +288,7 @@ async fn on_upkeep(
             Err(Error::bad_request("database is not partitioned"))
         }
         (D::PartitionOther(name), _) => {
-            settee_model::partition::check(&name)?;
+            partition::check(&name)?;
             Err(Error::missing())
         }
         (D::TempView, _) => Err(Error::Gone("Temporary views are not supported in CouchDB".into())),

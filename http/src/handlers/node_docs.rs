@@ -7,14 +7,13 @@ use serde_json::{Map, Value, json};
 use settee_cluster::DbMeta;
 use settee_model::docid::DbName;
 
-use crate::context::{Ctx, push_encoded};
+use crate::context::Ctx;
 use crate::error::Error;
 use crate::listing;
+use crate::percent::push_segment;
 use crate::reply::Reply;
 use crate::route::Method;
 
-/// Port of a node's mesh unless its document says another (`"mesh": "host:port"`).
-const MESH_PORT: u16 = 9100;
 /// Revisions of a document without members, and of its deletion.
 const FIRST: &str = "1-967a00dff5e02add41819138abb3284d";
 const DELETED: &str = "2-eec205a9d413992850a6e32678485900";
@@ -51,15 +50,14 @@ pub async fn nodes(ctx: &mut Ctx, path: &[&str]) -> Result<Reply, Error> {
 async fn add(ctx: &mut Ctx, name: &str) -> Result<Reply, Error> {
     let body = ctx.body.json().await?;
     let doc = listing::object(&body)?;
-    let host = name.split_once('@').map(|(_, host)| host).filter(|host| !host.is_empty());
-    let host = host.ok_or_else(|| Error::bad_request("A node's name is `name@host`."))?;
-    let address = match doc.get("mesh").and_then(Value::as_str) {
-        Some(address) => address.to_owned(),
-        None => format!("{host}:{MESH_PORT}"),
-    };
-    ctx.app.cluster.add_node(&address).await?;
+    if name.split_once('@').is_none_or(|(_, host)| host.is_empty()) {
+        return Err(Error::bad_request("A node's name is `name@host`."));
+    }
+    // At the usual port, unless the document says another.
+    let address = doc.get("mesh").and_then(Value::as_str).unwrap_or(name);
+    ctx.app.cluster.add_node(address).await?;
     let mut path = String::from("/_nodes/");
-    push_encoded(&mut path, name);
+    push_segment(&mut path, name);
     Ok(saved(name, FIRST, StatusCode::CREATED).header(LOCATION, &ctx.absolute_uri(&path)))
 }
 

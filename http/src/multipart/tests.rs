@@ -1,3 +1,5 @@
+//! Multipart bodies, cut anywhere.
+
 use proptest::prelude::*;
 
 use super::*;

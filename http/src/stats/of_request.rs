@@ -100,7 +100,8 @@ impl Stats {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::route::{Plus, route};
+    use crate::percent::Plus;
+    use crate::route::route;
 
     #[test]
     fn what_a_request_is_counted_as() {

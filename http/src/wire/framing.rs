@@ -1,6 +1,8 @@
 //! [`Framing`]: knows, byte by byte, whether a connection is in a request line, in headers or in a
 //! body, and encodes what request lines should not hold. Pure; never changes anything but those.
 
+use percent_encoding::percent_encode_byte;
+
 #[cfg(test)]
 mod tests;
 
@@ -87,7 +89,7 @@ impl Framing {
                     out.extend_from_slice(fresh.get(..at).unwrap_or_default());
                     out
                 });
-                push_encoded(out, byte);
+                out.extend_from_slice(percent_encode_byte(byte).as_bytes());
             } else if let Some(out) = &mut encoded {
                 out.push(byte);
             }
@@ -210,11 +212,4 @@ fn chunked(place: Place, byte: u8) -> Place {
 /// Whether the parser would not take a byte in a request line, or not everywhere in it.
 fn is_odd(byte: u8) -> bool {
     matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' | 0x80..)
-}
-
-fn push_encoded(out: &mut Vec<u8>, byte: u8) {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    out.push(b'%');
-    let digits = [byte >> 4, byte & 15].map(usize::from);
-    out.extend(digits.iter().filter_map(|&digit| DIGITS.get(digit)));
 }

@@ -1,3 +1,5 @@
+//! What an edit may look like.
+
 use super::*;
 
 fn path(text: &str) -> RevPath {

@@ -14,9 +14,10 @@ use crate::body::Length;
 use crate::context::Ctx;
 use crate::error::Error;
 use crate::handlers::database::info_json;
+use crate::percent::{Plus, decode};
 use crate::query::Query;
 use crate::reply::push_string;
-use crate::route::{Method, Plus, decode};
+use crate::route::Method;
 
 /// Headers that functions must neither see nor set, and what a proxy proves itself with.
 const SECRET: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];

@@ -12,8 +12,9 @@ use settee_model::docid::DocId;
 use super::request::{self, Content, Request};
 use super::{Functions, response, rules};
 use crate::body::RequestBody;
-use crate::context::{Ctx, push_encoded};
+use crate::context::Ctx;
 use crate::error::Error;
+use crate::percent::{self, push_segment};
 use crate::reply::Reply;
 use crate::route::Method;
 
@@ -53,7 +54,7 @@ fn by_rules(
     let secure = ctx.settings.secure_rewrites;
     let target = rules::apply(rules, ctx.method.name(), rest, &query, secure)?;
     let target = target.ok_or_else(Error::missing)?;
-    let parts: Vec<String> = target.parts.iter().map(|part| quoted(part)).collect();
+    let parts: Vec<String> = target.parts.iter().map(|part| percent::form(part)).collect();
     let mut path = parts.join("/");
     push_query(&mut path, target.query.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     let target = from_design_document(db, ddoc, &path);
@@ -150,7 +151,7 @@ fn given_headers(rewrite: &Map<String, Value>) -> impl Iterator<Item = (HeaderNa
 /// Makes another request of this one. Nobody sees the reply: who called looks at the request.
 fn go(ctx: &mut Ctx, target: &str) -> Result<Reply, Error> {
     let target: Uri =
-        sound(target).parse().map_err(|_| Error::bad_request("invalid_url_encoding"))?;
+        percent::target(target).parse().map_err(|_| Error::bad_request("invalid_url_encoding"))?;
     let mut parts = std::mem::take(&mut ctx.uri).into_parts();
     parts.path_and_query = target.into_parts().path_and_query;
     ctx.uri = Uri::from_parts(parts).map_err(|_| Error::bad_request("invalid_url_encoding"))?;
@@ -161,7 +162,7 @@ fn go(ctx: &mut Ctx, target: &str) -> Result<Reply, Error> {
 /// A path that is relative to a design document, as one from the top, with its `..` gone.
 fn from_design_document(db: &Db, ddoc: &DocId, path: &str) -> String {
     let mut whole = format!("{}/_design/", address(db));
-    push_encoded(&mut whole, ddoc.as_str().trim_start_matches("_design/"));
+    push_segment(&mut whole, ddoc.as_str().trim_start_matches("_design/"));
     whole.push('/');
     whole.push_str(path);
     straight(&whole)
@@ -169,7 +170,7 @@ fn from_design_document(db: &Db, ddoc: &DocId, path: &str) -> String {
 
 fn address(db: &Db) -> String {
     let mut path = String::from("/");
-    push_encoded(&mut path, db.name().as_str());
+    push_segment(&mut path, db.name().as_str());
     path
 }
 
@@ -197,41 +198,10 @@ fn straight(path: &str) -> String {
 fn push_query<'a>(path: &mut String, pairs: impl Iterator<Item = (&'a str, &'a str)>) {
     for (place, (name, value)) in pairs.enumerate() {
         path.push(if place == 0 { '?' } else { '&' });
-        path.push_str(&quoted(name));
+        path.push_str(&percent::form(name));
         path.push('=');
-        path.push_str(&quoted(value));
+        path.push_str(&percent::form(value));
     }
-}
-
-/// Percent-encoded as a form is, with a plus for a space.
-fn quoted(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b' ' => out.push('+'),
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'.' | b'-' | b'~' => {
-                out.push(char::from(byte));
-            }
-            byte => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
-}
-
-/// With what no target of a request can hold percent-encoded.
-fn sound(target: &str) -> String {
-    let mut out = String::with_capacity(target.len());
-    for byte in target.bytes() {
-        match byte {
-            b'!' | b'#'..=b';' | b'=' | b'?'..=b'[' | b']' | b'_' | b'a'..=b'z' | b'~'
-                if byte != b'#' =>
-            {
-                out.push(char::from(byte));
-            }
-            byte => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
 }
 
 #[cfg(test)]
@@ -260,6 +230,5 @@ mod tests {
         let mut path = "a".to_owned();
         push_query(&mut path, [("k", "[\"a b\"]"), ("", "ü/")].into_iter());
         assert_eq!(path, "a?k=%5B%22a+b%22%5D&=%C3%BC%2F");
-        assert_eq!(sound("/a b\"#{}ü?x=%20"), "/a%20b%22%23%7B%7D%C3%BC?x=%20");
     }
 }

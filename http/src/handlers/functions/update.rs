@@ -10,9 +10,10 @@ use settee_query::js::Design;
 
 use super::response::Response;
 use super::{Called, Functions};
-use crate::context::{Ctx, push_encoded};
+use crate::context::Ctx;
 use crate::error::Error;
 use crate::handlers::edit::{self, Saved};
+use crate::percent::push_segment;
 use crate::reply::Reply;
 
 /// Answers with any method; that `GET` is none of them is for the function's side to say.
@@ -33,7 +34,7 @@ pub async fn answer(
     let (id, saved) = save(ctx, db, &doc).await?;
     let mut response = Response::read(&updated.response)?;
     let mut encoded = String::new();
-    push_encoded(&mut encoded, id.as_str());
+    push_segment(&mut encoded, id.as_str());
     response.set_header("x-couch-update-newrev", &saved.rev.to_string());
     response.set_header("x-couch-id", &encoded);
     Ok(response.or_code(saved.status(StatusCode::CREATED)).reply(ctx))

@@ -1,3 +1,5 @@
+//! Documents as JSON.
+
 use bytes::Bytes;
 use settee_model::doc::{AttContent, DocRecord};
 use settee_model::docid::DocId;

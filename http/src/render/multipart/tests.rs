@@ -1,3 +1,5 @@
+//! Documents with their attachments as multipart bodies, and how long those are.
+
 use bytes::Bytes;
 use settee_model::doc::DocRecord;
 use settee_model::rev::{Rev, RevPath};
