@@ -95,7 +95,7 @@ fn trees(c: &mut Criterion) {
     let disk = SimStorage::new();
     let file = disk.create("tree").expect("a file");
     let pages = Pages::new(file, Cache::new(64 << 20));
-    let spec = Arc::new(Spec { reducer: Arc::new(NoReduction), page_size: 8 << 10 });
+    let spec = Arc::new(Spec { reducer: Arc::new(NoReduction), page_size: 4 << 10 });
     let value = vec![7; 100];
     let all: Vec<_> = (0..ENTRIES).map(|number| (key(number), Some(&value))).collect();
     let tree = Tree::empty(spec).apply(&pages, &all).expect("a tree");

@@ -17,3 +17,4 @@ pub mod revtree;
 pub mod selector;
 pub mod seq;
 pub mod uuid;
+pub mod varint;

@@ -9,6 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::range::HashRange;
+use crate::varint;
 
 /// How far a reader has come in one range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,11 +59,11 @@ impl Seq {
         out.push(VERSION);
         let mut next = 0_u64;
         for Position { range, node, life, seq } in &self.positions {
-            push_varint(&mut out, u64::from(range.start).wrapping_sub(next));
-            push_varint(&mut out, u64::from(range.end - range.start));
+            varint::put(&mut out, u64::from(range.start).wrapping_sub(next));
+            varint::put(&mut out, u64::from(range.end - range.start));
             out.extend_from_slice(&node.to_le_bytes());
             out.extend_from_slice(&life.to_le_bytes());
-            push_varint(&mut out, *seq);
+            varint::put(&mut out, *seq);
             next = u64::from(range.end) + 1;
         }
         out
@@ -73,10 +74,10 @@ impl Seq {
         let mut positions = Vec::new();
         let mut next = 0_u64;
         while !rest.is_empty() {
-            let start = u32::try_from(next.wrapping_add(take_varint(&mut rest)?)).ok()?;
-            let end = u32::try_from(u64::from(start) + take_varint(&mut rest)?).ok()?;
+            let start = u32::try_from(next.wrapping_add(varint::take(&mut rest)?)).ok()?;
+            let end = u32::try_from(u64::from(start) + varint::take(&mut rest)?).ok()?;
             let (node, life) = (take_u64(&mut rest)?, take_u64(&mut rest)?);
-            let seq = take_varint(&mut rest)?;
+            let seq = varint::take(&mut rest)?;
             positions.push(Position { range: HashRange { start, end }, node, life, seq });
             next = u64::from(end) + 1;
         }
@@ -88,32 +89,6 @@ fn take_u64(rest: &mut &[u8]) -> Option<u64> {
     let (number, after) = rest.split_first_chunk()?;
     *rest = after;
     Some(u64::from_le_bytes(*number))
-}
-
-/// Seven bits a byte, lowest first; the top bit says that more follow.
-fn push_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
-fn take_varint(rest: &mut &[u8]) -> Option<u64> {
-    let mut value = 0;
-    for shift in (0..64).step_by(7) {
-        let (byte, after) = rest.split_first()?;
-        *rest = after;
-        let bits = u64::from(byte & 0x7f);
-        if bits << shift >> shift != bits {
-            return None;
-        }
-        value |= bits << shift;
-        if byte & 0x80 == 0 {
-            return Some(value);
-        }
-    }
-    None
 }
 
 impl fmt::Display for Seq {

@@ -1,3 +1,5 @@
+//! Who places databases, and what a node does when that changes.
+
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 

@@ -4,9 +4,10 @@
 use settee_model::docid::DocId;
 use settee_model::docinfo::DocInfo;
 use settee_model::rev::{Rev, RevId};
+use settee_model::varint;
 
 use super::Malformed;
-use super::bytes::{Reader, put_bytes, put_varint};
+use super::reader::Reader;
 
 const VERSION: u8 = 1;
 const DELETED: u8 = 1;
@@ -51,20 +52,20 @@ pub(crate) fn encode(info: &DocInfo) -> Vec<u8> {
     let id = info.id.as_str().as_bytes();
     let mut out = Vec::with_capacity(8 + id.len() + leaves.len() * 24);
     out.push(VERSION);
-    put_bytes(&mut out, id);
-    put_varint(&mut out, leaves.len() as u64);
+    varint::put_bytes(&mut out, id);
+    varint::put(&mut out, leaves.len() as u64);
     for leaf in leaves {
         let rev = leaf.id.as_bytes();
         let md5 = if rev.len() == 16 { MD5 } else { 0 };
         let body = if leaf.value.body.is_some() { BODY } else { 0 };
         out.push(md5 | body | if leaf.value.deleted { DELETED } else { 0 });
-        put_varint(&mut out, leaf.pos);
+        varint::put(&mut out, leaf.pos);
         if md5 == 0 {
-            put_varint(&mut out, rev.len() as u64);
+            varint::put(&mut out, rev.len() as u64);
         }
         out.extend_from_slice(rev);
         if let Some(body) = leaf.value.body {
-            put_varint(&mut out, body);
+            varint::put(&mut out, body);
         }
     }
     out

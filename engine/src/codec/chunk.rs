@@ -1,10 +1,12 @@
 //! Values of `chunks`: where the bytes of an attachment's chunk lie. Also how the log names the
 //! place of a new chunk.
 
+use settee_model::varint;
+
 use bytes::Bytes;
 
 use super::Malformed;
-use super::bytes::{Reader, put_varint};
+use super::reader::Reader;
 use crate::page::PagePtr;
 
 const INLINE: u8 = 0;
@@ -29,8 +31,8 @@ pub(crate) fn encode(place: &Place) -> Vec<u8> {
         }
         Place::Extent(ptr) => {
             out.push(EXTENT);
-            put_varint(&mut out, ptr.offset);
-            put_varint(&mut out, u64::from(ptr.len));
+            varint::put(&mut out, ptr.offset);
+            varint::put(&mut out, u64::from(ptr.len));
         }
     }
     out

@@ -6,9 +6,10 @@ use settee_model::docid::DocId;
 use settee_model::docinfo::{DocInfo, RevInfo};
 use settee_model::rev::{Rev, RevId};
 use settee_model::revtree::{Node, RevTree};
+use settee_model::varint;
 
 use super::Malformed;
-use super::bytes::{Reader, put_bytes, put_varint};
+use super::reader::Reader;
 use super::reduce::DocSizes;
 
 const VERSION: u8 = 1;
@@ -47,13 +48,13 @@ pub(crate) fn encode(info: &DocInfo) -> Vec<u8> {
     let deleted = info.tree.is_deleted();
     out.push(VERSION);
     out.push(if deleted { DELETED } else { 0 });
-    put_varint(&mut out, info.seq);
+    varint::put(&mut out, info.seq);
     let sizes = DocSizes::of(&info.tree);
-    put_varint(&mut out, sizes.stored);
-    put_varint(&mut out, sizes.atts);
-    put_varint(&mut out, sizes.external);
-    put_varint(&mut out, winner_index(&info.tree) as u64);
-    put_varint(&mut out, nodes.len() as u64);
+    varint::put(&mut out, sizes.stored);
+    varint::put(&mut out, sizes.atts);
+    varint::put(&mut out, sizes.external);
+    varint::put(&mut out, winner_index(&info.tree) as u64);
+    varint::put(&mut out, nodes.len() as u64);
     let mut expected = 0;
     for node in nodes.iter().rev() {
         put_node(&mut out, node, expected);
@@ -84,21 +85,21 @@ fn put_node(out: &mut Vec<u8>, node: &Node<RevInfo>, expected: u64) {
     flag(NODE_POS, node.pos != expected);
     out.push(flags);
     if node.pos != expected {
-        put_varint(out, node.pos);
+        varint::put(out, node.pos);
     }
     if id.len() == 16 {
         out.extend_from_slice(id);
     } else {
-        put_bytes(out, id);
+        varint::put_bytes(out, id);
     }
     if let Some(value) = &node.value {
-        put_varint(out, value.seq);
+        varint::put(out, value.seq);
         if let Some(body) = value.body {
-            put_varint(out, body);
+            varint::put(out, body);
         }
-        put_varint(out, value.stored);
-        put_varint(out, value.atts);
-        put_varint(out, value.external);
+        varint::put(out, value.stored);
+        varint::put(out, value.atts);
+        varint::put(out, value.external);
     }
 }
 

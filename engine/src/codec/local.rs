@@ -3,9 +3,10 @@
 
 use bytes::Bytes;
 use settee_model::docid::DocId;
+use settee_model::varint;
 
 use super::Malformed;
-use super::bytes::{Reader, put_varint};
+use super::reader::Reader;
 
 const PROPERTY: u8 = b'p';
 const DOC: u8 = b'd';
@@ -45,7 +46,7 @@ pub(crate) fn doc_id(key: &[u8]) -> Result<DocId, Malformed> {
 
 pub(crate) fn encode_doc(rev: u64, body: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(body.len() + 4);
-    put_varint(&mut out, rev);
+    varint::put(&mut out, rev);
     out.extend_from_slice(body);
     out
 }

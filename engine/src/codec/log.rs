@@ -4,9 +4,10 @@
 use bytes::Bytes;
 use settee_model::docid::DocId;
 use settee_model::rev::{RevId, RevPath};
+use settee_model::varint;
 
-use super::bytes::{Reader, put_bytes, put_varint};
 use super::purge::{self, PurgeRequest};
+use super::reader::Reader;
 use super::{Malformed, chunk};
 use crate::page::Extent;
 
@@ -81,7 +82,7 @@ impl Record {
 pub(crate) fn put_head(out: &mut Vec<u8>, head: FrameHead) {
     out.push(VERSION);
     out.extend_from_slice(&head.epoch.to_le_bytes());
-    put_varint(out, head.number);
+    varint::put(out, head.number);
 }
 
 /// Appends a record to a payload.
@@ -93,25 +94,25 @@ pub(crate) fn put_record(out: &mut Vec<u8>, record: &Record) {
         Record::Chunk { hash, place } => {
             out.push(CHUNK);
             out.extend_from_slice(hash);
-            put_bytes(out, &chunk::encode(place));
+            varint::put_bytes(out, &chunk::encode(place));
         }
         Record::Extent(extent) => {
             out.push(EXTENT);
-            put_varint(out, extent.offset);
-            put_bytes(out, &extent.frame);
+            varint::put(out, extent.offset);
+            varint::put_bytes(out, &extent.frame);
         }
         Record::Local { key, value } => {
             out.push(LOCAL);
-            put_bytes(out, key);
+            varint::put_bytes(out, key);
             out.push(u8::from(value.is_some()));
             if let Some(value) = value {
-                put_bytes(out, value);
+                varint::put_bytes(out, value);
             }
         }
         Record::Purge { requests, infos_limit } => {
             out.push(PURGE);
-            put_varint(out, *infos_limit);
-            put_varint(out, requests.len() as u64);
+            varint::put(out, *infos_limit);
+            varint::put(out, requests.len() as u64);
             requests.iter().for_each(|request| purge::put_request(out, request));
         }
     }
@@ -119,14 +120,14 @@ pub(crate) fn put_record(out: &mut Vec<u8>, record: &Record) {
 
 fn put_merge(out: &mut Vec<u8>, merge: &Merge) {
     out.push(MERGE);
-    put_bytes(out, merge.id.as_str().as_bytes());
-    put_varint(out, merge.seq);
-    put_varint(out, u64::from(merge.revs_limit));
+    varint::put_bytes(out, merge.id.as_str().as_bytes());
+    varint::put(out, merge.seq);
+    varint::put(out, u64::from(merge.revs_limit));
     out.push(u8::from(merge.deleted));
-    put_varint(out, merge.path.start);
-    put_varint(out, merge.path.ids.len() as u64);
-    merge.path.ids.iter().for_each(|id| put_bytes(out, id.as_bytes()));
-    put_bytes(out, &merge.record);
+    varint::put(out, merge.path.start);
+    varint::put(out, merge.path.ids.len() as u64);
+    merge.path.ids.iter().for_each(|id| varint::put_bytes(out, id.as_bytes()));
+    varint::put_bytes(out, &merge.record);
 }
 
 /// Reads the head and leaves the records.

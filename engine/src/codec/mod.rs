@@ -2,13 +2,13 @@
 //! log, reductions. Every format is versioned and stands in docs/format.md section 4; decoding never
 //! trusts a length. No IO here.
 
-pub(crate) mod bytes;
 pub(crate) mod change;
 pub(crate) mod chunk;
 pub(crate) mod docinfo;
 pub(crate) mod local;
 pub(crate) mod log;
 pub(crate) mod purge;
+pub(crate) mod reader;
 pub(crate) mod record;
 pub(crate) mod reduce;
 

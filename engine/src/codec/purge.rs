@@ -3,9 +3,10 @@
 use bytes::Bytes;
 use settee_model::docid::DocId;
 use settee_model::rev::{Rev, RevId};
+use settee_model::varint;
 
 use super::Malformed;
-use super::bytes::{Reader, put_bytes, put_varint};
+use super::reader::Reader;
 
 /// A purge as a client asks for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,12 +30,12 @@ pub struct PurgeInfo {
 }
 
 pub(crate) fn put_request(out: &mut Vec<u8>, request: &PurgeRequest) {
-    put_bytes(out, &request.uuid);
-    put_bytes(out, request.id.as_str().as_bytes());
-    put_varint(out, request.revs.len() as u64);
+    varint::put_bytes(out, &request.uuid);
+    varint::put_bytes(out, request.id.as_str().as_bytes());
+    varint::put(out, request.revs.len() as u64);
     for rev in &request.revs {
-        put_varint(out, rev.pos);
-        put_bytes(out, rev.id.as_bytes());
+        varint::put(out, rev.pos);
+        varint::put_bytes(out, rev.id.as_bytes());
     }
 }
 
@@ -60,7 +61,7 @@ pub(crate) fn key(request: &PurgeRequest) -> Vec<u8> {
 /// What the keys of all requests about a document begin with, and no others.
 pub(crate) fn prefix(id: &DocId) -> Vec<u8> {
     let mut prefix = Vec::with_capacity(id.as_str().len() + 36);
-    put_bytes(&mut prefix, id.as_str().as_bytes());
+    varint::put_bytes(&mut prefix, id.as_str().as_bytes());
     prefix
 }
 

@@ -3,20 +3,21 @@
 
 use bytes::Bytes;
 use settee_model::doc::{AttContent, Attachment, Chunk, DocRecord, Encoding};
+use settee_model::varint;
 
 use super::Malformed;
-use super::bytes::{Reader, put_bytes, put_varint};
+use super::reader::Reader;
 
 const VERSION: u8 = 1;
 
 /// Appends the encoding of a record.
 pub(crate) fn encode(out: &mut Vec<u8>, record: &DocRecord) {
     out.push(VERSION);
-    put_varint(out, record.atts.len() as u64);
+    varint::put(out, record.atts.len() as u64);
     for att in &record.atts {
-        put_bytes(out, att.name.as_bytes());
-        put_bytes(out, att.content_type.as_bytes());
-        put_varint(out, att.revpos);
+        varint::put_bytes(out, att.name.as_bytes());
+        varint::put_bytes(out, att.content_type.as_bytes());
+        varint::put(out, att.revpos);
         put_content(out, &att.content);
     }
     out.extend_from_slice(&record.body);
@@ -27,13 +28,13 @@ fn put_content(out: &mut Vec<u8>, content: &AttContent) {
         Encoding::Identity => 0,
         Encoding::Gzip => 1,
     });
-    put_varint(out, content.length);
-    put_varint(out, content.stored_length);
+    varint::put(out, content.length);
+    varint::put(out, content.stored_length);
     out.extend_from_slice(&content.md5);
-    put_varint(out, content.chunks.len() as u64);
+    varint::put(out, content.chunks.len() as u64);
     for chunk in &content.chunks {
         out.extend_from_slice(&chunk.hash);
-        put_varint(out, u64::from(chunk.length));
+        varint::put(out, u64::from(chunk.length));
     }
 }
 

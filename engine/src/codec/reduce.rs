@@ -4,8 +4,9 @@
 use bytes::Bytes;
 use settee_model::docinfo::RevInfo;
 use settee_model::revtree::RevTree;
+use settee_model::varint;
 
-use super::bytes::{Reader, put_varint};
+use super::reader::Reader;
 use super::{Malformed, chunk, docinfo};
 use crate::Error;
 use crate::tree::{Entries, Reducer};
@@ -63,7 +64,7 @@ impl Counts {
         let sizes = &self.sizes;
         let all = [self.doc_count, self.del_count, sizes.stored, sizes.atts, sizes.external];
         let mut out = Vec::with_capacity(24);
-        all.into_iter().for_each(|number| put_varint(&mut out, number));
+        all.into_iter().for_each(|number| varint::put(&mut out, number));
         out.into()
     }
 
@@ -135,7 +136,7 @@ impl Reducer for Chunks {
 
 fn encode_sum(sum: u64) -> Bytes {
     let mut out = Vec::with_capacity(9);
-    put_varint(&mut out, sum);
+    varint::put(&mut out, sum);
     out.into()
 }
 

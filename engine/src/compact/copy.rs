@@ -2,7 +2,7 @@
 //! live in one state, straight into packed pages; then, for as long as writers go on, what later
 //! states changed. Never swaps files, never touches a shard.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -153,20 +153,28 @@ impl<'a> Copy<'a> {
 
     /// Copies those chunks of a record that the copy does not have.
     fn bring_chunks(&mut self, from: &State, encoded: &[u8]) -> Result<(), Error> {
+        let mut lacking = BTreeSet::new();
         for hash in chunks_of(from, encoded)? {
-            if self.trees.chunks.get(&self.store.pages, &hash)?.is_some() {
-                continue;
+            if self.trees.chunks.get(&self.store.pages, &hash)?.is_none() {
+                lacking.insert(hash);
             }
+        }
+        if lacking.is_empty() {
+            return Ok(());
+        }
+        let mut writer = self.writer();
+        let mut ops = Vec::with_capacity(lacking.len());
+        for hash in lacking {
             let value = from.trees.chunks.get(&from.store.pages, &hash)?;
             let value = value.ok_or_else(|| missing_chunk(from))?;
-            let mut writer = self.writer();
+            let before = writer.written();
             let value = copy_chunk(from, &value, &mut writer)?;
-            // Saving what leads to it syncs it too.
-            writer.write_out()?;
-            let ops = [(Bytes::copy_from_slice(&hash), Some(value))];
-            self.put(|trees| &mut trees.chunks, &ops)?;
+            ops.push((Bytes::copy_from_slice(&hash), Some(value)));
+            (self.pace)(Step::Done { entries: 0, bytes: writer.written() - before })?;
         }
-        Ok(())
+        // Saving what leads to them syncs them too.
+        writer.write_out()?;
+        self.put(|trees| &mut trees.chunks, &ops)
     }
 
     /// Appends to the copy's file.
@@ -179,6 +187,7 @@ impl<'a> Copy<'a> {
         let mut writer = self.writer();
         let checkpoints = self.trees.try_map(|tree| tree.checkpoint(&mut writer))?;
         (self.pace)(Step::Done { entries: 0, bytes: writer.written() })?;
+        (self.pace)(Step::Sync)?;
         let synced = writer.finish()?;
         self.trees = checkpoints.map(|checkpoint| checkpoint.publish(&synced));
         Ok(())

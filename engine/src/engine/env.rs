@@ -40,7 +40,7 @@ pub(crate) fn folder(path: &str) -> &str {
 }
 
 /// Removes a file, durably, if it is there.
-pub(super) fn remove_file(storage: &dyn Storage, path: &str) -> Result<(), Error> {
+pub(crate) fn remove_file(storage: &dyn Storage, path: &str) -> Result<(), Error> {
     match storage.remove(path) {
         Ok(()) => storage.sync_dir(folder(path)),
         Err(Error::Missing { .. }) => Ok(()),

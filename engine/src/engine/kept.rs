@@ -4,8 +4,8 @@
 use bytes::Bytes;
 
 use super::Env;
-use super::env::remove_file;
 use super::lives::UNKNOWN;
+use super::remove_file;
 use crate::Error;
 use crate::codec::Malformed;
 use crate::codec::log::{FrameHead, read_head};

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::mpsc;
 
 use super::backlog::Backlog;
-use super::env::remove_file;
 use super::registry::{Claim, Registry, Slot};
+use super::remove_file;
 use super::replay::save;
 use super::{Env, kept};
 use crate::Error;

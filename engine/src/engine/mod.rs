@@ -24,7 +24,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 pub use env::{Commit, Listener};
-pub(crate) use env::{Env, Job};
+pub(crate) use env::{Env, Job, remove_file};
 pub use options::Options;
 pub(crate) use tasks::Progress;
 pub use tasks::Task;

@@ -160,22 +160,31 @@ impl Registry {
     /// again they go on.
     pub(super) fn recover(&self, env: &Env) -> Result<(), Error> {
         let _turn = self.recovery.lock();
-        let Some(error) = env.log.poisoned() else { return Ok(()) };
-        let mut shards = self.shards();
-        shards.extend(self.collect(|slot| match slot {
+        if let Some(error) = env.log.poisoned() {
+            for shard in self.writable() {
+                shard.fail(error.clone());
+                shard.rewind();
+            }
+            if let Error::DiskFull { .. } = error {
+                env.release_reserve();
+            }
+            env.log.recover()?;
+        }
+        // Those, too, that met the failure while they were opened.
+        for shard in self.writable().into_iter().filter(|shard| shard.has_lost_log()) {
+            shard.rewind();
+            shard.resume();
+        }
+        Ok(())
+    }
+
+    /// Shards that may be written to: those that are open, and those that are being dropped.
+    fn writable(&self) -> Vec<Arc<Shard>> {
+        self.collect(|slot| match slot {
+            Slot::Open(shard) => Some(shard.clone()),
             Slot::Busy { dropping, .. } => dropping.clone(),
             _ => None,
-        }));
-        for shard in &shards {
-            shard.fail(error.clone());
-            shard.rewind();
-        }
-        if let Error::DiskFull { .. } = error {
-            env.release_reserve();
-        }
-        env.log.recover()?;
-        shards.iter().for_each(|shard| shard.resume());
-        Ok(())
+        })
     }
 
     /// Names of the shards that are open, or lost.

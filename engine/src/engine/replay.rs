@@ -24,6 +24,7 @@ use crate::index::remove_folder;
 use crate::io::Storage;
 use crate::log::{Frame, Log};
 use crate::page::Cache;
+use crate::shard::id::FOLDER;
 use crate::shard::state::State;
 use crate::shard::store::Store;
 use crate::shard::{Shard, ShardId};
@@ -40,6 +41,11 @@ pub(super) fn open(
     let log_options = crate::log::Options { thread: options.threads, ..options.log.clone() };
     let log = Log::open(storage.clone(), log_options, &mut |frame| replay.frame(frame))?;
     let shards = replay.shards;
+    if !shards.is_empty() {
+        // What a killed process wrote may be in the system's memory only. Where files hold what the log
+        // holds, too, the log will be cut: from here on they are relied on.
+        storage.sync_below(FOLDER)?;
+    }
     let env = Arc::new(Env {
         storage,
         options,

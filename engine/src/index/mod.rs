@@ -190,7 +190,7 @@ impl Index {
     }
 
     fn path(&self) -> String {
-        format!("{}/{}", registry::folder(&self.shard), self.signature.file_name())
+        registry::file_of(&self.shard, self.signature)
     }
 
     fn touch(&self) {

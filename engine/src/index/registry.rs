@@ -11,7 +11,7 @@ use super::state::State;
 use super::store::Store;
 use super::{Index, Reducers, Signature};
 use crate::Error;
-use crate::engine::{Env, Job, Options};
+use crate::engine::{Env, Job, Options, remove_file};
 use crate::io::Storage;
 use crate::shard::{Shard, ShardId};
 
@@ -31,12 +31,17 @@ pub(super) fn folder(shard: &ShardId) -> String {
     format!("indexes/{shard}")
 }
 
+/// The file of an index.
+pub(super) fn file_of(shard: &ShardId, signature: Signature) -> String {
+    format!("{}/{}", folder(shard), signature.file_name())
+}
+
 /// Removes all indexes of a shard from the disk, durably.
 pub(crate) fn remove_folder(storage: &dyn Storage, shard: &ShardId) -> Result<(), Error> {
     let folder = folder(shard);
     let found = signatures(storage, shard)?;
     for signature in &found {
-        remove(storage, &format!("{folder}/{}", signature.file_name()))?;
+        remove(storage, &file_of(shard, *signature))?;
     }
     if found.is_empty() { Ok(()) } else { storage.sync_dir(&folder) }
 }
@@ -45,15 +50,6 @@ fn remove(storage: &dyn Storage, path: &str) -> Result<(), Error> {
     match storage.remove(path) {
         Err(Error::Missing { .. }) => Ok(()),
         other => other,
-    }
-}
-
-fn remove_file(env: &Env, shard: &ShardId, signature: Signature) -> Result<(), Error> {
-    let folder = folder(shard);
-    match env.storage.remove(&format!("{folder}/{}", signature.file_name())) {
-        Ok(()) => env.storage.sync_dir(&folder),
-        Err(Error::Missing { .. }) => Ok(()),
-        Err(error) => Err(error),
     }
 }
 
@@ -75,6 +71,12 @@ impl Indexes {
         let key = (shard.id().clone(), signature);
         let slot = self.slots.lock().entry(key.clone()).or_default().clone();
         let mut opened = slot.lock();
+        let in_place = self.slots.lock().get(&key).is_some_and(|other| Arc::ptr_eq(other, &slot));
+        if !in_place {
+            // It was dropped in between.
+            drop(opened);
+            return self.open(env, shard, signature, reducers);
+        }
         if let Some(index) = &*opened {
             index.touch();
             return Ok(index.clone());
@@ -126,7 +128,7 @@ impl Indexes {
         signature: Signature,
     ) -> Result<(), Error> {
         self.end(&[(shard.clone(), signature)]);
-        remove_file(env, shard, signature)
+        remove_file(&*env.storage, &file_of(shard, signature))
     }
 
     /// The same of this very index; `false` if it is not the one that is open.
@@ -140,7 +142,7 @@ impl Indexes {
         }
         index.end();
         *opened = None;
-        let removed = remove_file(env, &key.0, key.1);
+        let removed = remove_file(&*env.storage, &file_of(&key.0, key.1));
         drop(opened);
         drop(slot);
         self.forget_if_empty(&key);
@@ -257,7 +259,7 @@ fn open(
     signature: Signature,
     reducers: Reducers<'_>,
 ) -> Result<Index, Error> {
-    let path = format!("{}/{}", folder(shard.id()), signature.file_name());
+    let path = file_of(shard.id(), signature);
     let opened = Store::open(&*env.storage, &path, &env.cache)
         .and_then(|(store, header)| State::open(store, header, reducers));
     let state = match opened {

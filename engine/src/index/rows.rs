@@ -4,9 +4,10 @@
 use std::borrow::Cow;
 
 use settee_model::docid::DocId;
+use settee_model::varint;
 
 use crate::codec::Malformed;
-use crate::codec::bytes::{Reader, put_bytes};
+use crate::codec::reader::Reader;
 
 /// Numbers of rows up to this one take a byte.
 const SHORT: u32 = 239;
@@ -56,7 +57,7 @@ impl DocRows {
         };
         let mut numbers = Numbers::default();
         for row in rows {
-            put_bytes(&mut doc.sorts, row.sort);
+            varint::put_bytes(&mut doc.sorts, row.sort);
             let number = numbers.next(row.sort);
             put_row_key(&mut doc.text, row.sort, doc.id.as_str(), number);
             let key_end = doc.text.len();

@@ -32,7 +32,7 @@ impl Index {
             }
             Err(error) => {
                 // Nobody knows what the file holds after a failed sync. It can be made again.
-                if state.store.has_failed() {
+                if state.store.pages.has_failed() {
                     self.forget();
                 }
                 Err(error)
@@ -73,12 +73,8 @@ pub(super) fn write(state: &State, store: &Store) -> Result<Written, Error> {
     let roots = trees.each_ref().map(|tree| tree.root().clone());
     // A page that could not be written is no harm: nothing leads to it.
     writer.write_out()?;
-    let finish = || {
-        let synced = writer.finish()?;
-        store.write_header(state.position, roots)?;
-        Ok::<Synced, Error>(synced)
-    };
-    let synced = finish().inspect_err(|_| store.fail())?;
+    let synced = writer.finish()?;
+    store.write_header(state.position, roots)?;
     Ok(Written { trees, synced })
 }
 

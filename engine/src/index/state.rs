@@ -10,7 +10,7 @@ use super::{DocRows, PLAN, Position};
 use crate::Error;
 use crate::tree::{NoReduction, Reducer, Sizes, Spec, Tree};
 
-/// Pages of rows are as large as those of other trees; entries are small.
+/// Rows are mostly read by ranges, and small: larger pages pack better and are fewer.
 const PAGE: usize = 16 << 10;
 
 /// See the module's description.

@@ -2,14 +2,14 @@
 //! section 5). Never knows what is in the trees.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
 use super::Position;
 use crate::Error;
 use crate::codec::Malformed;
-use crate::codec::bytes::Reader;
+use crate::codec::reader::Reader;
 use crate::io::{File, NoFile, Storage};
 use crate::page::header::{FIRST_EXTENT, Format, Slot};
 use crate::page::{Cache, Pages};
@@ -25,8 +25,6 @@ pub(crate) struct Store {
     generation: AtomicU64,
     /// What the newest header slot says.
     saved: Mutex<Option<Position>>,
-    /// A sync failed: what the file holds is unknown.
-    failed: AtomicBool,
 }
 
 impl Drop for Store {
@@ -57,7 +55,6 @@ impl Store {
             tail: Arc::new(AtomicU64::new(FIRST_EXTENT)),
             generation: AtomicU64::new(0),
             saved: Mutex::new(None),
-            failed: AtomicBool::new(false),
         }
     }
 
@@ -95,14 +92,6 @@ impl Store {
         *self.saved.lock()
     }
 
-    pub(crate) fn has_failed(&self) -> bool {
-        self.failed.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn fail(&self) {
-        self.failed.store(true, Ordering::Release);
-    }
-
     /// Damage inside a page whose checksum holds.
     pub(crate) fn unreadable(&self, Malformed(what): Malformed) -> Error {
         Error::corrupt(self.pages.file().path(), 0, what)
@@ -113,7 +102,7 @@ impl Store {
         let generation = self.generation.load(Ordering::Acquire) + 1;
         let tail = self.tail.load(Ordering::Acquire);
         let header = Header { generation, tail, position, roots };
-        FORMAT.write(&**self.pages.file(), generation, &header.encode())?;
+        FORMAT.write(&self.pages, generation, &header.encode())?;
         self.generation.store(generation, Ordering::Release);
         *self.saved.lock() = Some(position);
         Ok(())

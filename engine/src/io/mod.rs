@@ -39,6 +39,10 @@ pub trait Storage: Send + Sync + 'static {
     /// Makes creations, renames and removals in this directory durable.
     fn sync_dir(&self, dir: &str) -> Result<(), Error>;
 
+    /// Makes all that is below a directory durable, names included, whoever wrote it and when. May do
+    /// more than that.
+    fn sync_below(&self, dir: &str) -> Result<(), Error>;
+
     /// How full the disk is, about.
     fn room(&self) -> Result<Room, Error>;
 

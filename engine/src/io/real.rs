@@ -119,6 +119,15 @@ impl Storage for RealStorage {
         sync_directory(&self.full(dir), dir)
     }
 
+    fn sync_below(&self, dir: &str) -> Result<(), Error> {
+        let handle = match fs::File::open(self.full(dir)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            other => other.map_err(|error| Error::io("open", dir, error))?,
+        };
+        // All of its file system: one call, however many files there are.
+        rustix::fs::syncfs(handle).map_err(|error| Error::io("sync all below", dir, error.into()))
+    }
+
     fn room(&self) -> Result<Room, Error> {
         let stat = rustix::fs::statvfs(&self.root)
             .map_err(|error| Error::io("ask for the room of", "", error.into()))?;

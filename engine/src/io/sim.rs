@@ -77,6 +77,14 @@ struct Contents {
     pending: Vec<Change>,
 }
 
+impl Contents {
+    fn sync(&mut self) {
+        for change in std::mem::take(&mut self.pending) {
+            change.apply(&mut self.durable);
+        }
+    }
+}
+
 #[derive(Clone)]
 enum Change {
     Write { offset: usize, data: Vec<u8> },
@@ -108,7 +116,15 @@ impl Naming {
     }
 
     fn is_in(&self, dir: &str) -> bool {
-        let within = |name: &String| parent(name) == dir;
+        self.names(|name| parent(name) == dir)
+    }
+
+    fn is_below(&self, prefix: &str) -> bool {
+        self.names(|name| name.starts_with(prefix))
+    }
+
+    /// Whether it is about such a name.
+    fn names(&self, within: impl Fn(&str) -> bool) -> bool {
         match self {
             Naming::Link { name, .. } | Naming::Unlink { name } => within(name),
             Naming::Rename { from, to } => within(from) || within(to),
@@ -276,7 +292,7 @@ impl SimStorage {
         SimStorage { disk: Arc::new(Mutex::new(disk)) }
     }
 
-    /// Mutating operations (create, rename, remove, sync_dir, write, sync, truncate) so far.
+    /// Mutating operations (create, rename, remove, sync_dir, sync_below, write, sync, truncate) so far.
     pub fn operations(&self) -> u64 {
         self.disk.lock().operations
     }
@@ -453,6 +469,25 @@ impl Storage for SimStorage {
         failed(meets, "sync directory", dir)
     }
 
+    fn sync_below(&self, dir: &str) -> Result<(), Error> {
+        let mut guard = self.disk.lock();
+        let disk = &mut *guard;
+        let meets = disk.step(disk.boot, "sync all below", dir)?;
+        if meets == Meets::Nothing {
+            let below = format!("{dir}/");
+            let ids = disk.names.iter().filter(|(name, _)| name.starts_with(&below));
+            for id in ids.map(|(_, id)| *id).collect::<Vec<_>>() {
+                disk.file(id)?.sync();
+            }
+            let pending = std::mem::take(&mut disk.pending_names);
+            let (here, elsewhere): (Vec<_>, Vec<_>) =
+                pending.into_iter().partition(|naming| naming.is_below(&below));
+            here.iter().for_each(|naming| naming.apply(&mut disk.durable_names));
+            disk.pending_names = elsewhere;
+        }
+        failed(meets, "sync all below", dir)
+    }
+
     fn room(&self) -> Result<Room, Error> {
         let disk = self.disk.lock();
         let used = disk.used();
@@ -523,11 +558,7 @@ impl File for SimFile {
         let meets = disk.step(self.boot, "sync", &self.path)?;
         let file = disk.file(self.id)?;
         match meets {
-            Meets::Nothing => {
-                for change in std::mem::take(&mut file.pending) {
-                    change.apply(&mut file.durable);
-                }
-            }
+            Meets::Nothing => file.sync(),
             Meets::Failure => file.pending.clear(),
             Meets::Darkness => {}
         }

@@ -1,6 +1,7 @@
 //! Segments, batches and frames as bytes (docs/format.md section 1). Pure; never reads a file.
 
 use bytes::Bytes;
+use memchr::memmem;
 
 /// Bytes before the first batch of a segment.
 pub const SEGMENT_HEADER: usize = 40;
@@ -187,9 +188,7 @@ impl Batch {
 #[must_use]
 pub fn later_batch(segment: &Bytes, from: usize, salt: u64, lsn: u64) -> bool {
     let rest = segment.get(from..).unwrap_or_default();
-    rest.windows(BATCH_MAGIC.len())
-        .enumerate()
-        .filter(|(_, window)| window == BATCH_MAGIC)
-        .filter_map(|(at, _)| Batch::parse(segment, from + at, salt).ok())
+    memmem::find_iter(rest, BATCH_MAGIC)
+        .filter_map(|at| Batch::parse(segment, from + at, salt).ok())
         .any(|batch| batch.first_lsn > lsn)
 }

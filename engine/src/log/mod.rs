@@ -218,10 +218,12 @@ impl Log {
     /// shard must have gone back to its last durable state first. Does nothing to a healthy log.
     pub fn recover(&self) -> Result<(), Error> {
         let mut appender = self.shared.appender.lock();
-        if self.poisoned().is_none() {
-            return Ok(());
+        match self.poisoned() {
+            None => return Ok(()),
+            // Its thread has ended, and some were never told what became of their frames.
+            Some(Error::Closed) => return Err(Error::Closed),
+            Some(_) => appender.recover()?,
         }
-        appender.recover()?;
         let mut queue = self.shared.queue.lock();
         queue.next_lsn = appender.next_lsn();
         queue.failed = None;

@@ -237,6 +237,9 @@ fn a_completion_that_panics_does_not_leave_others_waiting() {
     while log.append(&"s".into(), Bytes::new(), Box::new(|_| {})).is_ok() {
         std::thread::yield_now();
     }
+    // Nobody writes any more: who took frames again would wait for ever.
+    assert!(matches!(log.recover(), Err(Error::Closed)));
+    assert!(log.append(&"s".into(), Bytes::new(), Box::new(|_| {})).is_err());
 }
 
 proptest! {

@@ -14,7 +14,7 @@ use quick_cache::{Weighter, sync};
 use super::{Page, PagePtr};
 
 /// A guess at the size of a page, to size the cache's own tables.
-const USUAL_PAGE: u64 = 12 << 10;
+const USUAL_PAGE: u64 = 4 << 10;
 /// What an entry costs beside the page's bytes.
 const OVERHEAD: u64 = 128;
 

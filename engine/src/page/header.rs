@@ -3,8 +3,9 @@
 //! behind the generation.
 
 use crate::Error;
-use crate::codec::bytes::Reader;
+use crate::codec::reader::Reader;
 use crate::io::File;
+use crate::page::Pages;
 
 /// Bytes of a slot.
 const SLOT: usize = 4096;
@@ -30,15 +31,11 @@ pub(crate) enum Slot<T> {
 impl Format {
     /// Writes the slot of that generation, and syncs. `fields` begin with the generation; those that
     /// do not fit are refused.
-    pub(crate) fn write(
-        &self,
-        file: &dyn File,
-        generation: u64,
-        fields: &[u8],
-    ) -> Result<(), Error> {
+    pub(crate) fn write(&self, pages: &Pages, generation: u64, fields: &[u8]) -> Result<(), Error> {
         let slot = self.encode(fields).ok_or(Error::TooLarge { what: "a header" })?;
-        file.write_at(&slot, slot_offset(generation))?;
-        file.sync()
+        let written = pages.file().write_at(&slot, slot_offset(generation));
+        written.inspect_err(|_| pages.fail())?;
+        pages.sync()
     }
 
     fn encode(&self, fields: &[u8]) -> Option<Vec<u8>> {

@@ -1,8 +1,12 @@
-//! Reading pages of one file through the cache. Never returns bytes that failed a check.
+//! The pages of one file: read through the cache, and whether what was written there can be relied on.
+//! Never returns bytes that failed a check.
 
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 
 use super::{Cache, INNER, LEAF, Page, PagePtr, frame};
 use crate::{Error, io::File};
@@ -18,6 +22,8 @@ struct Source {
     file: Arc<dyn File>,
     cache: Arc<Cache>,
     id: u64,
+    failed: AtomicBool,
+    syncing: Mutex<()>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,7 +37,9 @@ impl Pages {
     /// Gives the file a cache identity of its own (each call a new one).
     pub fn new(file: Arc<dyn File>, cache: Arc<Cache>) -> Pages {
         let id = cache.next_file();
-        Pages { source: Arc::new(Source { file, cache, id }), mode: Mode::Cached }
+        let failed = AtomicBool::new(false);
+        let source = Source { file, cache, id, failed, syncing: Mutex::new(()) };
+        Pages { source: Arc::new(source), mode: Mode::Cached }
     }
 
     /// The same pages, but a page that is neither here nor in the operating system's
@@ -50,6 +58,29 @@ impl Pages {
     /// The file.
     pub fn file(&self) -> &Arc<dyn File> {
         &self.source.file
+    }
+
+    /// Makes all that was written to the file durable. After a failure it never succeeds again.
+    ///
+    /// One at a time: of those who sync the same file the operating system tells only one that
+    /// something could not be written, and the others must not take that for success.
+    pub fn sync(&self) -> Result<(), Error> {
+        let _turn = self.source.syncing.lock();
+        if self.has_failed() {
+            let cause = io::Error::other("what was written before may be lost");
+            return Err(Error::io("sync", self.source.file.path(), cause));
+        }
+        self.source.file.sync().inspect_err(|_| self.fail())
+    }
+
+    /// Whether a write or sync of what must be durable failed: what the file holds from then on is
+    /// unknown, and nothing more may be written there.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.source.failed.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn fail(&self) {
+        self.source.failed.store(true, Ordering::Release);
     }
 
     /// Forgets everything cached of this file.

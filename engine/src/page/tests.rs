@@ -1,3 +1,5 @@
+//! Frames and pages: what was written comes back, and what a disk has damaged does not.
+
 use std::sync::{Arc, atomic::AtomicU64};
 
 use bytes::Bytes;
@@ -6,7 +8,7 @@ use proptest::prelude::*;
 use super::{slots::entry_size, *};
 use crate::{
     Error,
-    io::{SimStorage, Storage},
+    io::{Fault, SimStorage, Storage},
 };
 
 fn pages() -> (SimStorage, Pages) {
@@ -51,6 +53,23 @@ fn a_frame_at_another_place_is_not_taken_for_the_right_one() {
     pages.file().write_at(&frame, 500).unwrap();
     let moved = PagePtr { offset: 500, ..ptr };
     assert!(matches!(pages.read(moved, 7), Err(Error::Corrupt { .. })));
+}
+
+#[test]
+fn a_failed_sync_fails_for_all_who_wrote_to_the_file() {
+    let (disk, pages) = pages();
+    let tail = Arc::new(AtomicU64::new(0));
+    let mut writers = [(); 2].map(|()| PageWriter::new(&pages, tail.clone()));
+    for writer in &mut writers {
+        writer.put(7, b"payload").unwrap();
+        writer.write_out().unwrap();
+    }
+    // The system tells the first one only: the second sync would succeed.
+    disk.fail_at(disk.operations(), Fault::Fail);
+    for writer in writers {
+        assert!(writer.finish().is_err());
+    }
+    assert!(pages.has_failed());
 }
 
 #[test]

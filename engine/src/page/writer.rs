@@ -97,7 +97,7 @@ impl PageWriter {
     /// Writes what is left and syncs the file.
     pub fn finish(mut self) -> Result<Synced, Error> {
         self.write_out()?;
-        self.pages.file().sync()?;
+        self.pages.sync()?;
         Ok(Synced { pages: self.pages })
     }
 

@@ -48,6 +48,7 @@ impl Shard {
         if state.store.holds(state.counters.number) {
             return Ok(true);
         }
+        self.check_it_fits()?;
         let (store, saved) = if state.store.has_file() {
             (state.store.clone(), write_pages(&state, &state.store)?)
         } else {
@@ -55,6 +56,16 @@ impl Shard {
         };
         self.settle(&store, saved, state.counters.number, lsn_bound)?;
         Ok(true)
+    }
+
+    /// Begins nothing on a disk that cannot hold it: what was written of it would stay there as garbage,
+    /// and eat the room that is made little by little. Pages are about half as large when packed.
+    fn check_it_fits(&self) -> Result<(), Error> {
+        let needed = self.dirty_bytes() / 2;
+        match self.env.storage.room() {
+            Ok(room) if room.free < needed => Err(Error::DiskFull { file: self.id.file().into() }),
+            _ => Ok(()),
+        }
     }
 
     /// The first checkpoint makes the file, beside its place and then there, so that a file that
@@ -113,11 +124,7 @@ fn write_pages(state: &State, store: &Store) -> Result<Saved, Error> {
     let roots = checkpoints.try_map(|checkpoint| Ok::<_, Error>(checkpoint.root().clone()))?;
     // A page that could not be written is no harm: nothing leads to it.
     writer.write_out()?;
-    let finish = || {
-        let synced = writer.finish()?;
-        store.write_header(&store.header_of(state, roots))?;
-        Ok(synced)
-    };
-    let synced = finish().inspect_err(|_| store.fail())?;
+    let synced = writer.finish()?;
+    store.write_header(&store.header_of(state, roots))?;
     Ok(Saved { checkpoints, extents, synced })
 }

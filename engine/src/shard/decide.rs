@@ -142,7 +142,7 @@ impl<'a> Decider<'a> {
         let decision = match rules {
             Rules::Interactive(_) => edit::decide_interactive(info, edit.clone(), parent)?,
             Rules::Replicated | Rules::Following(_) => {
-                edit::decide_replicated(info, edit.clone(), parent)?
+                edit::decide_replicated(info, edit.clone(), |ancestor| self.ancestor(ancestor))?
             }
         };
         match decision {
@@ -183,6 +183,15 @@ impl<'a> Decider<'a> {
         record::decode(&bytes).map_err(|damage| self.head.store.unreadable(damage))
     }
 
+    /// The same of a revision that may have been followed long ago. The other file that may have the name
+    /// lacks the attachments of such: then who sent it is asked for them.
+    fn ancestor(&self, ancestor: &RevInfo) -> Result<DocRecord, Error> {
+        if self.head.store.has_failed() {
+            return Ok(DocRecord::default());
+        }
+        self.parent(ancestor)
+    }
+
     fn merge(&mut self, decided: Decided, batch: &Batch, last: &mut Last) -> Result<(), Error> {
         let update_seq = self.workspace.counters().update_seq;
         let again = last.as_ref() == Some(&decided.id);
@@ -216,7 +225,8 @@ impl<'a> Decider<'a> {
             return Err(Error::ChunkMismatch);
         }
         for Chunk { hash, .. } in &uploaded.content.chunks {
-            if self.workspace.has_chunk(hash)? {
+            // The other file that may have the name lacks what nothing referred to when it was made.
+            if !self.head.store.has_failed() && self.workspace.has_chunk(hash)? {
                 continue;
             }
             let place = match &uploaded.bytes {

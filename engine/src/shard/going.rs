@@ -69,6 +69,11 @@ impl Shard {
         *self.stopped.lock() = None;
     }
 
+    /// Whether it takes no writes because the log failed.
+    pub(crate) fn has_lost_log(&self) -> bool {
+        matches!(&*self.stopped.lock(), Some(Stop::LogFailed(_)))
+    }
+
     /// Goes back to the last durable state, because the log has failed and begins anew from there.
     pub(crate) fn rewind(&self) {
         let mut head = self.head.lock();

@@ -4,6 +4,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+/// The folder of all files of shards, below the data directory.
+pub(crate) const FOLDER: &str = "shards";
+
 /// A shard's name, e.g. `80000000-ffffffff/name.1700000000`: one or more parts between slashes, each
 /// of ASCII letters, digits and `_$()+-.`, none of them `.` or `..`. The log names shards so, too.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,18 +43,18 @@ impl ShardId {
 
     /// The shard that a file below the data directory holds.
     pub(crate) fn of_file(path: &str) -> Option<ShardId> {
-        let name = path.strip_prefix("shards/")?.strip_suffix(".shard")?;
+        let name = path.strip_prefix(FOLDER)?.strip_prefix('/')?.strip_suffix(".shard")?;
         ShardId::parse(name).ok()
     }
 
     /// The shard's file, below the data directory.
     pub(crate) fn file(&self) -> String {
-        format!("shards/{}.shard", self.0)
+        format!("{FOLDER}/{}.shard", self.0)
     }
 
     /// The file of frames that are kept while the shard's own cannot be read.
     pub(crate) fn kept_file(&self) -> String {
-        format!("shards/{}.kept", self.0)
+        format!("{FOLDER}/{}.kept", self.0)
     }
 }
 

@@ -8,7 +8,7 @@ mod checkpoint;
 mod cursor;
 mod decide;
 mod going;
-mod id;
+pub(crate) mod id;
 mod leap;
 mod partition;
 mod queue;

@@ -102,21 +102,21 @@ pub(crate) static NAMES: PerTree<&str> = PerTree {
 
 /// How each tree summarises its entries.
 pub(crate) static SPECS: LazyLock<PerTree<Arc<Spec>>> = LazyLock::new(|| PerTree {
-    by_id: spec(ById, PAGE),
-    by_seq: spec(NoReduction, PAGE),
-    local: spec(NoReduction, PAGE),
-    purges: spec(NoReduction, PAGE),
-    purge_ids: spec(NoReduction, PAGE),
-    bodies: spec(Bodies, PAGE),
-    chunks: spec(Chunks, PAGE),
+    by_id: spec(ById),
+    by_seq: spec(NoReduction),
+    local: spec(NoReduction),
+    purges: spec(NoReduction),
+    purge_ids: spec(NoReduction),
+    bodies: spec(Bodies),
+    chunks: spec(Chunks),
 });
 
 /// A read of one document unpacks a page of each of two trees: of a million documents hardly any page
 /// is in memory unpacked. Larger pages pack better, and a read pays for that.
 const PAGE: usize = 4 << 10;
 
-fn spec(reducer: impl Reducer, page_size: usize) -> Arc<Spec> {
-    Arc::new(Spec { reducer: Arc::new(reducer), page_size })
+fn spec(reducer: impl Reducer) -> Arc<Spec> {
+    Arc::new(Spec { reducer: Arc::new(reducer), page_size: PAGE })
 }
 
 impl Trees {

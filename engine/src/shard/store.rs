@@ -2,14 +2,14 @@
 //! what is in the trees.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 
 use super::state::{Counters, PerTree, State, Trees};
 use super::unwritten::Unwritten;
 use crate::Error;
-use crate::codec::bytes::Reader;
+use crate::codec::reader::Reader;
 use crate::codec::{Malformed, chunk};
 use crate::io::{File, NoFile, Storage};
 use crate::page::header::{FIRST_EXTENT, Format, Slot};
@@ -27,9 +27,6 @@ pub(crate) struct Store {
     generation: AtomicU64,
     /// Number of the last frame that the newest slot leads to.
     applied: AtomicU64,
-    /// A write or sync of what must be durable failed: what the file holds from then on is unknown,
-    /// and nothing more is written there.
-    failed: AtomicBool,
     /// The file as reports name it.
     name: Arc<str>,
 }
@@ -77,7 +74,6 @@ impl Store {
             unwritten: Unwritten::default(),
             generation: AtomicU64::new(0),
             applied: AtomicU64::new(0),
-            failed: AtomicBool::new(false),
             name,
         }
     }
@@ -126,12 +122,12 @@ impl Store {
 
     /// Whether it must be replaced, because nothing can be written there any more.
     pub(crate) fn has_failed(&self) -> bool {
-        self.failed.load(Ordering::Acquire)
+        self.pages.has_failed()
     }
 
     /// Writes nothing there any more.
     pub(crate) fn fail(&self) {
-        self.failed.store(true, Ordering::Release);
+        self.pages.fail();
     }
 
     fn remember(&self, header: &Header) {
@@ -191,7 +187,7 @@ impl Store {
 
     /// Writes the slot that is not the newest, and syncs.
     pub(crate) fn write_header(&self, header: &Header) -> Result<(), Error> {
-        FORMAT.write(&**self.pages.file(), header.generation, &header.encode())?;
+        FORMAT.write(&self.pages, header.generation, &header.encode())?;
         self.remember(header);
         Ok(())
     }

@@ -93,7 +93,7 @@ pub struct ChunkWriter {
     chunks: Vec<Chunk>,
     /// Each different chunk once.
     places: HashMap<[u8; 32], Written>,
-    /// The file that takes the large chunks, and its unsynced part.
+    /// The file that takes the chunks, and its unsynced part.
     file: Option<(Arc<Store>, PageWriter)>,
 }
 
@@ -238,9 +238,9 @@ impl ChunkWriter {
 
     fn sync(&mut self) -> Result<(), Error> {
         match self.file.take() {
-            Some((store, mut writer)) => {
+            Some((_, mut writer)) => {
                 writer.write_out()?;
-                writer.finish().map(|_| ()).inspect_err(|_| store.fail())
+                writer.finish().map(|_| ())
             }
             None => Ok(()),
         }

@@ -213,7 +213,8 @@ impl Shard {
         let shard = self.clone();
         // A lower bound of the frame's lsn must be known before the log may have the frame.
         let bound = self.env.log.next_lsn();
-        let _ = self.oldest_lsn.compare_exchange(NONE, bound, Ordering::AcqRel, Ordering::Acquire);
+        let first =
+            self.oldest_lsn.compare_exchange(NONE, bound, Ordering::AcqRel, Ordering::Acquire);
         self.written_ms.store(self.env.now_ms(), Ordering::Relaxed);
         let number = next.counters.number;
         self.durable.lock().waiting.push((number, Box::new(answer)));
@@ -228,7 +229,14 @@ impl Shard {
                 self.call_for_help();
                 tell_early();
             }
-            Err(error @ Error::TooLarge { .. }) => self.give_up(number, &error),
+            Err(error @ Error::TooLarge { .. }) => {
+                if first.is_ok() {
+                    // The file still has everything.
+                    head.store.unwritten().clear();
+                    self.oldest_lsn.store(NONE, Ordering::Release);
+                }
+                self.give_up(number, &error);
+            }
             Err(error) => self.fail(error),
         }
     }

@@ -17,7 +17,7 @@ use crate::{
     page::{Page, PageBuilder, Pages},
 };
 
-/// Inner nodes are smaller than leaves of documents: every write copies a path of them.
+/// Most of an inner node, however large its tree's leaves are: every write copies a path of them.
 pub const INNER_SIZE: usize = 8 << 10;
 
 /// A put (`Some`) or delete (`None`) of a key.

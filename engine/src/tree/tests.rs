@@ -508,13 +508,15 @@ fn every_damaged_page_is_reported_and_never_served() {
 
 #[test]
 fn nodes_get_no_place_when_the_sync_fails() {
-    let (shard, tree) = filled(1000, 1000);
+    let (mut shard, tree) = filled(1000, 1000);
     let mut writer = shard.writer();
     let checkpoint = tree.checkpoint(&mut writer).unwrap();
     shard.disk.fail_at(shard.disk.operations() + 1, crate::io::Fault::Fail);
     assert!(writer.finish().is_err());
     drop(checkpoint);
     assert_eq!(tree.settle().sizes(), tree.sizes());
+    // Only another file is tried again.
+    shard.pages = Pages::new(shard.disk.create("b.shard").unwrap(), Cache::new(4 << 10));
     let clean = shard.checkpoint(&tree);
     assert_eq!(tree.settle().root(), clean.root());
 }

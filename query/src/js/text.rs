@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr;
+
 /// Replaces escapes of lone surrogates by U+FFFD. The engine writes whole pairs as UTF-8, so each
 /// escape of a surrogate that it writes is a lone one.
 pub(super) fn mend(json: &str) -> Cow<'_, str> {
@@ -27,16 +29,12 @@ fn lone_surrogate(json: &str, from: usize) -> Option<usize> {
     let bytes = json.as_bytes();
     let mut at = from;
     loop {
-        at += memchr(bytes.get(at..)?)?;
+        at += memchr(b'\\', bytes.get(at..)?)?;
         match bytes.get(at + 1..at + 3) {
             Some([b'u', b'd' | b'D']) if is_surrogate(bytes.get(at + 3)) => return Some(at),
             _ => at += 2,
         }
     }
-}
-
-fn memchr(bytes: &[u8]) -> Option<usize> {
-    bytes.iter().position(|&byte| byte == b'\\')
 }
 
 fn is_surrogate(digit: Option<&u8>) -> bool {

@@ -9,7 +9,7 @@ use settee_engine::tree::Entry;
 use settee_model::collate::{compare_terms, raw_sort_key_into, sort_key_into};
 use settee_model::docid::DocId;
 use settee_model::json::Raw;
-use settee_model::partition;
+use settee_model::{partition, varint};
 
 /// A row of a view, as it is merged with those of other shards. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,31 +55,10 @@ impl ViewRow {
 
 /// The parts of a row's value: length of the sort key, key, value.
 pub(super) fn split_value(stored: &[u8]) -> Option<(usize, &[u8], &[u8])> {
-    let (sort, rest) = take_varint(stored)?;
-    let (key, rest) = take_varint(rest)?;
-    let (key, value) = rest.split_at_checked(key)?;
-    Some((sort, key, value))
-}
-
-pub(super) fn put_varint(out: &mut Vec<u8>, mut value: usize) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
-pub(super) fn take_varint(bytes: &[u8]) -> Option<(usize, &[u8])> {
-    let (mut value, mut rest) = (0_usize, bytes);
-    for shift in (0..63).step_by(7) {
-        let (byte, after) = rest.split_first()?;
-        value |= usize::from(byte & 0x7f) << shift;
-        rest = after;
-        if *byte < 0x80 {
-            return Some((value, rest));
-        }
-    }
-    None
+    let mut rest = stored;
+    let sort = varint::take_len(&mut rest)?;
+    let key = varint::take_bytes(&mut rest)?;
+    Some((sort, key, rest))
 }
 
 /// Appends the part of a sort key that stands for a partition.
@@ -131,9 +110,8 @@ impl Encoder {
             }
             order.sort_key_into(&mut self.text, &key);
             let sort_end = self.text.len();
-            put_varint(&mut self.text, sort_end - start);
-            put_varint(&mut self.text, key.len());
-            self.text.extend_from_slice(&key);
+            varint::put(&mut self.text, (sort_end - start) as u64);
+            varint::put_bytes(&mut self.text, &key);
             let emitted = self.text.len();
             self.text.extend_from_slice(&value);
             self.ends.push((sort_end, emitted, self.text.len()));

@@ -1,3 +1,5 @@
+//! Conversations, and the judge: what two answers may differ in.
+
 use super::judge::{Server, judge};
 use super::*;
 use crate::client::Response;

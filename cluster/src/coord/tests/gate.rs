@@ -67,6 +67,10 @@ impl Storage for Gated {
         self.0.sync_dir(dir)
     }
 
+    fn sync_below(&self, dir: &str) -> Result<(), Error> {
+        self.0.sync_below(dir)
+    }
+
     fn room(&self) -> Result<Room, Error> {
         self.0.room()
     }

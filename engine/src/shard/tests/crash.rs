@@ -219,6 +219,22 @@ fn power_cuts_at_every_operation_lose_nothing_that_was_acknowledged() {
 }
 
 #[test]
+fn what_a_killed_process_left_in_memory_is_durable_before_the_log_is_cut() {
+    for operation in 0..untroubled().operations() {
+        let disk = SimStorage::new();
+        disk.fail_at(operation, Fault::PowerCut);
+        let (allowed, _) = work(&disk);
+        disk.crash(Crash::KeepAll);
+        let engine = open(&disk);
+        engine.trim().unwrap();
+        let shown = found(&engine);
+        assert!(allowed.contains(&shown), "{shown:#?} is none of {allowed:#?}");
+        disk.crash(Crash::LoseAll);
+        assert_eq!(found(&open(&disk)), shown, "operation {operation}");
+    }
+}
+
+#[test]
 fn a_failure_of_any_operation_loses_nothing_that_was_acknowledged() {
     for operation in 0..untroubled().operations() {
         let disk = SimStorage::new();

@@ -101,12 +101,22 @@ fn after_any_failure_of_the_disk_writes_go_on_and_nothing_is_lost() {
 /// A shard whose file was to be replaced by compaction, which failed when it had its name already
 /// but not yet durably: out of file handles, or out of luck.
 fn half_swapped(disk: &SimStorage) -> (Engine, Arc<Shard>) {
+    half_swapped_after(disk, |engine, shard| {
+        try_put(engine, "first").unwrap();
+        shard.checkpoint().unwrap();
+        try_put(engine, "second").unwrap();
+    })
+}
+
+/// The same with something else in it.
+fn half_swapped_after(
+    disk: &SimStorage,
+    prepare: impl Fn(&Engine, &Arc<Shard>),
+) -> (Engine, Arc<Shard>) {
     let measure = |disk: &SimStorage, fail: Option<u64>| {
         let engine = open(disk);
         let shard = engine.create_shard(&shard_id()).unwrap();
-        try_put(&engine, "first").unwrap();
-        shard.checkpoint().unwrap();
-        try_put(&engine, "second").unwrap();
+        prepare(&engine, &shard);
         shard.checkpoint().unwrap();
         if let Some(last) = fail {
             disk.fail_at(last, Fault::Fail);
@@ -157,6 +167,47 @@ fn attachments_are_not_put_into_a_file_that_may_have_lost_its_name() {
         shard.compact_now().unwrap();
         assert_eq!(download(&shard, "brought", "brought"), [8; 3000]);
     }
+}
+
+#[test]
+fn a_chunk_that_only_one_of_two_files_has_is_brought_again() {
+    let bytes = [8; 3000];
+    for crash in [Crash::KeepAll, Crash::LoseAll] {
+        let disk = SimStorage::new();
+        let prepare = |engine: &Engine, shard: &Arc<Shard>| {
+            let atts = vec![brought("att", &bytes)];
+            let rev = put(shard, DocEdit { atts, ..edit("first", RevPath::default(), "{}") });
+            shard.checkpoint().unwrap();
+            // Nothing refers to its bytes any more: the copy will not have them.
+            put(shard, deletion("first", &rev));
+            try_put(engine, "second").unwrap();
+        };
+        let (_engine, shard) = half_swapped_after(&disk, prepare);
+        let again = DocEdit {
+            atts: vec![brought("att", &bytes)],
+            ..edit("again", RevPath::default(), "{}")
+        };
+        put(&shard, again);
+        disk.crash(crash);
+        let engine = open(&disk);
+        let shard = engine.shard(&shard_id()).unwrap();
+        assert_eq!(download(&shard, "again", "att"), bytes);
+    }
+}
+
+#[test]
+fn a_shard_that_met_a_failure_that_is_over_goes_on() {
+    let disk = SimStorage::new();
+    let engine = open(&disk);
+    let shard = engine.create_shard(&shard_id()).unwrap();
+    try_put(&engine, "before").unwrap();
+    // As if it had been opened while the log was put in order.
+    shard.fail(Error::Closed);
+    assert!(try_put(&engine, "refused").is_err());
+    engine.look_after();
+    try_put(&engine, "after").unwrap();
+    shard.checkpoint().unwrap();
+    assert!(shard.is_saved());
 }
 
 #[test]

@@ -1,3 +1,5 @@
+//! Documents as clients send them.
+
 use super::super::AttData;
 use super::*;
 

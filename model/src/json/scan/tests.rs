@@ -1,3 +1,5 @@
+//! The scanner beside a reader that everybody knows.
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;

@@ -2,26 +2,22 @@
 //! key, counted, and the value. Pure.
 
 use bytes::Bytes;
+use settee_model::varint;
 
 use super::{Input, Partial};
-use crate::view::row::{put_varint, take_varint};
 
 pub(super) fn of_row(row: Option<&Input<'_>>) -> Partial {
     let mut out = Vec::new();
     if let Some(row) = row {
-        put_varint(&mut out, row.order.len());
-        out.extend_from_slice(row.order);
+        varint::put_bytes(&mut out, row.order);
         out.extend_from_slice(row.value);
     }
     Partial::Value(out.into())
 }
 
 fn split(partial: &[u8]) -> (&[u8], &[u8]) {
-    let split = || {
-        let (length, rest) = take_varint(partial)?;
-        rest.split_at_checked(length)
-    };
-    split().unwrap_or_default()
+    let mut rest = partial;
+    varint::take_bytes(&mut rest).map_or_else(Default::default, |order| (order, rest))
 }
 
 /// The one of them whose row comes first, or last.

@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use settee_engine::Error;
+use settee_model::varint;
 
 pub(super) use tree::{Carried, place_in};
 pub use tree::{carry, lacks, open_index};
@@ -290,8 +291,7 @@ impl Partial {
     pub(super) fn encode(&self) -> Bytes {
         let error = |tag: u8, error: &str, reason: &str| {
             let mut out = vec![tag];
-            super::row::put_varint(&mut out, error.len());
-            out.extend_from_slice(error.as_bytes());
+            varint::put_bytes(&mut out, error.as_bytes());
             out.extend_from_slice(reason.as_bytes());
             Bytes::from(out)
         };
@@ -308,14 +308,13 @@ impl Partial {
     }
 
     fn decode(bytes: &Bytes) -> Option<Partial> {
-        let (tag, rest) = bytes.split_first()?;
+        let (tag, mut rest) = bytes.split_first()?;
         if *tag == VALUE {
             return Some(Partial::Value(bytes.slice(1..)));
         }
-        let (length, rest) = super::row::take_varint(rest)?;
-        let (error, reason) = rest.split_at_checked(length)?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let (error, reason) = (text(error), text(reason));
+        let error = text(varint::take_bytes(&mut rest)?);
+        let reason = text(rest);
         match *tag {
             ROW_ERROR => Some(Partial::RowError { error, reason }),
             FAILURE => Some(Partial::Failure { error, reason }),

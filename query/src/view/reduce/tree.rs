@@ -7,9 +7,10 @@ use bytes::Bytes;
 use settee_engine::index::Signature;
 use settee_engine::tree::{Entries, Reducer};
 use settee_engine::{Engine, Error, Index, Shard};
+use settee_model::varint;
 
 use super::{Input, Reduce, Reducing, Setup};
-use crate::view::row::{put_varint, split_value, take_varint};
+use crate::view::row::split_value;
 
 /// All reduces that share the rows of an index.
 pub(in crate::view) struct Composite {
@@ -38,24 +39,19 @@ impl Carried {
     fn encode(&self) -> Bytes {
         let size: usize = self.parts.iter().map(|part| part.len() + 3).sum();
         let mut out = Vec::with_capacity(size + 8);
-        put_varint(&mut out, self.rows);
-        put_varint(&mut out, self.external);
-        for part in &self.parts {
-            put_varint(&mut out, part.len());
-            out.extend_from_slice(part);
-        }
+        varint::put(&mut out, self.rows as u64);
+        varint::put(&mut out, self.external as u64);
+        self.parts.iter().for_each(|part| varint::put_bytes(&mut out, part));
         out.into()
     }
 
     pub(in crate::view) fn decode(bytes: &Bytes) -> Option<Carried> {
-        let (rows, rest) = take_varint(bytes)?;
-        let (external, mut rest) = take_varint(rest)?;
+        let mut rest: &[u8] = bytes;
+        let rows = varint::take_len(&mut rest)?;
+        let external = varint::take_len(&mut rest)?;
         let mut parts = Vec::new();
         while !rest.is_empty() {
-            let (length, after) = take_varint(rest)?;
-            let (part, after) = after.split_at_checked(length)?;
-            parts.push(bytes.slice_ref(part));
-            rest = after;
+            parts.push(bytes.slice_ref(varint::take_bytes(&mut rest)?));
         }
         Some(Carried { rows, external, parts })
     }
@@ -112,10 +108,8 @@ impl Reducer for Composite {
 fn read_plan(mut plan: &[u8]) -> Option<Vec<String>> {
     let mut sources = Vec::new();
     while !plan.is_empty() {
-        let (length, rest) = take_varint(plan)?;
-        let (source, rest) = rest.split_at_checked(length)?;
+        let source = varint::take_bytes(&mut plan)?;
         sources.push(std::str::from_utf8(source).ok()?.to_owned());
-        plan = rest;
     }
     Some(sources)
 }
@@ -123,8 +117,7 @@ fn read_plan(mut plan: &[u8]) -> Option<Vec<String>> {
 fn write_plan(sources: &[String]) -> Bytes {
     let mut plan = Vec::new();
     for source in sources {
-        put_varint(&mut plan, source.len());
-        plan.extend_from_slice(source.as_bytes());
+        varint::put_bytes(&mut plan, source.as_bytes());
     }
     plan.into()
 }

@@ -1,21 +1,8 @@
-//! Primitive pieces of the engine's encodings: LEB128 numbers and counted bytes. Knows no format.
+//! [`Reader`]: numbers and counted bytes from the front of an encoding. Knows no format.
+
+use settee_model::varint;
 
 use super::Malformed;
-
-/// Appends a number in LEB128: seven bits a byte, low bits first.
-pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
-/// Appends bytes behind their length.
-pub(crate) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
-    put_varint(out, bytes.len() as u64);
-    out.extend_from_slice(bytes);
-}
 
 /// Reads an encoding from its front; every step says if there is not enough.
 #[derive(Clone, Copy)]
@@ -37,19 +24,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn varint(&mut self) -> Result<u64, Malformed> {
-        let mut value = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            let bits = u64::from(byte & 0x7f);
-            if shift == 63 && bits > 1 {
-                break;
-            }
-            value |= bits << shift;
-            if byte < 0x80 {
-                return Ok(value);
-            }
-        }
-        Err(Malformed("number too large"))
+        varint::take(&mut self.rest).ok_or(Malformed("bad number"))
     }
 
     /// A number that counts things of which each takes at least one of the remaining bytes, so that
@@ -98,17 +73,6 @@ impl<'a> Reader<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_come_back() {
-        for value in [0, 1, 127, 128, 300, u64::from(u32::MAX), u64::MAX - 1, u64::MAX] {
-            let mut out = Vec::new();
-            put_varint(&mut out, value);
-            let mut reader = Reader::new(&out);
-            assert_eq!(reader.varint(), Ok(value));
-            assert!(reader.is_empty());
-        }
-    }
 
     #[test]
     fn absurd_numbers_are_refused() {
