@@ -16,6 +16,7 @@ build)
     command -v cargo >/dev/null || { echo "settee needs Rust: https://rustup.rs" >&2; exit 1; }
     command -v cc >/dev/null || apt_install build-essential
     command -v openssl >/dev/null || apt_install openssl
+    command -v curl >/dev/null || apt_install curl
     ;;
 it)
     command -v promtool >/dev/null || apt_install --no-install-recommends prometheus

@@ -27,7 +27,8 @@ const UNSEEN: [(&str, &[&str]); 5] = [
 const LINES_MAX: usize = 600;
 
 /// Words that a finished file does not hold.
-const LEFTOVERS: [&str; 6] = ["todo!(", "unimplemented!(", "dbg!(", "FIXME", "XXX:", "#[ignore]"];
+const LEFTOVERS: [&str; 7] =
+    ["todo!(", "unimplemented!(", "dbg!(", "TODO", "FIXME", "XXX:", "#[ignore"];
 
 fn sources() -> Vec<(PathBuf, String)> {
     let mut files = Vec::new();
@@ -93,7 +94,7 @@ fn rooms_do_not_name_what_they_must_not_see() {
 fn every_file_says_what_it_is_for() {
     let silent: Vec<_> = sources()
         .into_iter()
-        .filter(|(path, text)| !text.starts_with("//!") && !path.ends_with("tests.rs"))
+        .filter(|(_, text)| !text.starts_with("//!"))
         .map(|(path, _)| path.display().to_string())
         .collect();
     assert!(silent.is_empty(), "{}", silent.join("\n"));
