@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use settee_http::query::Query;
 use settee_http::percent::{Plus, decode};
+use settee_http::query::Query;
 use settee_http::route::{Method, route};
 
 fuzz_target!(|input: &str| {
