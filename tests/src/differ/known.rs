@@ -44,8 +44,11 @@ const KNOWN: [Known; 25] = [
             let captured = if copied { met.has("{{r") } else { named("{{r") };
             let made_up = !captured || met.step.makes_documents() || met.before.iter().any(gone);
             let refused = |line: &String| line.contains("Document update conflict.");
+            // One without an id has another on each side.
+            let new_name =
+                |line: &String| line.split(':').next().is_some_and(|at| at.ends_with("/id"));
             let only = match met.step.is("/_bulk_docs") {
-                true => met.lines.iter().all(refused),
+                true => met.lines.iter().all(|line| refused(line) || new_name(line)),
                 false => met.lines.iter().any(refused) && (200..300).contains(&met.theirs.status),
             };
             named_rev && made_up && only
