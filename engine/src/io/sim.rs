@@ -13,6 +13,9 @@ use parking_lot::Mutex;
 use super::{Entry, File, Room, Storage};
 use crate::Error;
 
+/// Bytes that a file may have. Real ones have a limit too, which a damaged length leads beyond.
+const LARGEST: usize = 1 << 26;
+
 /// A simulated disk; clones share it.
 #[derive(Clone, Default)]
 pub struct SimStorage {
@@ -263,6 +266,9 @@ impl Disk {
     }
 
     fn room_for(&mut self, id: usize, end: usize, path: &str) -> Result<(), Error> {
+        if end > LARGEST {
+            return Err(Error::io("write", path, io::ErrorKind::FileTooLarge.into()));
+        }
         let growth = end.saturating_sub(self.file(id)?.now.len()) as u64;
         match self.capacity {
             Some(capacity) if growth > 0 && self.used() + growth > capacity => {

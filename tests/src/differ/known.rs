@@ -2,6 +2,7 @@
 //! place that forgives; what is not here is a finding.
 
 use std::borrow::Cow;
+use std::slice;
 
 use serde_json::Value;
 
@@ -32,7 +33,7 @@ struct Known {
 const NO_VIEWS: &str = "da39a3ee5e6b4b0d3255bfef95601890";
 
 /// The first that applies is the reason: what is said of one route stands before what is said of all.
-const KNOWN: [Known; 25] = [
+const KNOWN: [Known; 30] = [
     Known {
         row: "an edit with a `_rev` of a document that does not exist",
         applies: |met| {
@@ -42,7 +43,7 @@ const KNOWN: [Known; 25] = [
             let gone = |step: &Step| step.is("/_purge");
             let copied = met.step.request.method == "COPY";
             let captured = if copied { met.has("{{r") } else { named("{{r") };
-            let made_up = !captured || met.step.makes_documents() || met.before.iter().any(gone);
+            let made_up = !captured || met.edits_a_stranger() || met.before.iter().any(gone);
             let refused = |line: &String| line.contains("Document update conflict.");
             // One without an id has another on each side.
             let new_name =
@@ -230,6 +231,40 @@ const KNOWN: [Known; 25] = [
         },
     },
     Known {
+        row: "a purge that finds nothing to purge",
+        applies: |met| {
+            let mut purges = met.before.iter().filter(|step| step.is("/_purge")).peekable();
+            // Revisions that are there were captured.
+            let of_nothing = purges.peek().is_some() && purges.all(|step| !step.says("{{"));
+            let indexed = met.asks("/_view/") || met.asks("/_find");
+            let fewer = met.theirs.body.len() < met.ours.body.len();
+            of_nothing && (indexed && fewer || met.asks("/_changes"))
+        },
+    },
+    Known {
+        row: "numbers in documents",
+        applies: |met| met.before.iter().any(|step| step.is("/_index") && step.says("-0")),
+    },
+    Known {
+        row: "`revpos` of an attachment that is no number",
+        applies: |met| met.lines.iter().all(|line| line.contains("/revpos: was \"")),
+    },
+    Known {
+        row: "keys of `_all_docs` that are no strings, in a partitioned database",
+        applies: |met| {
+            let listing = met.asks("/_all_docs") || met.asks("/_design_docs");
+            listing && met.theirs.status == 500 && met.ours.status == 200
+        },
+    },
+    Known {
+        row: "an attachment that was sent as `gzip` and is none",
+        applies: |met| {
+            let packed =
+                |step: &Step| step.request.headers.iter().any(|(_, value)| value == "gzip");
+            met.before.iter().any(packed) && met.theirs.status == 200 && met.ours.status == 0
+        },
+    },
+    Known {
         row: "text and nouveau indexes",
         applies: |met| met.says("\"type\":\"text\"") || met.says("$text"),
     },
@@ -279,11 +314,17 @@ impl Step {
         names.any(|name| text.matches(&format!("{}:", Value::from(name.as_str()))).count() > 1)
     }
 
-    /// Whether documents of its body have no id.
-    fn makes_documents(&self) -> bool {
-        let body = self.json();
-        let docs = body.get("docs").and_then(Value::as_array);
-        docs.into_iter().flatten().any(|doc| doc.get("_id").is_none())
+    /// The id of a document in its body, which may stand in the path.
+    fn id_of(&self, doc: &Value) -> Option<String> {
+        let path = self.request.path.split('?').next().and_then(|path| path.rsplit('/').next());
+        let path = path.filter(|_| self.request.method == "PUT").map(decoded);
+        doc.get("_id").and_then(Value::as_str).map(str::to_owned).or(path)
+    }
+
+    /// Whether a document of this id is asked for, or written.
+    fn names(&self, id: &str) -> bool {
+        let path = self.request.path.split('?').next().map(decoded).unwrap_or_default();
+        path.ends_with(&format!("/{id}")) || self.says(&Value::from(id).to_string())
     }
 
     /// Whether its body holds `_revisions` with more ids than there can be generations.
@@ -304,6 +345,15 @@ impl Met<'_> {
 
     fn says(&self, part: &str) -> bool {
         self.step.says(part)
+    }
+
+    /// Whether a document in its body that has a revision was never named before.
+    fn edits_a_stranger(&self) -> bool {
+        let body = self.step.json();
+        let docs = body.get("docs").and_then(Value::as_array);
+        let mut docs = docs.map_or(slice::from_ref(&body), Vec::as_slice).iter();
+        let is_known = |id: String| self.before.iter().any(|step| step.names(&id));
+        docs.any(|doc| doc.get("_rev").is_some() && !self.step.id_of(doc).is_some_and(is_known))
     }
 
     /// Whether a header has this name, or this in its value.
