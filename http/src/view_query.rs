@@ -45,10 +45,16 @@ pub fn of(
         _ => {}
     }
     let json = |key: Value| Bytes::from(key.to_string());
+    let (mut start, mut end) = (listing.start.map(json), listing.end.map(json));
+    if listing.partition.is_some() {
+        // In a partition the walk does not begin below all keys, but at the least: ids count there, too.
+        let least = if listing.descending { &mut end } else { &mut start };
+        least.get_or_insert(Bytes::from_static(b"null"));
+    }
     let range = RowRange {
-        start: listing.start.map(json),
+        start,
         start_id: listing.start_id,
-        end: listing.end.map(json),
+        end,
         end_id: listing.end_id,
         exclusive_end: !listing.inclusive_end,
         descending: listing.descending,

@@ -9,7 +9,7 @@ use settee_model::rev::Rev;
 
 use crate::context::Ctx;
 use crate::error::Error;
-use crate::handlers::edit::need_partition;
+use crate::handlers::edit::check_place;
 use crate::reply::Reply;
 
 /// `POST /{db}/_revs_diff`
@@ -45,7 +45,7 @@ pub async fn missing_revs(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
 
 async fn asked(ctx: &mut Ctx, db: &Db) -> Result<Vec<IdRevs>, Error> {
     let asked = id_revs(&ctx.json_object().await?)?;
-    asked.iter().try_for_each(|asked| need_partition(db, &asked.id))?;
+    asked.iter().try_for_each(|asked| check_place(db, &asked.id))?;
     Ok(asked)
 }
 
