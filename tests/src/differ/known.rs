@@ -245,7 +245,12 @@ const KNOWN: [Known; 30] = [
     },
     Known {
         row: "numbers in documents",
-        applies: |met| met.before.iter().any(|step| step.is("/_index") && step.says("-0")),
+        applies: |met| {
+            let indexed = met.before.iter().any(|step| step.is("/_index") && step.says("-0"));
+            let revision =
+                |line: &String| line.split(':').next().is_some_and(|at| at.ends_with("rev"));
+            indexed && met.lines.iter().all(revision)
+        },
     },
     Known {
         row: "`revpos` of an attachment that is no number",
