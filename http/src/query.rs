@@ -42,6 +42,12 @@ impl Query {
         self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
+    /// Puts names in order, each with its first value.
+    pub fn sort(&mut self) {
+        self.0.sort_by(|(a, _), (b, _)| a.cmp(b));
+        self.0.dedup_by(|(a, _), (b, _)| a == b);
+    }
+
     /// Whether a parameter is literally `true`, as most of CouchDB's document parameters are read.
     #[must_use]
     pub fn is_true(&self, name: &str) -> bool {

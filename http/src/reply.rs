@@ -5,7 +5,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
@@ -81,8 +81,8 @@ impl Reply {
     }
 
     /// JSON that `write` writes piece by piece. It is not started for `HEAD`, and dropped when the
-    /// client goes away. An error in it breaks the connection off: check all that can be checked
-    /// before. It writes the newline at the end itself.
+    /// client goes away. An error in it breaks the connection off, unless it comes before the first
+    /// piece ([`Reply::begun`]). It writes the newline at the end itself.
     pub fn json_stream<W, F>(status: StatusCode, write: W) -> Self
     where
         W: FnOnce(Sink) -> F,
@@ -105,6 +105,18 @@ impl Reply {
         let writer = Some(writer);
         let body = StreamBody { slot, writer, length, failed: false, over: None };
         Reply { status, headers: HeaderMap::new(), body: ReplyBody::Stream(body) }
+    }
+
+    /// The same when its first piece is there: until then its head is not sent, and an error can take
+    /// its place.
+    ///
+    /// # Errors
+    /// The writer's, if it wrote nothing before.
+    pub async fn begun(mut self) -> Result<Self, Error> {
+        if let ReplyBody::Stream(stream) = &mut self.body {
+            std::future::poll_fn(|cx| stream.poll_begun(cx)).await?;
+        }
+        Ok(self)
     }
 
     /// Sets a header; a value that no header can have is left out.
@@ -288,28 +300,31 @@ impl StreamBody {
         self.over = Some(over);
     }
 
-    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Aborted>>> {
-        let Some(writer) = &mut self.writer else { return Poll::Ready(None) };
-        let done = match writer.as_mut().poll(cx) {
-            Poll::Ready(Ok(())) => {
-                self.writer = None;
-                true
-            }
-            Poll::Ready(Err(error)) => {
-                self.writer = None;
-                self.failed = true;
-                return Poll::Ready(Some(Err(Aborted(error))));
-            }
-            Poll::Pending => false,
-        };
-        match self.slot.lock().take() {
-            Some(piece) => {
-                self.length = self.length.map(|left| left.saturating_sub(piece.len() as u64));
-                Poll::Ready(Some(Ok(piece)))
-            }
-            None if done => Poll::Ready(None),
-            None => Poll::Pending,
+    /// Lets the writer write until a piece lies in the slot, or there will be none.
+    fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let Some(writer) = &mut self.writer else { return Poll::Ready(Ok(())) };
+        let written = writer.as_mut().poll(cx);
+        if written.is_ready() {
+            self.writer = None;
         }
+        match written {
+            Poll::Pending if self.slot.lock().is_none() => Poll::Pending,
+            Poll::Pending => Poll::Ready(Ok(())),
+            Poll::Ready(over) => {
+                self.failed = over.is_err();
+                Poll::Ready(over)
+            }
+        }
+    }
+
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Aborted>>> {
+        // The first piece may lie there since the answer began.
+        if self.slot.lock().is_none() {
+            ready!(self.poll_begun(cx)).map_err(Aborted)?;
+        }
+        let Some(piece) = self.slot.lock().take() else { return Poll::Ready(None) };
+        self.length = self.length.map(|left| left.saturating_sub(piece.len() as u64));
+        Poll::Ready(Some(Ok(piece)))
     }
 }
 
@@ -380,6 +395,28 @@ mod tests {
         });
         assert_eq!(reply.body.length(), Some(10));
         assert!(collected(reply).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn what_fails_before_its_first_piece_is_no_answer() {
+        let of = |pieces: usize, end: Result<(), Error>| {
+            Reply::stream(StatusCode::OK, Some(pieces as u64), move |mut sink| async move {
+                for _ in 0..pieces {
+                    sink.send(&b"1"[..]).await;
+                    tokio::task::yield_now().await;
+                }
+                end
+            })
+        };
+        let failed = of(0, Err(Error::Timeout)).begun().await;
+        assert_eq!(failed.err(), Some(Error::Timeout));
+        let broken_off = of(1, Err(Error::Timeout)).begun().await.unwrap();
+        assert!(collected(broken_off).await.is_err());
+        for pieces in 0..3 {
+            let whole = of(pieces, Ok(())).begun().await.unwrap();
+            assert_eq!(whole.body.length(), Some(pieces as u64));
+            assert_eq!(collected(whole).await.unwrap().len(), pieces);
+        }
     }
 
     #[tokio::test]

@@ -123,7 +123,8 @@ async fn run(
         }
         return match buffered::wanted(ctx, &reply) {
             true => buffered::buffered(reply).await,
-            false => Ok(reply),
+            false if ctx.head => Ok(reply),
+            false => reply.begun().await,
         };
     }
 }

@@ -55,6 +55,50 @@ fn a_filter_that_takes_its_time_keeps_no_client_in_the_dark() {
     }
 }
 
+#[test]
+fn a_feed_with_nothing_to_give_begins() {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let server = Server::start(&program(), data.path()).expect("a server");
+    let mut client = server.client();
+    put(&mut client, "/db", "");
+    for (feed, opening) in
+        [("continuous", ""), ("eventsource", ""), ("longpoll", "{\"results\":[\n")]
+    {
+        for path in ["/db/_changes?since=now&", "/_db_updates?since=now&"] {
+            let path = format!("{path}feed={feed}");
+            let began = Instant::now();
+            let (head, mut stream) = client.open_feed(&Request::new("GET", &path)).expect("a head");
+            let first = read_chunk(&mut stream).expect("a piece");
+            assert_eq!((head.status, first), (200, format!("{opening}\n").into_bytes()), "{path}");
+            assert!(began.elapsed() < Duration::from_secs(20), "{path}");
+        }
+    }
+}
+
+#[test]
+fn a_filter_that_fails_among_the_first_changes_is_an_error() {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let server = Server::start(&program(), data.path()).expect("a server");
+    let mut client = server.client();
+    let picky = "function(doc) { if (doc.bad) throw 'no'; return true }";
+    put(&mut client, "/db?q=1", "");
+    put(&mut client, "/db/_design/f", &json!({"filters": {"picky": picky}}).to_string());
+    for n in 0..200 {
+        put(&mut client, &format!("/db/{n}"), "{}");
+    }
+    put(&mut client, "/db/bad", "{\"bad\":true}");
+    let path = "/db/_changes?filter=f/picky&since=";
+    let ask = |client: &mut Client, since: &str| {
+        client.send(&Request::new("GET", &format!("{path}{since}")))
+    };
+    let changes = client.send(&Request::new("GET", "/db/_changes")).expect("an answer");
+    let changes: serde_json::Value = serde_json::from_slice(&changes.body).expect("JSON");
+    let near = changes["results"][199]["seq"].as_str().expect("a sequence");
+    let refused = ask(&mut client, near).expect("an answer");
+    assert_eq!(refused.status, 500, "{}", refused.text());
+    assert!(ask(&mut client, "0").is_err(), "what was begun is broken off");
+}
+
 /// Of commits on other nodes nobody tells: they are asked again and again.
 #[test]
 fn feeds_over_other_nodes_keep_time() {
@@ -67,10 +111,12 @@ fn feeds_over_other_nodes_keep_time() {
         let ends = Request::new("GET", "/db/_changes?feed=continuous&timeout=1500");
         let ended = client.send(&ends).expect("an answer");
         let took = began.elapsed();
-        assert!(ended.text().starts_with("{\"last_seq\""), "{}", ended.text());
+        assert!(ended.text().starts_with("\n{\"last_seq\""), "{}", ended.text());
         assert!((Duration::from_secs(1)..Duration::from_secs(10)).contains(&took), "{took:?}");
         let beats = Request::new("GET", "/db/_changes?feed=continuous&heartbeat=1200");
         let (_, mut stream) = client.open_feed(&beats).expect("a head");
-        assert_eq!(read_chunk(&mut stream).expect("a piece"), b"\n");
+        for _ in 0..2 {
+            assert_eq!(read_chunk(&mut stream).expect("a piece"), b"\n");
+        }
     }
 }

@@ -12,7 +12,7 @@ use settee_model::{json as stored, partition};
 
 use crate::context::Ctx;
 use crate::error::Error;
-use crate::handlers::check_partition;
+use crate::handlers::enter_partition;
 use crate::handlers::play::play;
 use crate::handlers::rows;
 use crate::listing::{self, Listing};
@@ -28,7 +28,7 @@ pub async fn get(
     of: Namespace,
     partition: Option<String>,
 ) -> Result<Reply, Error> {
-    check_partition(ctx, &db, partition.as_deref())?;
+    enter_partition(ctx, &db, partition.as_deref())?;
     let listing = Listing::from_query(&ctx.query)?;
     answer(ctx, db, of, partition, listing).await
 }
@@ -40,7 +40,7 @@ pub async fn post(
     of: Namespace,
     partition: Option<String>,
 ) -> Result<Reply, Error> {
-    check_partition(ctx, &db, partition.as_deref())?;
+    enter_partition(ctx, &db, partition.as_deref())?;
     let body = ctx.json_object().await?;
     let listing = Listing::from_body_and_query(&body, &ctx.query)?;
     answer(ctx, db, of, partition, listing).await
@@ -53,7 +53,7 @@ pub async fn queries(
     of: Namespace,
     partition: Option<String>,
 ) -> Result<Reply, Error> {
-    check_partition(ctx, &db, partition.as_deref())?;
+    enter_partition(ctx, &db, partition.as_deref())?;
     // Of whatever type it says it is: it is only read.
     let body = listing::object(&ctx.body.json().await?)?;
     let common = Listing::of_view(&ctx.query)?;

@@ -4,14 +4,11 @@ mod filter;
 mod function;
 mod question;
 
-use std::time::Duration;
-
 use settee_cluster::Db;
-use settee_cluster::changes::{Change, Filter};
+use settee_cluster::changes::Change;
 use settee_cluster::docs::Facts;
 use settee_model::json as stored;
 use settee_model::selector::FieldPath;
-use tokio::time::timeout;
 
 use crate::body::Length;
 use crate::context::Ctx;
@@ -24,9 +21,6 @@ use crate::render::doc::{self, Shown, View};
 use crate::render::{Script, etag};
 use crate::reply::Reply;
 use question::Question;
-
-/// How long is waited for what a function lets pass before the answer begins.
-const AHEAD: Duration = Duration::from_secs(1);
 
 /// `GET`
 pub async fn get(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
@@ -59,17 +53,8 @@ async fn answer(ctx: &Ctx, db: Db, body: &serde_json::Value) -> Result<Reply, Er
     if let Some(tag) = tag.as_deref().filter(|tag| ctx.etag_matches(tag)) {
         return Ok(Reply::not_modified(tag));
     }
-    let judged = matches!(query.filter, Filter::Judged(_));
-    let mut changes = db.changes(query).await?;
-    // A function that fails at once is an answer of its own; a client is not kept waiting for it.
-    let first = match judged {
-        true => {
-            timeout(waiting.silence().min(AHEAD), changes.next_batch()).await.ok().transpose()?
-        }
-        false => None,
-    };
-    let follower =
-        Follower { db, changes, feed, waiting, rows, limit: None, tells_pending: true, first };
+    let changes = db.changes(query).await?;
+    let follower = Follower { db, changes, feed, waiting, rows, limit: None, tells_pending: true };
     Ok(match tag {
         Some(tag) => follower.reply().etag(&tag),
         None => follower.reply(),

@@ -36,8 +36,7 @@ pub async fn get(ctx: &mut Ctx) -> Result<Reply, Error> {
     let changes = db.changes(query).await?;
     let waiting = heartbeat.map_or(Waiting::Timeout(timeout), Waiting::Heartbeat);
     let rows = UpdateRows;
-    Ok(Follower { db, changes, feed, waiting, rows, limit, tells_pending: false, first: None }
-        .reply())
+    Ok(Follower { db, changes, feed, waiting, rows, limit, tells_pending: false }.reply())
 }
 
 fn read(ctx: &Ctx) -> Result<Question, Error> {

@@ -11,7 +11,7 @@ use settee_query::mango::{self, Find, Response};
 
 use crate::context::Ctx;
 use crate::error::Error;
-use crate::handlers::check_partition;
+use crate::handlers::enter_partition;
 use crate::off::off_thread;
 use crate::reply::{Reply, Sink};
 use crate::route::Method;
@@ -48,7 +48,7 @@ pub async fn explain(ctx: &mut Ctx, db: Db, partition: Option<String>) -> Result
 
 /// What is asked, and checked as far as that can be done without looking at the database.
 async fn question(ctx: &mut Ctx, db: &Db, path: Option<String>) -> Result<Find, Error> {
-    check_partition(ctx, db, path.as_deref())?;
+    enter_partition(ctx, db, path.as_deref())?;
     if ctx.method != Method::Post {
         return Err(Error::MethodNotAllowed("POST"));
     }

@@ -29,6 +29,10 @@ pub enum Waiting {
 /// How long a feed is silent while changes are looked through, if nobody says: as in CouchDB.
 const SILENCE: Duration = Duration::from_secs(5);
 
+/// Bytes of rows that are held back while there are more to be had, so that a filter that fails among
+/// the first of them is an answer of its own: as in CouchDB (`chunked_response_buffer`).
+const HELD: u64 = 1490;
+
 impl Waiting {
     /// How long a feed is silent while changes are looked through.
     #[must_use]
@@ -63,8 +67,6 @@ pub struct Follower<R> {
     pub rows: R,
     /// Most rows to show; `None` for no limit.
     pub limit: Option<u64>,
-    /// What was read ahead.
-    pub first: Option<ChangesBatch>,
     /// Whether the end of the feed tells how many changes are left.
     pub tells_pending: bool,
 }
@@ -76,7 +78,7 @@ impl<R: Rows> Follower<R> {
         let feed = self.feed;
         let reply = Reply::json_stream(StatusCode::OK, |sink| {
             let (script, spoke) = (Script::default(), Instant::now());
-            let walk = Walk { of: self, sink, script, shown: 0, spoke };
+            let walk = Walk { of: self, sink, script, shown: 0, begun: false, spoke };
             walk.run()
         });
         match feed {
@@ -95,6 +97,8 @@ struct Walk<R> {
     script: Script,
     /// Rows written so far.
     shown: u64,
+    /// Whether it was waited for changes before.
+    begun: bool,
     /// When the client was last given anything.
     spoke: Instant,
 }
@@ -124,10 +128,7 @@ impl<R: Rows> Walk<R> {
 
     async fn give_what_is_there(&mut self) -> Result<(), Error> {
         loop {
-            let batch = match self.of.first.take() {
-                Some(first) => first,
-                None => self.next_batch().await?,
-            };
+            let batch = self.next_batch().await?;
             for change in &batch.changes {
                 if self.full_of_rows() {
                     return Ok(());
@@ -137,7 +138,9 @@ impl<R: Rows> Walk<R> {
             if batch.done {
                 return Ok(());
             }
-            self.flush().await?;
+            if self.script.length().is_none_or(|held| held >= HELD) {
+                self.flush().await?;
+            }
         }
     }
 
@@ -175,8 +178,12 @@ impl<R: Rows> Walk<R> {
         self.shown += 1;
     }
 
-    /// Waits for more, with heartbeats or up to the timeout; false when that has passed.
+    /// Waits for more, with heartbeats or up to the timeout; false when that has passed. Who was given
+    /// nothing yet hears that the feed has begun.
     async fn wait(&mut self) -> Result<bool, Error> {
+        if !std::mem::replace(&mut self.begun, true) && self.shown == 0 {
+            self.script.push("\n");
+        }
         self.flush().await?;
         let (Waiting::Heartbeat(pause) | Waiting::Timeout(pause)) = self.of.waiting;
         loop {

@@ -13,7 +13,7 @@ use settee_query::mango::{
     Change, MangoError, NewIndex, bulk_delete_response, parse_bulk_delete, take_from,
 };
 
-use super::{check_partition, edit, find};
+use super::{edit, enter_partition, find};
 use crate::context::Ctx;
 use crate::error::Error;
 use crate::reply::Reply;
@@ -26,7 +26,7 @@ pub async fn any(
     partition: Option<String>,
     rest: Vec<String>,
 ) -> Result<Reply, Error> {
-    check_partition(ctx, &db, partition.as_deref())?;
+    enter_partition(ctx, &db, partition.as_deref())?;
     let words: Vec<&str> = rest.iter().map(String::as_str).collect();
     match (words.as_slice(), ctx.method) {
         ([], Method::Get) => list(ctx, &db).await,

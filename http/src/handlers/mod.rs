@@ -212,11 +212,12 @@ async fn on_design_action(
     }
 }
 
-/// A partition that a path names, which is looked at before anything else.
+/// A partition that a path names, which is looked at before anything else. There the parameters of the
+/// query count in the order of their names, as in CouchDB: `startkey` beside `key` is what it says.
 ///
 /// # Errors
 /// 400 where there are none, where it is none, and where the query names another one.
-fn check_partition(ctx: &Ctx, db: &Db, path: Option<&str>) -> Result<(), Error> {
+fn enter_partition(ctx: &mut Ctx, db: &Db, path: Option<&str>) -> Result<(), Error> {
     let Some(path) = path else { return Ok(()) };
     if !db.meta().partitioned {
         return Err(Error::bad_request("database is not partitioned"));
@@ -225,6 +226,7 @@ fn check_partition(ctx: &Ctx, db: &Db, path: Option<&str>) -> Result<(), Error> 
     if ctx.query.get("partition").is_some_and(|asked| asked != path) {
         return Err(Error::bad_request("Conflicting value for `partition` in query string"));
     }
+    ctx.query.sort();
     Ok(())
 }
 
@@ -237,7 +239,7 @@ async fn on_partition_design(
     action: &str,
     rest: &[String],
 ) -> Result<Reply, Error> {
-    check_partition(ctx, &db, Some(&partition))?;
+    enter_partition(ctx, &db, Some(&partition))?;
     let opened = db.open_doc(&ddoc, OpenOptions::default()).await?;
     match action {
         "_view" => view::any(ctx, db, opened, rest, Some(partition)).await,

@@ -33,7 +33,7 @@ struct Known {
 const NO_VIEWS: &str = "da39a3ee5e6b4b0d3255bfef95601890";
 
 /// The first that applies is the reason: what is said of one route stands before what is said of all.
-const KNOWN: [Known; 30] = [
+const KNOWN: [Known; 31] = [
     Known {
         row: "an edit with a `_rev` of a document that does not exist",
         applies: |met| {
@@ -268,12 +268,24 @@ const KNOWN: [Known; 30] = [
         applies: |met| {
             let packed =
                 |step: &Step| step.request.headers.iter().any(|(_, value)| value == "gzip");
-            met.before.iter().any(packed) && met.theirs.status == 200 && met.ours.status == 0
+            met.before.iter().any(packed)
+                && met.theirs.status == 200
+                && met.ours.text().contains("Attachment is not valid gzip.")
         },
     },
     Known {
         row: "text and nouveau indexes",
         applies: |met| met.says("\"type\":\"text\"") || met.says("$text"),
+    },
+    Known {
+        row: "a `reduce` in JavaScript, in a partition",
+        applies: |met| {
+            let reduced = met.asks("/_partition/") && met.asks("/_view/");
+            let silent = met.step.request.method == "HEAD";
+            reduced
+                && met.theirs.status == 500
+                && (silent || met.theirs.text().contains("invalid_ejson"))
+        },
     },
     Known {
         row: "requests that crash a handler there",
