@@ -1,9 +1,10 @@
 //! [`Ctx`]: all that a handler may know about its request, and [`App`]: what all requests share.
 //! Holds things; decides nothing.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use http::header::{HOST, IF_NONE_MATCH, ORIGIN};
+use http::header::{HOST, IF_MATCH, IF_NONE_MATCH, ORIGIN};
 use http::{HeaderMap, HeaderName, Uri};
 use parking_lot::RwLock;
 use settee_cluster::{Cluster, Db};
@@ -160,6 +161,13 @@ impl Ctx {
     #[must_use]
     pub fn header_named(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The revision that `If-Match` names. What is no text is shown in its place: it names none, and a
+    /// write that it was to guard is not done without it.
+    #[must_use]
+    pub fn if_match(&self) -> Option<Cow<'_, str>> {
+        self.headers.get(IF_MATCH).map(|tag| String::from_utf8_lossy(tag.as_bytes()))
     }
 
     /// Checks the body's media type as CouchDB does.

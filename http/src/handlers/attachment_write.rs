@@ -2,7 +2,7 @@
 //! uploaded as they come; the document's other attachments stay where they are.
 
 use http::StatusCode;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, IF_MATCH, LOCATION};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, LOCATION};
 use settee_cluster::docs::{EditMode, OpenOptions};
 use settee_cluster::{Db, Error as ClusterError};
 use settee_model::doc::{DocEdit, Encoding, StoredDoc, Uploaded};
@@ -87,7 +87,7 @@ fn new_doc(id: DocId) -> DocEdit {
 
 fn named_rev(ctx: &Ctx) -> Result<Option<Rev>, Error> {
     let rev = ctx.query.get("rev").map(str::parse::<Rev>).transpose()?;
-    edit::named_rev(rev.as_ref(), ctx.header(&IF_MATCH))
+    edit::named_rev(rev.as_ref(), ctx.if_match().as_deref())
 }
 
 fn encoding(header: Option<&str>) -> Result<Encoding, Error> {

@@ -1,7 +1,7 @@
 //! `COPY /{db}/{docid}`: a revision becomes a new document, or a new revision of another one.
 
 use http::StatusCode;
-use http::header::{HeaderName, IF_MATCH};
+use http::header::HeaderName;
 use settee_cluster::Db;
 use settee_cluster::attachment::{EditUploads, UploadOptions};
 use settee_cluster::docs::{EditMode, OpenOptions};
@@ -19,7 +19,7 @@ use crate::users;
 /// `COPY /{db}/{docid}`
 pub async fn copy(ctx: &mut Ctx, db: Db, id: DocId) -> Result<Reply, Error> {
     let rev = ctx.query.get("rev").map(str::parse::<Rev>).transpose()?;
-    let rev = edit::named_rev(rev.as_ref(), ctx.header(&IF_MATCH))?;
+    let rev = edit::named_rev(rev.as_ref(), ctx.if_match().as_deref())?;
     let header = ctx.header(&HeaderName::from_static("destination"));
     let (target, target_rev) = destination(header, ctx.settings.plus)?;
     let target = DocId::trusted(&target);

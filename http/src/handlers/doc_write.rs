@@ -1,7 +1,7 @@
 //! Writing one document from JSON: `PUT` and `DELETE` of `/{db}/{docid}`, `POST` of `/{db}`.
 
 use http::StatusCode;
-use http::header::{CONTENT_TYPE, IF_MATCH};
+use http::header::CONTENT_TYPE;
 use settee_cluster::Db;
 use settee_cluster::docs::{EditMode, OpenOptions};
 use settee_model::doc::DocEdit;
@@ -55,7 +55,7 @@ pub async fn delete(ctx: &mut Ctx, db: Db, id: DocId) -> Result<Reply, Error> {
     edit::check_place(&db, &id)?;
     users::open_doc(ctx, &db, &id, OpenOptions::default()).await?;
     let rev = ctx.query.get("rev").map(str::parse::<Rev>).transpose()?;
-    let rev = edit::named_rev(rev.as_ref(), ctx.header(&IF_MATCH))?;
+    let rev = edit::named_rev(rev.as_ref(), ctx.if_match().as_deref())?;
     let edit = DocEdit {
         id: id.clone(),
         revs: rev.map(RevPath::single).unwrap_or_default(),

@@ -2,7 +2,7 @@
 //! are uploaded before the edit, and the edit itself.
 
 use http::StatusCode;
-use http::header::{IF_MATCH, LOCATION};
+use http::header::LOCATION;
 use settee_cluster::attachment::{EditUploads, UploadOptions, Uploads};
 use settee_cluster::docs::{EditMode, EditResult, UpdateOptions};
 use settee_cluster::{Db, Error as ClusterError};
@@ -123,7 +123,7 @@ pub async fn from_request(
     mode: EditMode,
 ) -> Result<DocEdit, Error> {
     let body_revs = std::mem::take(&mut doc.revs);
-    doc.revs = agreed_revs(body_revs, ctx.query.get("rev"), ctx.header(&IF_MATCH))?;
+    doc.revs = agreed_revs(body_revs, ctx.query.get("rev"), ctx.if_match().as_deref())?;
     check_revs(&doc.revs, mode)?;
     build(ctx, &db.uploads(), id, doc, mode).await
 }
@@ -272,6 +272,7 @@ async fn sift(
     let mut settled: Vec<Settled> =
         edits.iter().map(|edit| refusal(ctx, db, edit).map(Err)).collect();
     compile::judge(edits, &mut settled, &ctx.settings.functions.limits).await?;
+    validate::put_conflicts_first(db, edits, mode, &mut settled).await?;
     validate::judge(ctx, db, edits, mode, &mut settled).await?;
     if settled.iter().any(Option::is_some) {
         let mut settled = settled.iter();

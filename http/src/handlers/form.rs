@@ -2,7 +2,7 @@
 //! the revision of a stored one (`_rev`), and files to attach (`_attachments`).
 
 use http::StatusCode;
-use http::header::{CONTENT_TYPE, HOST, IF_MATCH, REFERER};
+use http::header::{CONTENT_TYPE, HOST, REFERER};
 use settee_cluster::Db;
 use settee_cluster::attachment::EditUploads;
 use settee_cluster::docs::EditMode;
@@ -40,7 +40,8 @@ pub async fn post(ctx: &mut Ctx, db: Db, id: DocId) -> Result<Reply, Error> {
         (Some(json), _) => {
             let mut doc = parse_doc(&json, &ctx.settings.json_limits())?;
             let body_revs = std::mem::take(&mut doc.revs);
-            doc.revs = edit::agreed_revs(body_revs, ctx.query.get("rev"), ctx.header(&IF_MATCH))?;
+            doc.revs =
+                edit::agreed_revs(body_revs, ctx.query.get("rev"), ctx.if_match().as_deref())?;
             edit::build(ctx, &db.uploads(), id.clone(), doc, mode).await?
         }
         (None, Some(rev)) => {

@@ -33,7 +33,7 @@ struct Known {
 const NO_VIEWS: &str = "da39a3ee5e6b4b0d3255bfef95601890";
 
 /// The first that applies is the reason: what is said of one route stands before what is said of all.
-const KNOWN: [Known; 31] = [
+const KNOWN: [Known; 33] = [
     Known {
         row: "an edit with a `_rev` of a document that does not exist",
         applies: |met| {
@@ -236,8 +236,13 @@ const KNOWN: [Known; 31] = [
         row: "a purge that finds nothing to purge",
         applies: |met| {
             let mut purges = met.before.iter().filter(|step| step.is("/_purge")).peekable();
-            // Revisions that are there were captured.
-            let of_nothing = purges.peek().is_some() && purges.all(|step| !step.says("{{"));
+            // Revisions that are there were captured, of documents that were written.
+            let written = |id: &str| met.before.iter().any(|step| step.names(id));
+            let finds =
+                |(id, revs): (&String, &Value)| revs.to_string().contains("{{") && written(id);
+            let of_nothing = purges.peek().is_some()
+                && !purges
+                    .any(|step| step.json().as_object().is_some_and(|of| of.iter().any(finds)));
             let indexed = met.asks("/_view/") || met.asks("/_find");
             let fewer = met.theirs.body.len() < met.ours.body.len();
             of_nothing && (indexed && fewer || met.asks("/_changes"))
@@ -271,6 +276,17 @@ const KNOWN: [Known; 31] = [
             met.before.iter().any(packed)
                 && met.theirs.status == 200
                 && met.ours.text().contains("Attachment is not valid gzip.")
+        },
+    },
+    Known {
+        row: "`$mod` with divisor 0",
+        applies: |met| met.says("$mod") && met.theirs.text().contains("badarith"),
+    },
+    Known {
+        row: "a `_local` document whose attachment has a `content_type` that is no text",
+        applies: |met| {
+            let local = met.asks("/_local/") || met.says("\"_local/");
+            local && met.ours.text().contains("Invalid attachment data")
         },
     },
     Known {
@@ -343,7 +359,7 @@ impl Step {
     /// Whether a document of this id is asked for, or written.
     fn names(&self, id: &str) -> bool {
         let path = self.request.path.split('?').next().map(decoded).unwrap_or_default();
-        path.ends_with(&format!("/{id}")) || self.says(&Value::from(id).to_string())
+        path.ends_with(&format!("/{id}")) || self.says(&format!("\"_id\":{}", Value::from(id)))
     }
 
     /// Whether its body holds `_revisions` with more ids than there can be generations.

@@ -69,6 +69,31 @@ pub async fn judge(
     Box::pin(judge_by(ctx, db, &validations, (edits, mode), settled)).await
 }
 
+/// Puts conflicts in the place of other refusals: who edits what is no leaf hears that first, as in
+/// CouchDB.
+///
+/// # Errors
+/// Shards that cannot be read.
+pub async fn put_conflicts_first(
+    db: &Db,
+    edits: &[DocEdit],
+    mode: EditMode,
+    settled: &mut [Settled],
+) -> Result<(), Error> {
+    let refused = |settled: &&mut Settled| matches!(settled, Some(Err(_)));
+    let pairs = edits.iter().zip(settled).filter(|(_, settled)| refused(settled));
+    let (refused, settled): (Vec<&DocEdit>, Vec<&mut Settled>) = pairs.unzip();
+    if refused.is_empty() {
+        return Ok(());
+    }
+    for (base, settled) in bases(db, &refused, mode).await?.into_iter().zip(settled) {
+        if matches!(base, Base::Conflict) {
+            *settled = Some(Err(Error::Conflict));
+        }
+    }
+    Ok(())
+}
+
 async fn judge_by(
     ctx: &Ctx,
     db: &Db,
