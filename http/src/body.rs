@@ -229,7 +229,7 @@ fn gunzip(packed: Bytes, limit: u64) -> Result<Bytes, Error> {
 /// # Errors
 /// 415.
 pub fn require_content_type(headers: &HeaderMap, wanted: &'static str) -> Result<(), Error> {
-    let sent = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let sent = headers.get(CONTENT_TYPE).and_then(|value| str::from_utf8(value.as_bytes()).ok());
     match sent.and_then(|sent| sent.split(';').find(|part| !part.is_empty())) {
         Some(media) if media == wanted => Ok(()),
         _ => Err(Error::BadContentType(format!("Content-Type must be {wanted}").into())),

@@ -151,23 +151,29 @@ impl Ctx {
         Security::parse(meta.security.as_ref().unwrap_or(&self.settings.default_security))
     }
 
-    /// A header's text.
+    /// A header's text, which may be any UTF-8.
     #[must_use]
     pub fn header(&self, name: &HeaderName) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
+        str::from_utf8(self.headers.get(name)?.as_bytes()).ok()
     }
 
     /// The text of a header that has no constant.
     #[must_use]
     pub fn header_named(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
+        str::from_utf8(self.headers.get(name)?.as_bytes()).ok()
     }
 
-    /// The revision that `If-Match` names. What is no text is shown in its place: it names none, and a
-    /// write that it was to guard is not done without it.
+    /// A header's text, with U+FFFD in the place of what is none.
+    #[must_use]
+    pub fn header_lossy(&self, name: &HeaderName) -> Option<Cow<'_, str>> {
+        self.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()))
+    }
+
+    /// The revision that `If-Match` names. What is no text names none: a write that it was to guard is
+    /// not done without it.
     #[must_use]
     pub fn if_match(&self) -> Option<Cow<'_, str>> {
-        self.headers.get(IF_MATCH).map(|tag| String::from_utf8_lossy(tag.as_bytes()))
+        self.header_lossy(&IF_MATCH)
     }
 
     /// Checks the body's media type as CouchDB does.

@@ -122,7 +122,7 @@ impl Reply {
     /// Sets a header; a value that no header can have is left out.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: &str) -> Self {
-        if let Ok(value) = HeaderValue::from_str(value) {
+        if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
             self.headers.insert(name, value);
         }
         self

@@ -22,7 +22,8 @@ use crate::reply::Reply;
 pub async fn put(ctx: &mut Ctx, db: Db, id: DocId, name: String) -> Result<Reply, Error> {
     check_attachment_name(&name)?;
     let encoding = encoding(ctx.header(&CONTENT_ENCODING))?;
-    let media = ctx.header(&CONTENT_TYPE).unwrap_or("application/octet-stream").to_owned();
+    let media = ctx.header_lossy(&CONTENT_TYPE).unwrap_or("application/octet-stream".into());
+    let media = media.into_owned();
     let mut edit = match named_rev(ctx)? {
         Some(rev) => open_rev(&db, &id, &rev).await?.into_edit(),
         None => {

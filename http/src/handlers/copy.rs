@@ -1,7 +1,6 @@
 //! `COPY /{db}/{docid}`: a revision becomes a new document, or a new revision of another one.
 
 use http::StatusCode;
-use http::header::HeaderName;
 use settee_cluster::Db;
 use settee_cluster::attachment::{EditUploads, UploadOptions};
 use settee_cluster::docs::{EditMode, OpenOptions};
@@ -12,7 +11,7 @@ use settee_model::rev::{Rev, RevPath};
 use super::edit;
 use crate::context::Ctx;
 use crate::error::Error;
-use crate::percent::{Plus, decode};
+use crate::percent::{NOT_UTF_8, Plus, decode};
 use crate::reply::Reply;
 use crate::users;
 
@@ -20,7 +19,8 @@ use crate::users;
 pub async fn copy(ctx: &mut Ctx, db: Db, id: DocId) -> Result<Reply, Error> {
     let rev = ctx.query.get("rev").map(str::parse::<Rev>).transpose()?;
     let rev = edit::named_rev(rev.as_ref(), ctx.if_match().as_deref())?;
-    let header = ctx.header(&HeaderName::from_static("destination"));
+    let header = ctx.headers.get("destination").map(|header| str::from_utf8(header.as_bytes()));
+    let header = header.transpose().map_err(|_| Error::IllegalDocId(NOT_UTF_8.into()))?;
     let (target, target_rev) = destination(header, ctx.settings.plus)?;
     let target = DocId::trusted(&target);
     edit::check_id(ctx, &db, &target)?;

@@ -122,7 +122,8 @@ async fn write_answer(reply: Reply) -> Vec<u8> {
         }
     };
     let sent = reply.headers.iter();
-    let sent = sent.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
+    let sent = sent
+        .filter_map(|(name, value)| Some((name.as_str(), str::from_utf8(value.as_bytes()).ok()?)));
     let sent: Vec<_> = sent.collect();
     written(&json!({"status": reply.status.as_u16(), "headers": sent}), &body)
 }
