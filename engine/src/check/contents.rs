@@ -1,6 +1,6 @@
 //! Whether the trees of a shard agree with each other: each document stands once in the sequence,
 //! its leaves have their bodies, their attachments have their chunks, and chunks are what their
-//! names say. Reads values; pages were checked before.
+//! names say. Reads values; pages were checked before. Never compares with the log (see `frames`).
 
 use std::ops::Bound;
 

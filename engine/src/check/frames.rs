@@ -1,5 +1,5 @@
 //! What the log says about shards, for comparing it with their files: which records there are of
-//! each, without gaps, and which shards begin or end there.
+//! each, without gaps, and which shards begin or end there. Opens no file itself.
 
 use std::collections::BTreeMap;
 

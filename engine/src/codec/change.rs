@@ -1,5 +1,6 @@
 //! Values of `by_seq`: which document changed and the ends of its branches, the winner first. Enough
 //! for a change feed in every style, and for finding the winner's body, without a look into `by_id`.
+//! Which branch wins is the revision tree's to say.
 
 use settee_model::docid::DocId;
 use settee_model::docinfo::DocInfo;

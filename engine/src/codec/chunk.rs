@@ -1,5 +1,5 @@
 //! Values of `chunks`: where the bytes of an attachment's chunk lie. Also how the log names the
-//! place of a new chunk.
+//! place of a new chunk. Never fetches what lies in an extent (see `shard/store`).
 
 use settee_model::varint;
 

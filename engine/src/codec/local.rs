@@ -1,5 +1,5 @@
 //! Keys and values of `local`, a tree of two families: the shard's properties and its `_local/`
-//! documents.
+//! documents. Knows no property by name, and looks into no body.
 
 use bytes::Bytes;
 use settee_model::docid::DocId;

@@ -1,4 +1,5 @@
-//! Values of `purges` (by purge sequence) and keys of `purge_ids` (by document and uuid).
+//! Values of `purges` (by purge sequence) and keys of `purge_ids` (by document and uuid). Carries
+//! no purge out (see `shard/workspace`).
 
 use bytes::Bytes;
 use settee_model::docid::DocId;

@@ -1,5 +1,5 @@
 //! Reductions of the shard's trees: counts and sizes that inner nodes carry, so that asking for them
-//! costs no walk.
+//! costs no walk. Never looks anything up: the tree hands in what is to be summed.
 
 use bytes::Bytes;
 use settee_model::docinfo::RevInfo;

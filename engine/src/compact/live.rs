@@ -1,4 +1,5 @@
-//! A set of numbers that lie close together, in a bit each: which bodies are live.
+//! A set of numbers that lie close together, in a bit each: which bodies are live. Never finds out
+//! itself which those are (see `copy`).
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,7 @@
 //! Room on the disk for the time when there is no other: a file that is given up so that what frees
 //! room can still be logged and written (deletions, purges, drops, checkpoints, compaction), and made
-//! again as soon as it fits. While it is gone, what needs more room is refused.
+//! again as soon as it fits. While it is gone, what needs more room is refused. Never says which
+//! writes free room (see `shard/batch`).
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 

@@ -1,4 +1,5 @@
-//! What runs in the background, for `_active_tasks`.
+//! What runs in the background, for `_active_tasks`. Starts and stops nothing, and knows of
+//! compactions of shards alone.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

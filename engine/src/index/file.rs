@@ -1,4 +1,5 @@
-//! [`IndexFile`]: an index's file as it is on disk, for who checks it.
+//! [`IndexFile`]: an index's file as it is on disk, for who checks it. Never writes one (see `save`
+//! and `rewrite`).
 
 use std::sync::Arc;
 

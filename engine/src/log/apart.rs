@@ -1,5 +1,6 @@
 //! Frames that stand in a file of their own, in the form of a segment (docs/format.md section 4):
 //! those of a shard that cannot be read, so that the log need not keep them. Their lsns count from 1.
+//! Never chooses the shard or the file (see `engine/kept`).
 
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
 //! Walks over what a snapshot shows. Each is owned, so that it may be handed to another thread, and
-//! reads as it goes. After [`Error::NotResident`] the same step may be tried again.
+//! reads as it goes. After [`Error::NotResident`] the same step may be tried again. Reads no bodies
+//! but those of `_local/` documents.
 
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
 //! [`Gauge`]: whether a partition is full, as far as a batch's edits want to know. Looks at the state
-//! that the batch met; what the batch itself adds counts from the next one on, as in CouchDB.
+//! that the batch met; what the batch itself adds counts from the next one on, as in CouchDB. Never
+//! refuses an edit itself (see `decide`).
 
 use std::ops::Bound;
 

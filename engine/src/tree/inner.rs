@@ -1,5 +1,6 @@
 //! The children of an inner node: the records of a page, and in front of them those children that
 //! were changed since the page was made. So changing a child copies a few pointers, not the node.
+//! Never reads a child's page.
 
 use std::sync::Arc;
 

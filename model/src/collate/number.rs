@@ -1,4 +1,5 @@
-//! The order of numbers: exact, however large they are and however they are written.
+//! The order of numbers: exact, however large they are and however they are written. What number a
+//! text stands for is said by `json::number`.
 
 use std::cmp::Ordering;
 

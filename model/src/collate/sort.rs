@@ -1,5 +1,5 @@
 //! Sort keys of view keys (docs/format.md section 5): bytes that compare as [`super::compare`] compares
-//! the values. No sort key is the beginning of another one.
+//! the values. No sort key is the beginning of another one. Never turns one back into its value.
 
 use super::{ROOT, token_length};
 use crate::json::Raw;

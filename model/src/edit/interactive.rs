@@ -1,4 +1,5 @@
-//! Edits by clients, who name the revision that they replace and get one made by the server.
+//! Edits by clients, who name the revision that they replace and get one made by the server. Never
+//! makes a conflict: an edit that would make one is refused.
 
 use crate::doc::{Attachment, DocEdit, DocRecord};
 use crate::docinfo::{DocInfo, RevInfo};

@@ -1,5 +1,5 @@
 //! Revisions of `_local/` documents: `0-N`, counted on from whatever the client names. They have
-//! no history and no conflicts: the last edit wins.
+//! no history and no conflicts: the last edit wins. Never asks what is stored.
 
 use crate::rev::RevPath;
 

@@ -1,5 +1,5 @@
 //! Revisions that were made elsewhere (`new_edits=false`): they come with their name and ancestors
-//! and are let in wherever they belong, conflicts included.
+//! and are let in wherever they belong, conflicts included. Never gives a revision its name.
 
 use crate::doc::{DocEdit, DocRecord};
 use crate::docinfo::{DocInfo, RevInfo};

@@ -1,5 +1,6 @@
 //! A selector made ready to be asked many times. Follows CouchDB in all corners: what an empty
-//! list means, what compares by bytes, which mistakes come to light only inside arrays.
+//! list means, what compares by bytes, which mistakes come to light only inside arrays. Never
+//! brings a selector into normal form itself (see `normal`).
 
 use std::cmp::Ordering;
 

@@ -1,6 +1,6 @@
 //! Patterns that texts are searched for. What can be found in time that grows with the text alone
 //! is found so; for the rest there is a limit to the attempts. Sees texts as CouchDB does: as
-//! Latin-1, byte by byte.
+//! Latin-1, byte by byte. How a pattern is to be read is known to `pcre`.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,5 @@
-//! JSON as Erlang prints it, for the errors that quote a client's values.
+//! JSON as Erlang prints it, for the errors that quote a client's values. Never read back, and not
+//! the form that is hashed (see `hash::term`).
 
 use std::fmt;
 

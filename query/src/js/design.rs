@@ -1,5 +1,6 @@
 //! Functions of one design document of one database: validation and filters here, what makes
-//! responses in `render`. Functions are compiled when they are first called.
+//! responses in `render`. Functions are compiled when they are first called. Never fetches
+//! anything: what a function sees is handed in as JSON.
 
 use rquickjs::{Ctx, Value};
 

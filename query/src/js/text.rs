@@ -1,5 +1,6 @@
 //! Text as it leaves the engine: JSON that any reader takes. JavaScript's strings may hold half of
 //! a surrogate pair, which is no Unicode; its JSON writes that as an escape, CouchDB stores U+FFFD.
+//! Mends nothing else, and takes it for granted that it is JSON.
 
 use std::borrow::Cow;
 

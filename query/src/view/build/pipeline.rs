@@ -1,6 +1,7 @@
 //! A long stretch of changes on many threads: one reads the changes, several map documents, one puts rows
 //! into the indexes while the next ones are mapped, and the calling one puts batches back into their
-//! order. All that waits between them is bounded.
+//! order. All that waits between them is bounded. Never decides which indexes go on together, nor
+//! how far (see `build`).
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
