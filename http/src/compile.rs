@@ -1,7 +1,8 @@
-//! Whether the functions of views in design documents compile, before these are stored. Runs none of
-//! them, and keeps nothing.
+//! Whether the functions of views in design documents compile, or are built in, before these are
+//! stored. Runs none of them, and keeps nothing.
 
 use bytes::Bytes;
+use settee_model::ddoc;
 use settee_model::doc::DocEdit;
 use settee_model::json::Raw;
 use settee_query::js::{self, Limits, ViewFunction, check_views};
@@ -33,14 +34,20 @@ async fn check(bodies: Vec<Bytes>, limits: Limits) -> Result<Vec<Option<Error>>,
 fn check_one(body: &[u8], limits: &Limits) -> Result<(), Error> {
     let text =
         |view: Raw<'_>, name| view.get(name).and_then(Raw::as_str).map(|code| code.into_owned());
-    let mut functions = Vec::new();
+    let (mut functions, mut built_in) = (Vec::new(), Ok(()));
     let views = Raw(body).get("views").and_then(Raw::members).into_iter().flatten();
     for (name, view) in views.filter(|(name, _)| name != "lib") {
-        let reduce = text(view, "reduce").filter(|code| !code.starts_with('_'));
-        let map = text(view, "map").map(|code| (ViewFunction::Map, code));
-        let reduce = reduce.map(|code| (ViewFunction::Reduce, code));
-        let both = map.into_iter().chain(reduce);
-        functions.extend(both.map(|(kind, code)| (kind, name.to_string(), code)));
+        let map = text(view, "map").map(|code| (ViewFunction::Map, name.to_string(), code));
+        functions.extend(map);
+        match text(view, "reduce") {
+            Some(reduce) if reduce.starts_with('_') => built_in = ddoc::check_built_in(&reduce),
+            Some(code) => functions.push((ViewFunction::Reduce, name.to_string(), code)),
+            None => {}
+        }
+        // What does not compile before it is told first, what follows is not looked at.
+        if built_in.is_err() {
+            break;
+        }
     }
     let functions = functions.iter().map(|(kind, name, code)| (*kind, &**name, &**code));
     check_views(functions, limits).map_err(|error| match error {
@@ -51,7 +58,8 @@ fn check_one(body: &[u8], limits: &Limits) -> Result<(), Error> {
             Error::NotFound("missing function".into())
         }
         other => Error::Script(other),
-    })
+    })?;
+    Ok(built_in?)
 }
 
 /// Refuses the edits whose functions do not compile, of those that are not settled yet.

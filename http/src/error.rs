@@ -222,6 +222,12 @@ impl From<settee_model::json::DocError> for Error {
     }
 }
 
+impl From<settee_model::ddoc::InvalidDesignDoc> for Error {
+    fn from(error: settee_model::ddoc::InvalidDesignDoc) -> Self {
+        Error::BadRequestNamed("invalid_design_doc", error.0.into())
+    }
+}
+
 impl From<settee_model::selector::SelectorError> for Error {
     fn from(error: settee_model::selector::SelectorError) -> Self {
         Error::BadRequest(error.to_string().into())

@@ -1,5 +1,5 @@
 //! A shard at one moment: the roots of its trees and a few counters. A value; changing it makes
-//! another one (see `workspace`). Does no IO by itself.
+//! another one (see `workspace`). Reads pages, writes none.
 
 use std::sync::{Arc, LazyLock};
 

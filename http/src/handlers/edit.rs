@@ -311,10 +311,8 @@ fn refusal(ctx: &Ctx, db: &Db, edit: &DocEdit) -> Option<Error> {
     if !edit.id.is_design() {
         return None;
     }
-    let checked = ctx.require_db_admin(db).and_then(|()| {
-        let checked = ddoc::check(&edit.body, db.meta().partitioned);
-        checked.map_err(|error| Error::BadRequestNamed("invalid_design_doc", error.0.into()))
-    });
+    let checked =
+        ctx.require_db_admin(db).and_then(|()| Ok(ddoc::check(&edit.body, db.meta().partitioned)?));
     checked.err()
 }
 

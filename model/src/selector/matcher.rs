@@ -1,6 +1,6 @@
-//! A selector made ready to be asked many times. Follows CouchDB in all corners: what an empty
-//! list means, what compares by bytes, which mistakes come to light only inside arrays. Never
-//! brings a selector into normal form itself (see `normal`).
+//! A selector made ready to be asked many times. Follows CouchDB into its corners (what an
+//! empty list means, what compares by bytes, which mistakes come to light only inside arrays), but not
+//! into its crashes. Never brings a selector into normal form itself (see `normal`).
 
 use std::cmp::Ordering;
 
