@@ -1,4 +1,5 @@
-//! The command line and the environment, as values.
+//! The command line and the environment, as values. Reads no configuration file; what overrules which is
+//! for `serve`, `home` and `admins` to say.
 
 use std::path::PathBuf;
 

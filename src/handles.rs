@@ -1,4 +1,5 @@
-//! How many files and connections may be open at once, and who gets how many of them.
+//! How many files and connections may be open at once, and who gets how many of them. Opens none of them,
+//! and never sees whether anybody keeps to a share.
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 use settee_engine::Options;

@@ -1,4 +1,5 @@
 //! Where a node lives in its cluster, out of the command line, the environment and the configuration.
+//! Opens no connection and reads no certificate: the coordinator does.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! This process as the front sees it: what Linux tells of it in `/proc`, and how it begins anew.
+//! This process as the front sees it: what Linux tells of it in `/proc`, and how it begins anew. Never
+//! ends it: `serve` is told, and closes everything first.
 
 use std::fs;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! `settee serve`: from a data directory to a server that listens, and back again at a signal.
+//! `settee serve`: from a data directory to a server that listens, and back again at a signal. Brings the
+//! rooms together and answers no request itself.
 
 use std::fs::{self, File, TryLockError};
 use std::net::SocketAddr;

@@ -1,5 +1,6 @@
 //! Load from many clients at once for a fixed time: each worker thread is a client of its own and
-//! sends its next request as soon as the last was answered (a closed loop).
+//! sends its next request as soon as the last was answered (a closed loop). Knows nothing of what is
+//! asked, nor which answer is a good one.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,6 +1,6 @@
 //! The side-by-side benchmark: drives two servers in turn with the same work and prints each
 //! figure and the ratio. It speaks plain HTTP, so either side may be settee or a CouchDB, and one node or
-//! a cluster, whose nodes are asked in turn.
+//! a cluster, whose nodes are asked in turn. Starts no server.
 
 mod load;
 mod queries;

@@ -1,5 +1,6 @@
 //! What is measured of views, Mango and filters. Every build makes an index that was not there
-//! before, of the database that is read, and ends with the first answer from it.
+//! before, of the database that is read, and ends with the first answer from it. Writes no documents but
+//! design documents.
 
 use std::io;
 use std::thread;

@@ -1,4 +1,5 @@
-//! What is measured of many documents in one answer and of attachments, up and down.
+//! What is measured of many documents in one answer and of attachments, up and down. Never sends an
+//! attachment that compression makes smaller, nor the same one twice.
 
 use std::io;
 use std::thread;

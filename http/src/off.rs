@@ -1,4 +1,5 @@
-//! Work that keeps a thread busy, off the threads that serve connections.
+//! Work that keeps a thread busy, off the threads that serve connections. Sets no limit to how much of it
+//! there is.
 
 use crate::error::Error;
 

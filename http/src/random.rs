@@ -1,4 +1,5 @@
-//! The system's randomness, the one place in this room that asks for it.
+//! The system's randomness, the one place in this room that asks for it. Never makes do with anything
+//! weaker.
 
 /// Bytes that nobody can guess.
 ///

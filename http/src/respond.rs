@@ -1,6 +1,6 @@
 //! [`respond`]: the way of one request through the house. Checks in CouchDB's order (the target,
 //! then who asks, then what they may, then what there is), and dresses the answer with the headers
-//! that all answers have.
+//! that all answers have. Never does the work of a route: that is `handlers`'.
 
 use std::borrow::Cow;
 use std::pin::Pin;

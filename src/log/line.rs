@@ -1,5 +1,5 @@
 //! [`Lines`]: what is told, as lines of text in CouchDB's form or as JSON. Each event is one line,
-//! whatever is in it.
+//! whatever is in it. Never waits for a file (`sink` writes), and never chooses what is told.
 
 use std::fmt::{self, Write};
 use std::process;

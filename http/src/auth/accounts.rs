@@ -1,5 +1,5 @@
 //! [`Accounts`]: who there is, from `[admins]` and from documents of the users' database, and
-//! whether a password is theirs.
+//! whether a password is theirs. Reads no request, and writes no document (`upgrades` does).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

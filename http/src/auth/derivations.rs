@@ -1,5 +1,5 @@
 //! [`Derivations`]: key derivations off the threads that serve requests, no more at a time than leave
-//! cores for everybody else.
+//! cores for everybody else. Knows no account and no algorithm.
 
 use std::sync::Arc;
 use std::time::Duration;

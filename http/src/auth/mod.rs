@@ -1,5 +1,6 @@
 //! Who asks, and what they may do. [`authenticate`] answers the first question, by the handlers that
-//! are configured and in their order; `access` and `security` the second.
+//! are configured and in their order; `access` and `security` the second. Never reads a request's body:
+//! logging in by one is `handlers::session`'s.
 
 pub mod access;
 mod accounts;

@@ -1,4 +1,5 @@
-//! [`User`]: whom a request speaks for.
+//! [`User`]: whom a request speaks for. A plain value; what a role allows is said by `access` and
+//! `security`.
 
 /// A name and the roles that go with it. `_admin` is the role of server administrators.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

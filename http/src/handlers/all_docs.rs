@@ -1,4 +1,5 @@
-//! `_all_docs`, `_design_docs`, `_local_docs`, their `queries`, and those of one partition.
+//! `_all_docs`, `_design_docs`, `_local_docs`, their `queries`, and those of one partition. Parses no
+//! parameter (`listing` does) and opens no document: rows bring theirs along.
 
 use http::StatusCode;
 use serde_json::Value;

@@ -1,5 +1,6 @@
 //! Reading an attachment by itself: `GET` and `HEAD` of `/{db}/{docid}/{attname}`, whole or in
-//! ranges, as it is stored or unpacked.
+//! ranges, as it is stored or unpacked. Touches none of the bytes: they are places in a script, which
+//! `play` fills.
 
 use http::StatusCode;
 use http::header::{

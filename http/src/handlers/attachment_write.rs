@@ -1,5 +1,6 @@
 //! Writing an attachment by itself: `PUT` and `DELETE` of `/{db}/{docid}/{attname}`. The bytes are
-//! uploaded as they come; the document's other attachments stay where they are.
+//! uploaded as they come; the document's other attachments stay where they are. Never holds one whole,
+//! and compresses nothing: the coordinator does.
 
 use http::StatusCode;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, LOCATION};

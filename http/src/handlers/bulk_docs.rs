@@ -1,5 +1,6 @@
 //! `POST /{db}/_bulk_docs`: many edits in one request, each with a result of its own. The body is
-//! brought into stored form in one pass and cut into documents without being parsed again.
+//! brought into stored form in one pass and cut into documents without being parsed again. Never undoes
+//! an edit because another one failed.
 
 use http::StatusCode;
 use settee_cluster::Db;

@@ -1,4 +1,5 @@
-//! `_changes` in every feed: what is asked, and how a change is shown.
+//! `_changes` in every feed: what is asked, and how a change is shown. When a feed waits and when it ends
+//! is `follow`'s business.
 
 mod filter;
 mod function;

@@ -1,4 +1,5 @@
-//! `COPY /{db}/{docid}`: a revision becomes a new document, or a new revision of another one.
+//! `COPY /{db}/{docid}`: a revision becomes a new document, or a new revision of another one. The
+//! source's history does not come along, and the way never leads to another database.
 
 use http::StatusCode;
 use settee_cluster::Db;

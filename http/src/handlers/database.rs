@@ -1,4 +1,5 @@
-//! A database as a whole: `/{db}` itself, its security object, limits, shards and upkeep.
+//! A database as a whole: `/{db}` itself, its security object, limits, shards and upkeep. Never decides
+//! where shards lie (the coordinator does), and lists no databases (`lists` does).
 
 use std::time::Instant;
 

@@ -1,5 +1,6 @@
 //! `_db_updates`: what became of databases, told by the documents of `_global_changes`, each of
-//! which is named `created:db`, `updated:db` or `deleted:db`.
+//! which is named `created:db`, `updated:db` or `deleted:db`. Writes none of these (the coordinator
+//! does), and looks at none of the databases that they name.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Writing one document from JSON: `PUT` and `DELETE` of `/{db}/{docid}`, `POST` of `/{db}`.
+//! Writing one document from JSON: `PUT` and `DELETE` of `/{db}/{docid}`, `POST` of `/{db}`. Reads no
+//! multipart itself: `doc_multipart` does.
 
 use http::StatusCode;
 use http::header::CONTENT_TYPE;

@@ -1,5 +1,6 @@
 //! What all writing of documents has in common: the rules for ids and revisions, attachments that
-//! are uploaded before the edit, and the edit itself.
+//! are uploaded before the edit, and the edit itself. Never reads a request's body, and makes up no
+//! revision: shards do, by `model::edit`.
 
 use http::StatusCode;
 use http::header::LOCATION;

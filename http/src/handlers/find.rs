@@ -1,4 +1,5 @@
-//! `_find` and `_explain`, of a database or one of its partitions.
+//! `_find` and `_explain`, of a database or one of its partitions. Plans nothing and matches nothing:
+//! `query::mango` does, for the coordinator and at the shards.
 
 use std::time::Instant;
 

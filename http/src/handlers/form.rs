@@ -1,5 +1,6 @@
 //! A browser's form: `POST /{db}/{docid}` as `multipart/form-data`, with a document (`_doc`) or
-//! the revision of a stored one (`_rev`), and files to attach (`_attachments`).
+//! the revision of a stored one (`_rev`), and files to attach (`_attachments`). Never takes one that a
+//! page of another server sends.
 
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HOST, REFERER};

@@ -1,4 +1,5 @@
-//! `_index`: indexes of Mango, which are views of design documents, listed, made and deleted.
+//! `_index`: indexes of Mango, which are views of design documents, listed, made and deleted. Never
+//! builds one (the coordinator does), and never reads a definition (`query::mango` does).
 
 use bytes::Bytes;
 use http::StatusCode;

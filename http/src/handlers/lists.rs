@@ -1,4 +1,5 @@
-//! What the server has: `_all_dbs`, `_dbs_info`, `_active_tasks`, `_uuids`, `_membership`.
+//! What the server has: `_all_dbs`, `_dbs_info`, `_active_tasks`, `_uuids`, `_membership`. Looks into no
+//! document; a single database is the business of `database`.
 
 use std::sync::Arc;
 

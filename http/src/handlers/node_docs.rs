@@ -1,5 +1,6 @@
 //! `/_node/_local/_nodes/…` and `/_node/_local/_dbs/…`: what CouchDB keeps in databases of each
-//! node, and settee in its metadata, shown as documents. Nodes are added and removed through them.
+//! node, and settee in its metadata, shown as documents. Nodes are added and removed through them. Shards
+//! are never moved by them.
 
 use http::StatusCode;
 use http::header::{ETAG, LOCATION};

@@ -1,5 +1,5 @@
 //! [`Parts`]: a multipart request read part by part from its body, at the pace of whoever takes
-//! the parts.
+//! the parts. Never knows what a part means; the bytes are taken apart by `multipart`.
 
 use bytes::Bytes;
 

@@ -1,4 +1,4 @@
-//! `_purge` and `_purged_infos`.
+//! `_purge` and `_purged_infos`. Looks how much is asked at once, and purges nothing itself: shards do.
 
 use http::StatusCode;
 use serde_json::{Map, Value, json};

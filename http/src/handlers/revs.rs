@@ -1,4 +1,5 @@
-//! `_revs_diff` and `_missing_revs`: what a replicator lacks here.
+//! `_revs_diff` and `_missing_revs`: what a replicator lacks here. Compares names of revisions only:
+//! reads no body and writes nothing.
 
 use http::StatusCode;
 use serde_json::{Map, Value, json};

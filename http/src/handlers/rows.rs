@@ -1,4 +1,5 @@
-//! Rows of any kind on their way to a client, a batch at a time: what all listings have in common.
+//! Rows of any kind on their way to a client, a batch at a time: what all listings have in common. Never
+//! says what a row looks like.
 
 use std::future::Future;
 

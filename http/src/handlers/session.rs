@@ -1,4 +1,5 @@
-//! `/_session`: log in for a cookie, see who one is, log out.
+//! `/_session`: log in for a cookie, see who one is, log out. Never judges a password (`auth` does) and
+//! remembers no session: the cookie is all there is of it.
 
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, LOCATION, SET_COOKIE};

@@ -1,5 +1,5 @@
 //! What a node tells of itself: `_stats`, `_system`, `_prometheus`, `_smoosh/status`, `_versions`; and
-//! `_restart`. Numbers come from the counters, the coordinator, and the process.
+//! `_restart`. Numbers come from the counters, the coordinator, and the process. Counts nothing itself.
 
 use http::StatusCode;
 use http::header::CONTENT_TYPE;

@@ -1,4 +1,5 @@
-//! What is there before any database: `/`, `/_up`, `/favicon.ico`, `/_utils`.
+//! What is there before any database: `/`, `/_up`, `/favicon.ico`, `/_utils`. Opens no database, and no
+//! file: those of the web interface are `site`'s.
 
 use http::StatusCode;
 use http::header::{

@@ -1,4 +1,5 @@
-//! Entity tags, with their quotation marks.
+//! Entity tags, with their quotation marks. Never compares them with a client's: `Ctx::etag_matches`
+//! does.
 
 use settee_model::doc::{AttContent, StoredDoc};
 use settee_model::docid::DocId;

@@ -1,6 +1,6 @@
 //! Metrics as the text that Prometheus reads, by the names that CouchDB gives them. Two of those are
 //! no names of counters by Prometheus' rules; they are told without a type, which leaves the name
-//! and the use of it as they are.
+//! and the use of it as they are. Pure: whoever calls brings the numbers.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,5 @@
-//! Metrics as the JSON of `_stats`: an object for each part of a name.
+//! Metrics as the JSON of `_stats`: an object for each part of a name. Pure; which part of it was asked
+//! for, the handler knows.
 
 use serde_json::{Map, Value as Json, json};
 

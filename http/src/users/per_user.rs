@@ -1,6 +1,7 @@
 //! Databases of users' own: `[couch_peruser]`. As users' documents come and go, the node that leads
 //! makes `userdb-{hex}`, lets its user in, and puts them out again or removes it. Where it was is kept
 //! beside the documents, so that whoever leads next goes on from there; doing it twice does no harm.
+//! Never reads or writes a document in one of them.
 
 use std::sync::Arc;
 use std::time::Duration;

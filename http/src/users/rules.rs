@@ -1,5 +1,6 @@
 //! The design document of a users' database: `_design/_auth`, whose validation function says what
-//! users' documents look like and who may write them.
+//! users' documents look like and who may write them. The rules are never applied here: they hold as any
+//! validation does (`handlers::functions::validate`).
 
 use bytes::Bytes;
 use settee_cluster::Db;

@@ -1,4 +1,5 @@
-//! Filters of `_changes` that are functions of a design document, given documents by the batch.
+//! Filters of `_changes` that are functions of a design document, given documents by the batch. Which one
+//! is meant, and whether it is there, `filter` has found out before.
 
 use std::sync::Arc;
 use std::time::Instant;

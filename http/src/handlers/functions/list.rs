@@ -1,6 +1,7 @@
 //! `/{db}/_design/{ddoc}/_list/{name}/{view}`, or with another design document's name before the
 //! view's: rows of a view on their way through a function. Rows go to it by the batch, and what it
-//! sends leaves as it comes; the client's pace is the function's.
+//! sends leaves as it comes; the client's pace is the function's. Never holds all rows, and never gives
+//! the function an attachment's bytes.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! From the response object that a function made to an answer.
+//! From the response object that a function made to an answer. Never runs the function, and never says
+//! how the answer is sent: that is the connection's.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -1,5 +1,6 @@
 //! `/{db}/_design/{ddoc}/_rewrite/…`: rules or a function of the design document say which other
-//! request this one is, and that one is answered, with everything that is checked of any request.
+//! request this one is, and that one is answered, with everything that is checked of any request. Never
+//! answers that one itself: `respond` takes it from the beginning.
 
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING};

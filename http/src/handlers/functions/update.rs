@@ -1,5 +1,6 @@
 //! `/{db}/_design/{ddoc}/_update/{name}`, and a document's id behind it: a function decides what is
-//! written and what is answered. What it writes goes the way of all writes.
+//! written and what is answered. What it writes goes the way of all writes. Never calls the function
+//! again after a conflict.
 
 use http::StatusCode;
 use settee_cluster::Db;
