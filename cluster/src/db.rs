@@ -1,4 +1,5 @@
-//! [`Db`]: everything that can be asked of one database.
+//! [`Db`]: everything that can be asked of one database. Who may ask, and whether an edit passes
+//! its validations, is HTTP's business.
 
 use std::future::Future;
 use std::ops::Range;

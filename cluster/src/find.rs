@@ -1,4 +1,5 @@
-//! Questions to Mango: the errors that answer them, and the documents that do.
+//! Questions to Mango: the errors that answer them, and the documents that do. Plans nothing: see
+//! `coord::find`.
 
 use settee_query::mango::MangoError;
 

@@ -1,4 +1,5 @@
-//! What the coordinator tells about databases and itself, as values.
+//! What the coordinator tells about databases and itself, as values. Asks no shard: `coord::info`
+//! and `coord::upkeep` do.
 
 use std::ops::AddAssign;
 

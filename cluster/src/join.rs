@@ -1,4 +1,4 @@
-//! Waiting for several futures at once, in one task.
+//! Waiting for several futures at once, in one task. Spawns nothing: they go on only while somebody waits.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};

@@ -1,5 +1,5 @@
 //! Work that may block, done step by step off the async threads. Between steps no thread is held,
-//! so any number of slow clients costs memory only.
+//! so any number of slow clients costs memory only. How much goes on at once is for others to say.
 
 use std::future::Future;
 

@@ -1,5 +1,6 @@
 //! Rows and changes of a copy, batch by batch. A short answer is given at once where everything is
 //! in memory; a long one is read on threads that may block, one batch ahead of whoever takes it.
+//! When a copy fails, no other one is asked here (see `coord`).
 
 use tokio::task::JoinHandle;
 

@@ -1,6 +1,7 @@
 //! `_db_updates`: which databases were made, changed or removed, as documents of the database
 //! `_global_changes`, where there is one. Gathered for a moment, so that a busy database costs a
-//! write now and then and not one for each of its own.
+//! write now and then and not one for each of its own. Never makes that database; who reads it is
+//! HTTP's business.
 
 use std::collections::HashSet;
 use std::mem;

@@ -1,4 +1,4 @@
-//! Gathers what comes in little pieces, so that it is worked on in large ones.
+//! Gathers what comes in little pieces, so that it is worked on in large ones. Never copies a byte.
 
 use std::mem;
 

@@ -1,5 +1,6 @@
 //! Attachments of a request's edits on their way into one copy, one after the other. What a lane is
-//! given is worked on while the next bytes come.
+//! given is worked on while the next bytes come. Knows one copy only: all of them together are
+//! `lanes`' business.
 
 use std::sync::Arc;
 

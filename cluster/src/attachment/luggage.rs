@@ -1,6 +1,6 @@
 //! Small attachments travel with the edit that names them, and each copy stores their bytes in the log
 //! when it takes the edit on: no copy hears of them before. What one edit brings waits in memory
-//! wherever it is, so there is a limit to it.
+//! wherever it is, so there is a limit to it. Only counts and names: nothing is sent here.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

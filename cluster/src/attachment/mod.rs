@@ -1,5 +1,5 @@
 //! Bytes of attachments on their way in and out. Memory stays bounded whatever their length, and
-//! work that blocks stays off the async threads.
+//! work that blocks stays off the async threads. Never opens a document.
 
 mod digest;
 mod gather;

@@ -1,4 +1,5 @@
-//! An attachment on its way out: a range of it, decoded or as stored.
+//! An attachment on its way out: a range of it, decoded or as stored. What a client's `Range` means
+//! is HTTP's business.
 
 use std::mem;
 use std::ops::Range;

@@ -1,5 +1,5 @@
 //! An attachment on its way in: digests first, then all copies of its range. What is small enough stays
-//! here and travels with the edit that names it.
+//! here and travels with the edit that names it. Whether it is compressed is for who begins it to say.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

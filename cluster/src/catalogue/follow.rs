@@ -1,5 +1,6 @@
 //! Brings this node to what the cluster agreed on: shows databases that were made, changed and
 //! removed, makes the shards that belong on this node and drops those that belong to no database.
+//! What is to be done is decided in `plan`; what was agreed on is never changed here.
 
 use std::sync::Weak;
 use std::time::Duration;

@@ -1,5 +1,6 @@
 //! Who this node is: a uuid, kept in a file of the data directory from the first start on. What a
-//! crash leaves half written is written anew. All functions block.
+//! crash leaves half written is written anew. All functions block. Makes up no uuid itself, and
+//! never replaces one that is there.
 
 use std::fs::{self, File};
 use std::io::{self, Write};

@@ -1,6 +1,6 @@
 //! Reads that several copies must agree on. One copy opens the document, the others say with which
 //! revisions it ends there. If they differ the answer comes from all of them together, and those
-//! that lack something are told to look at the others.
+//! that lack something are told to look at the others. Repairs nothing itself: that is for `sync`.
 
 use std::future::Future;
 use std::time::Duration;

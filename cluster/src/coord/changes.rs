@@ -1,5 +1,6 @@
 //! Following changes: every shard scans from its position, the feed takes a step of one shard after
-//! the other, and when all are at their end it waits for a commit and begins again.
+//! the other, and when all are at their end it waits for a commit and begins again. Where the feed
+//! stands is kept in `quorum::feed`; heartbeats are unknown here.
 
 use std::sync::Arc;
 use std::time::Duration;

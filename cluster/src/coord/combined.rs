@@ -1,5 +1,6 @@
 //! Groups of several shards become one row each: those of the same key stand next to each other in the
-//! merged stream, and are combined when the next key comes. Functions run on threads that may block.
+//! merged stream, and are combined when the next key comes. Functions run on threads that may block. What a
+//! group comes to is `query::view`'s business.
 
 use bytes::Bytes;
 use settee_query::js;

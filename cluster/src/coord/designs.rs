@@ -1,5 +1,6 @@
 //! The design documents of a database as most copies of each range have them: no copy that is late
-//! hides one. Who asks says what is wanted of each; bodies are held a batch at a time.
+//! hides one. Who asks says what is wanted of each; bodies are held a batch at a time. Remembers
+//! nothing: `crate::designs` does.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! Reading documents and revisions.
+//! Reading documents and revisions. Where copies differ on a document, `agree` says what is answered.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! What a database says of itself: sums over its shards.
+//! What a database says of itself: sums over its shards. No copy's counts are compared with another's.
 
 use settee_model::range::HashRange;
 use settee_model::seq::{Position, Seq};

@@ -1,5 +1,5 @@
 //! Documents that values of rows name: `{"_id": …}`, maybe with a `_rev`. They are looked up some at a
-//! time, each where it is, and most copies must agree on them.
+//! time, each where it is, and most copies must agree on them. Rows that name none pass untouched.
 
 use std::collections::VecDeque;
 

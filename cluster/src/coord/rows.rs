@@ -1,5 +1,5 @@
 //! Rows by id: shards scan their ranges, and what they find is merged; or the owners of given keys
-//! are asked for them, some at a time.
+//! are asked for them, some at a time. Whether other copies have the same is never asked here.
 
 use std::collections::VecDeque;
 use std::mem;

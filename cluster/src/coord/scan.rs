@@ -1,5 +1,6 @@
 //! Rows of one range, from one copy as long as it answers, and then from another one: that one goes
-//! on behind the last row that came, so that no row is lost and none comes twice.
+//! on behind the last row that came, so that no row is lost and none comes twice. Never merges
+//! ranges: `merged` does.
 
 use std::future::Future;
 use std::sync::Arc;

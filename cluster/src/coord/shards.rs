@@ -1,4 +1,4 @@
-//! Work that goes to every copy of every shard.
+//! Work that goes to every copy of every shard. Documents are never written this way (see `spread`).
 
 use std::future::Future;
 

@@ -1,6 +1,7 @@
 //! One batch of writes to all copies of a range. Where an edit of a client is among them, the first
 //! live copy in owner order decides (but see `doubt`), and all others carry its decision out while it
-//! still syncs; everything else every copy carries out by itself.
+//! still syncs; everything else every copy carries out by itself. When the client can be told is decided in
+//! `quorum::acks`.
 
 use std::collections::VecDeque;
 

@@ -1,5 +1,5 @@
 //! Indexes of a whole database: how those of a design document stand, compaction, and the end of those that
-//! no design document names any more. Goes to every copy.
+//! no design document names any more. Goes to every copy. Builds none, and waits for no compaction.
 
 use std::sync::Arc;
 

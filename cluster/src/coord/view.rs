@@ -1,5 +1,6 @@
 //! Rows of a view: all shards are scanned, and what they find is merged; or groups of all shards are
-//! combined. Documents that values name are looked up where they are, some rows at a time.
+//! combined. Documents that values name are looked up where they are, some rows at a time. No index is built
+//! here: that happens where the copies are (see `views`).
 
 use std::sync::Arc;
 

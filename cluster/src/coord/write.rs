@@ -1,5 +1,6 @@
 //! Writing: edits and purges go to the copies of their ranges, as one batch for each range (see
-//! `spread`), and are answered in the order they came in.
+//! `spread`), and are answered in the order they came in. Whether an edit is a conflict is decided
+//! by the copies, not here.
 
 use settee_engine::shard::{Batch, Outcome, PurgeRequest, Write};
 use settee_model::doc::DocEdit;

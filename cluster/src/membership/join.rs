@@ -1,4 +1,5 @@
-//! How a node finds its cluster, and how a cluster takes a node in.
+//! How a node finds its cluster, and how a cluster takes a node in. Whom to join, and who begins,
+//! is decided in `seeds`.
 
 use std::time::Duration;
 

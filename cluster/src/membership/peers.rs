@@ -1,5 +1,6 @@
 //! The other nodes as this one reaches them: one connection for each, made when it is first needed
-//! and kept as long as the node belongs to the cluster. Also Raft's way to them.
+//! and kept as long as the node belongs to the cluster. Also Raft's way to them. Is told who
+//! belongs to the cluster, and never decides that.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

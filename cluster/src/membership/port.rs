@@ -1,5 +1,5 @@
 //! What this node answers others about Raft and membership, and whom it has answer the rest. Until it
-//! knows its own metadata it says that it is starting.
+//! knows its own metadata it says that it is starting. Checks no caller: the mesh has done so.
 
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;

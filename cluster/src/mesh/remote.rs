@@ -1,4 +1,5 @@
-//! A shard copy on another node: the same questions as of a local one, asked over the mesh.
+//! A shard copy on another node: the same questions as of a local one, asked over the mesh. If that
+//! node is silent, whom to ask instead is decided in `coord`.
 
 use settee_engine::ShardId;
 use settee_engine::shard::{Batch, Decision, Outcome};

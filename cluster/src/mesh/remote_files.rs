@@ -1,4 +1,5 @@
-//! Attachments from and to a copy on another node, piece by piece.
+//! Attachments from and to a copy on another node, piece by piece. Neither compresses nor decodes:
+//! the one is done before, the other where the copy is.
 
 use std::ops::Range;
 use std::sync::Arc;

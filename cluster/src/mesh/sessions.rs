@@ -1,5 +1,6 @@
 //! Callers that have proved themselves: their tokens, as long as they are in use. Bounded: whoever
-//! has been silent for longest has to prove itself again.
+//! has been silent for longest has to prove itself again. Checks no proofs: that is done before a
+//! session begins (see `greet`).
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! How many copies must have a write before a client is told so, and what it is told.
+//! How many copies must have a write before a client is told so, and what it is told. Asks no copy:
+//! `coord::spread` does.
 
 use settee_engine::shard::Outcome;
 

@@ -1,5 +1,5 @@
 //! Changes of many shards become one feed: every change leaves with the positions of all shards
-//! after it, packed into one opaque sequence.
+//! after it, packed into one opaque sequence. Whose step comes next is decided in `coord::changes`.
 
 use settee_model::range::HashRange;
 use settee_model::seq::{Position, Seq};

@@ -1,4 +1,5 @@
-//! Many ordered streams become one, as soon as it is certain which row comes next.
+//! Many ordered streams become one, as soon as it is certain which row comes next. Never looks at
+//! more of a row than its key.
 
 use std::collections::VecDeque;
 

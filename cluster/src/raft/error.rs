@@ -1,4 +1,5 @@
-//! Why the metadata store did not do what it was asked, and why a directory cannot be opened.
+//! Why the metadata store did not do what it was asked, and why a directory cannot be opened. What
+//! that means to a request is decided in `catalogue::book`.
 
 use std::sync::Arc;
 

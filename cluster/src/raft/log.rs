@@ -1,4 +1,5 @@
 //! Raft's log and vote over [`Disk`]. An entry counts as persisted after sled's flush, not before.
+//! Never looks into an entry.
 
 use std::fmt::Debug;
 use std::ops::RangeBounds;

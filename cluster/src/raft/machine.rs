@@ -1,6 +1,6 @@
 //! Raft's view of the state machine: entries go to the applied copy and to the disk, snapshots are
 //! the applied copy as bytes. A snapshot is made durable before Raft learns of it, because the log
-//! is trimmed after it.
+//! is trimmed after it. What a transaction changes is decided in `state`.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! Raft's network over a [`Transport`]: wraps requests, unwraps replies, keeps deadlines.
+//! Raft's network over a [`Transport`]: wraps requests, unwraps replies, keeps deadlines. Opens no
+//! connection, and tries nothing again by itself.
 
 use std::future::Future;
 use std::sync::Arc;

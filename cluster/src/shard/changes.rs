@@ -1,5 +1,5 @@
 //! Changes of a shard, step by step: which documents changed after a position, filtered, and with
-//! their content if asked for.
+//! their content if asked for. Filters that are functions are not asked here: see `sift`.
 
 use std::collections::HashSet;
 use std::vec;

@@ -1,4 +1,5 @@
-//! Opening documents of a shard: winners, given revisions, `_local/` documents.
+//! Opening documents of a shard: winners, given revisions, `_local/` documents. Reads no bytes of
+//! attachments.
 
 use bytes::Bytes;
 use settee_engine::Snapshot;

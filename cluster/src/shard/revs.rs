@@ -1,4 +1,5 @@
-//! Comparing revisions with what a replicator or a client names.
+//! Comparing revisions with what a replicator or a client names. Also the purges that are
+//! remembered. Never reads a body.
 
 use settee_engine::Snapshot;
 

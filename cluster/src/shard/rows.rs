@@ -1,4 +1,5 @@
-//! Rows of a shard by id: a range of them step by step, or those of given keys.
+//! Rows of a shard by id: a range of them step by step, or those of given keys. A query's `skip`
+//! and `limit` are counted in `coord`.
 
 use std::ops::Bound;
 

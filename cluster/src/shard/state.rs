@@ -1,4 +1,4 @@
-//! What a shard says of itself: counts, sizes, sequences. Values only.
+//! What a shard says of itself: counts, sizes, sequences. Walks no documents: the trees know their counts.
 
 use std::ops::Bound;
 

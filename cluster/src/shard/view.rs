@@ -1,5 +1,5 @@
 //! Rows or groups of a view in one shard copy, step by step, in the order in which they are merged with
-//! those of other shards.
+//! those of other shards. Builds no index, and finishes no reduction: see `views` and `coord::combined`.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,5 +1,6 @@
 //! What one copy of a shard asks another one so that both become equal: questions and answers as
-//! values, and [`Source`], which asks them within a deadline. Every answer is bounded.
+//! values, and [`Source`], which asks them within a deadline. Every answer is bounded. Finds no
+//! answers itself: `answer` does.
 
 use std::future::Future;
 use std::ops::Bound;

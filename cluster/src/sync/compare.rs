@@ -1,5 +1,5 @@
 //! Finds by digests where another copy has something else, whatever checkpoints say, and pulls that.
-//! Equal copies cost one question for each 200,000 documents.
+//! Equal copies cost one question for each 200,000 documents. Where to look next is decided in `narrow`.
 
 use settee_engine::shard::{LocalReplica, Outcome, Write};
 

@@ -1,5 +1,6 @@
 //! Brings a revision's attachments from another copy, so that it can be written here. Bytes go
 //! through piece by piece, and only what is small is ever together in memory; what lies here already stays there.
+//! Writes no revision: the session does.
 
 use settee_model::doc::{AttBytes, AttContent, AttEdit, AttSource, DocEdit, StoredDoc, Uploaded};
 

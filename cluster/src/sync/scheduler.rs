@@ -1,6 +1,7 @@
 //! [`Scheduler`]: when this node's copies pull from which others. It wakes when there is a reason
 //! (a commit, a peer that came up, a write that some copy has missed, another shard map) and every
-//! now and then without one. With no shared shard it sleeps for good.
+//! now and then without one. With no shared shard it sleeps for good. Which pair comes next is
+//! decided in `plan`.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -1,5 +1,5 @@
 //! One piece of work from its beginning to its end: a copy pulls from another one, or compares
-//! itself with it.
+//! itself with it. Never decides when: `plan` does.
 
 use super::ask::{Source, Target};
 use super::compare::pull_locals;

@@ -1,4 +1,5 @@
-//! Questions to Mango in a copy here: an index is brought up to date as the scan asks for.
+//! Questions to Mango in a copy here: an index is brought up to date as the scan asks for. Which
+//! documents match is decided in `shard::find`.
 
 use std::sync::Arc;
 

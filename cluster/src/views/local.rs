@@ -1,4 +1,5 @@
-//! Rows of a view in a copy here: which design document answers, and its index as the scan asks for it.
+//! Rows of a view in a copy here: which design document answers, and its index as the scan asks for it. Rows
+//! themselves are read in `shard::view`.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
 //! How hard builds work: on threads of a low priority, so that reads and writes of documents come
-//! first, and only as long as somebody waits and it is their turn.
+//! first, and only as long as somebody waits and it is their turn. Whose turn it is, is decided in `lanes`.
 
 use std::sync::Weak;
 use std::sync::atomic::{AtomicBool, Ordering};

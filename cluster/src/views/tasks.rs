@@ -1,4 +1,4 @@
-//! Builds that are running, for `_active_tasks`.
+//! Builds that are running, for `_active_tasks`. Compactions are not among them: of those the engine tells.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -1,5 +1,5 @@
 //! What is asked of the indexes of a copy apart from their rows: how they stand, that they be compacted, that
-//! those be dropped which no design document names any more.
+//! those be dropped which no design document names any more. Brings none up to date.
 
 use std::collections::HashSet;
 use std::sync::Arc;

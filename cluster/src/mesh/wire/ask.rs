@@ -1,4 +1,5 @@
-//! Questions about documents and their answers, apart from scans (see `feed`).
+//! Questions about documents and their answers, apart from scans (see `feed`). Whether there is an
+//! answer to each question is checked in `remote`.
 
 use settee_model::doc::StoredDoc;
 use settee_model::docid::DocId;

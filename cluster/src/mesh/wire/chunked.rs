@@ -1,4 +1,5 @@
-//! Attachments: their names, and the chunks that their bytes are.
+//! Attachments: their names, and the chunks that their bytes are. The bytes themselves are here
+//! only where they come with an edit; others go by `remote_files`.
 
 use bytes::Bytes;
 use settee_model::doc::{

@@ -1,4 +1,5 @@
-//! Documents on their way in and out, and what a writer says about them.
+//! Documents on their way in and out, and what a writer says about them. Never parses a body; ids
+//! are taken as they come.
 
 use settee_engine::shard::{
     Batch, Decision, LocalDoc, LocalEdit, LocalReplica, Made, Outcome, PurgeRequest, Write,

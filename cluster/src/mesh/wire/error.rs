@@ -1,4 +1,5 @@
 //! Errors as the details of a failed call: they arrive as what they were, not as a text about it.
+//! Knows no statuses of HTTP.
 
 use bytes::Bytes;
 use prost::Message;

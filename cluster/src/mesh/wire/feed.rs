@@ -1,4 +1,5 @@
-//! Scans of rows and of changes: what they ask for and what their steps bring.
+//! Scans of rows and of changes: what they ask for and what their steps bring. A filter that is
+//! code stays with who asks (see `sift`).
 
 use std::ops::Bound;
 use std::sync::Arc;

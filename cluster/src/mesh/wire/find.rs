@@ -1,4 +1,5 @@
-//! Questions to Mango: what to look at, and what came by.
+//! Questions to Mango: what to look at, and what came by. Neither plans nor matches: `coord::find`
+//! and `shard::find` do.
 
 use std::ops::Bound;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Revisions and paths of them. Ids of 16 bytes travel without an allocation.
+//! Revisions and paths of them. Ids of 16 bytes travel without an allocation. Never reads one as text.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use settee_model::rev::{Rev, RevId, RevPath};

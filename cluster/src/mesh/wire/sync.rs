@@ -1,4 +1,4 @@
-//! What copies ask each other to become equal.
+//! What copies ask each other to become equal. What differs is found elsewhere (see `sync::compare`).
 
 use settee_engine::shard::{LocalDoc, PurgeInfo, PurgeRequest};
 use settee_model::doc::StoredDoc;

@@ -1,4 +1,5 @@
-//! Scans of views: what they ask for and what their steps bring.
+//! Scans of views: what they ask for and what their steps bring. Also what is asked of indexes
+//! apart from rows. Never compiles a function.
 
 use std::sync::Arc;
 
