@@ -1,5 +1,5 @@
-//! The command line and the environment, as values. Reads no configuration file; what overrules which is
-//! for `serve`, `home` and `admins` to say.
+//! The command line and the environment (but for `SETTEE_LOG`, see `log`), as values. Reads no
+//! configuration file; what overrules which is for `serve`, `home` and `admins` to say.
 
 use std::path::PathBuf;
 

@@ -1,5 +1,5 @@
-//! This process as the front sees it: what Linux tells of it in `/proc`, and how it begins anew. Never
-//! ends it: `serve` is told, and closes everything first.
+//! This process as the front sees it: what Linux tells of it in `/proc`, and how it is asked to begin
+//! anew. Never ends it: `serve` is told, and closes everything first.
 
 use std::fs;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! `settee serve`: from a data directory to a server that listens, and back again at a signal. Brings the
-//! rooms together and answers no request itself.
+//! `settee serve`: from a data directory to a server that listens, and back again at a signal or when
+//! it is to begin anew. Brings the rooms together and answers no request itself.
 
 use std::fs::{self, File, TryLockError};
 use std::net::SocketAddr;

@@ -1,6 +1,6 @@
-//! What is measured: each row is the same work for either side, over HTTP. Documents are made
-//! from their number alone, so both sides get the same bytes. Knows one side at a time; the comparison is
-//! `report`'s.
+//! What is measured: each row is the same work for either side, over HTTP; memory is asked of the
+//! system. Documents are made from their number alone, so both sides get the same bytes. Knows one side
+//! at a time; the comparison is `report`'s.
 
 use std::fs;
 use std::io;

@@ -1,5 +1,5 @@
-//! What is measured of many documents in one answer and of attachments, up and down. Never sends an
-//! attachment that compression makes smaller, nor the same one twice.
+//! What is measured of many documents in one answer, of attachments, up and down, and of a restart.
+//! Never sends an attachment that compression makes smaller, nor the same one twice.
 
 use std::io;
 use std::thread;

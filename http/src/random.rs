@@ -1,4 +1,4 @@
-//! The system's randomness, the one place in this room that asks for it. Never makes do with anything
+//! The system's randomness, for all in this room that nobody may guess. Never makes do with anything
 //! weaker.
 
 /// Bytes that nobody can guess.

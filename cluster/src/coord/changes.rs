@@ -1,6 +1,7 @@
-//! Following changes: every shard scans from its position, the feed takes a step of one shard after
-//! the other, and when all are at their end it waits for a commit and begins again. Where the feed
-//! stands is kept in `quorum::feed`; heartbeats are unknown here.
+//! Following changes: every shard scans from its position, the feed takes a step of one shard after the
+//! other, and when all are at their end it waits for a commit (of copies on other nodes nobody tells: a
+//! moment) and begins again. Where the feed stands is kept in `quorum::feed`; heartbeats are unknown
+//! here.
 
 use std::sync::Arc;
 use std::time::Duration;

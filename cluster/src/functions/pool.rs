@@ -1,7 +1,7 @@
 //! [`Pool`]: the engines of this node. Each belongs to one revision of one design document of one
 //! database for ever, is used by one call at a time, and is kept for the next one as long as there is
-//! room. A call runs on a thread that may block; who waits for it waits no longer than the setting
-//! says, also where the engine cannot be stopped in time: its place is taken until it is back. What runs is
+//! room. A call runs on a thread that may block; who waits for it waits no longer than its kind may,
+//! also where the engine cannot be stopped in time: its place is taken until it is back. What runs is
 //! for who calls to say; no design document is read here.
 
 use std::collections::VecDeque;

@@ -1,5 +1,5 @@
-//! What the store needs from a network: one call to one node with a deadline. The mesh implements
-//! it; messages are opaque bytes to it.
+//! What the store needs from a network: one call to one node with a deadline. It is implemented by
+//! `membership::peers`, over the mesh; messages are opaque bytes to it.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -1,6 +1,7 @@
-//! What happens by itself: writer threads that decide what waits, and one thread that looks after
-//! the shards: checkpoints (memory, log, idleness), compaction, closing. Each choice is a plain
-//! comparison with the options. How it is done is the business of shards, indexes and `registry`.
+//! What happens by itself: writer threads that decide what waits, compactors, and one thread that looks
+//! after the shards: checkpoints (memory, log, idleness), what is worth compacting, closing. Each
+//! choice is a plain comparison with the options. How it is done is the business of shards, indexes and
+//! `registry`.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -1,6 +1,6 @@
-//! The last step of compaction: with the writer standing still, takes over the last changes and the
-//! uploads that no edit has named yet, and lets the shard go on in the new file. Readers of the old
-//! one are not disturbed. Copying trees is the business of `compact`.
+//! How a shard is compacted, from being asked to the last step: with the writer standing still, takes
+//! over the last changes and the uploads that no edit has named yet, and lets the shard go on in the
+//! new file. Readers of the old one are not disturbed. Copying trees is the business of `compact`.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -1,6 +1,7 @@
-//! How a write becomes durable: batches wait in the shard's queue, one writer thread at a time takes
-//! all of them, decides them, applies them to the newest state and gives the log one frame; when the
-//! frame is durable the state is published and everybody is told. Decisions are in `decide`.
+//! How a write becomes durable: batches wait in the shard's queue, one thread at a time (a writer's,
+//! for a small one its caller's, during compaction the compactor's) takes all of them, decides them,
+//! applies them to the newest state and gives the log one frame; when the frame is durable the state is
+//! published and everybody is told. Decisions are in `decide`.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -1,6 +1,7 @@
-//! `/_node/{node}/…` for another node than the one that was asked. Who asks and what they may is
-//! checked here; the question then goes there as it is, and its answer back. Both are a line of JSON
-//! and the body behind it. A request's credentials stay here: the other node does not ask again.
+//! `/_node/{node}/…` for another node than the one that was asked. Who asks and what they may was
+//! checked on this one; the question then goes there, with the few headers that matter, and its answer
+//! back. Both are a line of JSON and the body behind it. A request's credentials stay here: the other
+//! node does not ask again.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};

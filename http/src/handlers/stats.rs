@@ -1,5 +1,6 @@
-//! What a node tells of itself: `_stats`, `_system`, `_prometheus`, `_smoosh/status`, `_versions`; and
-//! `_restart`. Numbers come from the counters, the coordinator, and the process. Counts nothing itself.
+//! What a node tells of itself: `_stats`, `_system`, `_prometheus`, `_smoosh/status`, `_versions`;
+//! `_restart`, and `_reload_query_servers`. Numbers come from the counters, the coordinator, the
+//! runtime and the process. Counts nothing itself.
 
 use http::StatusCode;
 use http::header::CONTENT_TYPE;

@@ -1,5 +1,5 @@
-//! `_design/{ddoc}/_view/{view}` and its `queries`, also of one partition. Builds no index; what
-//! parameters mean is said by `listing` and `view_query`.
+//! `_design/{ddoc}/_view/{view}` and its `queries`, also of one partition, and `_info`. Builds no
+//! index; what parameters mean is said by `listing` and `view_query`.
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
-//! The size of a document's body as CouchDB counts it for `max_document_size`: about its length
-//! as JSON, with strings unescaped and numbers guessed from their magnitude. Never compares it with
-//! that limit (see `doc`).
+//! The size of a document's body as CouchDB counts it for `max_document_size`: about its length as
+//! JSON, with strings unescaped and floats guessed from their magnitude. Never compares it with that
+//! limit (see `doc`).
 
 use super::number::{self, Number};
 use super::text::{plain_run, read_escape};
