@@ -130,7 +130,7 @@ fn check_kind(listing: &Listing, reduced: bool, grouping: Grouping) -> Result<()
 /// `query_parse_error`.
 pub fn check_order(query: &ViewQuery) -> Result<(), Error> {
     let range = &query.range;
-    if query.keys.is_some() || range.start == range.end || !range.is_reversed() {
+    if range.start == range.end || !range.is_reversed() {
         return Ok(());
     }
     let reason = match range.descending {
