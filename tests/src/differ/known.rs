@@ -250,7 +250,8 @@ const KNOWN: [Known; 36] = [
     Known {
         row: "a `_local` document with `_revisions`, and `new_edits=false`",
         applies: |met| {
-            let replicated = met.says("_revisions") || met.asks("new_edits=false");
+            let named = met.asks("new_edits=false") || met.says("\"new_edits\":false");
+            let replicated = met.says("_revisions") || named;
             let local = met.asks("_local/") || met.says("_local/");
             replicated && local && met.ours.text().contains("bad_request")
         },
