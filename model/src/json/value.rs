@@ -2,6 +2,8 @@
 //! stored text may be, and never more: who walks the tree may recurse, on the stacks that threads
 //! have. Reading it does not recurse; what a single string or number says is left to `serde_json`.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 use super::JsonError;
@@ -10,7 +12,8 @@ use super::members::string_length;
 /// Arrays and objects inside each other, at most, in whatever settee takes.
 pub const DEPTH_MAX: usize = 1000;
 
-/// Reads a value. Of members with equal names the last counts.
+/// Reads a value. Of members with equal names the last counts, and stands where it stood, as in CouchDB:
+/// objects are ordered by their members in their order.
 ///
 /// # Errors
 /// When the text is no JSON, or is nested deeper than [`DEPTH_MAX`].
@@ -31,7 +34,7 @@ struct Reader<'a> {
 enum Open {
     Array(Vec<Value>),
     /// And the name of the member whose value is due.
-    Object(Map<String, Value>, String),
+    Object(Vec<(String, Value)>, String),
 }
 
 impl Reader<'_> {
@@ -51,7 +54,7 @@ impl Reader<'_> {
                     self.skip(1);
                     if !self.take(b'}') {
                         let name = self.name()?;
-                        self.open.push(Open::Object(Map::new(), name));
+                        self.open.push(Open::Object(Vec::new(), name));
                         continue;
                     }
                     Value::Object(Map::new())
@@ -72,14 +75,14 @@ impl Reader<'_> {
                         value = Value::Array(elements);
                     }
                     Open::Object(mut members, name) => {
-                        members.insert(name, value);
+                        members.push((name, value));
                         if more {
                             let name = self.name()?;
                             self.open.push(Open::Object(members, name));
                             continue 'due;
                         }
                         self.expect(b'}')?;
-                        value = Value::Object(members);
+                        value = Value::Object(object(members));
                     }
                 }
             }
@@ -133,6 +136,15 @@ impl Reader<'_> {
     }
 }
 
+/// An object of members, of which some may have equal names.
+fn object(members: Vec<(String, Value)>) -> Map<String, Value> {
+    let mut names = HashSet::with_capacity(members.len());
+    let mut last: Vec<bool> =
+        members.iter().rev().map(|(name, _)| names.insert(name.as_str())).collect();
+    last.reverse();
+    members.into_iter().zip(last).filter(|(_, last)| *last).map(|(member, _)| member).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -183,7 +195,7 @@ mod tests {
     #[test]
     fn the_last_of_equal_names_counts() {
         let text = br#"{"a":1,"b":{"c":[],"\u0063":2},"\u0061":{"d":3}}"#;
-        assert_eq!(value(text).unwrap(), serde_json::json!({"a": {"d": 3}, "b": {"c": 2}}));
+        assert_eq!(value(text).unwrap().to_string(), r#"{"b":{"c":2},"a":{"d":3}}"#);
     }
 
     proptest! {

@@ -177,10 +177,11 @@ const KNOWN: [Known; 36] = [
         },
     },
     Known {
-        row: "`signature` in `_info`",
+        row: "`signature` and `waiting_commit` in `_info`",
         applies: |met| {
-            let signature = |line: &String| line.starts_with("/view_index/signature");
-            met.step.is("/_info") && met.lines.iter().all(signature)
+            let own = ["/view_index/signature", "/view_index/waiting_commit"];
+            let is_own = |line: &String| own.iter().any(|name| line.starts_with(name));
+            met.step.is("/_info") && met.lines.iter().all(is_own)
         },
     },
     Known {
@@ -267,7 +268,7 @@ const KNOWN: [Known; 36] = [
                 |step: &Step| step.json().as_object().is_some_and(|of| !of.iter().all(finds));
             let of_nothing = met.before.iter().any(|step| step.is("/_purge") && in_vain(step));
             let indexed = met.asks("/_view/") || met.asks("/_find");
-            let fewer = met.theirs.body.len() < met.ours.body.len();
+            let fewer = met.theirs.body.len() <= met.ours.body.len();
             of_nothing && (indexed && fewer || met.asks("/_changes"))
         },
     },
@@ -382,7 +383,9 @@ impl Step {
     /// Whether a document of this id is asked for, or written.
     fn names(&self, id: &str) -> bool {
         let path = self.request.path.split('?').next().map(decoded).unwrap_or_default();
-        path.ends_with(&format!("/{id}")) || self.says(&format!("\"_id\":{}", Value::from(id)))
+        let local = path.contains("/_local/") && !id.starts_with("_local/");
+        !local && path.ends_with(&format!("/{id}"))
+            || self.says(&format!("\"_id\":{}", Value::from(id)))
     }
 
     /// Whether its body holds `_revisions` with more ids than there can be generations.
@@ -443,8 +446,8 @@ impl Met<'_> {
 
     /// Whether `doc_ids`, of the body or the query, holds a document more than once.
     fn names_twice(&self) -> bool {
-        let query = self.step.request.path.split(['?', '&']);
-        let query = query.filter_map(|part| part.strip_prefix("doc_ids=")).map(decoded);
+        let query = self.step.request.path.split_once('?').map_or("", |(_, query)| query);
+        let query = query.split('&').filter_map(|part| part.strip_prefix("doc_ids=")).map(decoded);
         let body = self.step.json();
         let lists = query.chain(body.get("doc_ids").map(Value::to_string));
         lists.into_iter().any(|list| {

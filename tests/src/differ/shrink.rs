@@ -103,17 +103,20 @@ fn without_part(request: &Request, number: usize) -> Option<Request> {
         Some((path, query)) => (path.to_owned(), query.split('&').collect::<Vec<_>>()),
         None => (request.path.clone(), Vec::new()),
     };
-    if number < query.len() {
-        let left: Vec<&str> = query
-            .iter()
-            .enumerate()
-            .filter(|(at, _)| *at != number)
-            .map(|(_, part)| *part)
-            .collect();
+    // With another number of shards other things differ.
+    let given: Vec<usize> = query
+        .iter()
+        .enumerate()
+        .filter(|(_, part)| !part.starts_with("q="))
+        .map(|(at, _)| at)
+        .collect();
+    if let Some(dropped) = given.get(number) {
+        let mut left = query;
+        left.remove(*dropped);
         request.path = if left.is_empty() { path } else { format!("{path}?{}", left.join("&")) };
         return Some(request);
     }
-    let number = number - query.len();
+    let number = number - given.len();
     // A body says what it is; without that, the script would say it is JSON.
     let headers: Vec<usize> = request
         .headers
