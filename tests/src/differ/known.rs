@@ -43,8 +43,13 @@ const KNOWN: [Known; 36] = [
             let gone = |step: &Step| step.is("/_purge");
             let copied = met.step.request.method == "COPY";
             let captured = if copied { met.has("{{r") } else { named("{{r") };
-            let made_up = !captured || met.edits_a_stranger() || met.before.iter().any(gone);
             let refused = |line: &String| line.contains("Document update conflict.");
+            let literal =
+                met.lines.iter().filter(|line| refused(line)).all(|line| met.makes_up(line));
+            let made_up = !captured
+                || met.edits_a_stranger()
+                || met.before.iter().any(gone)
+                || met.step.is("/_bulk_docs") && literal;
             // One without an id has another on each side.
             let new_name =
                 |line: &String| line.split(':').next().is_some_and(|at| at.ends_with("/id"));
@@ -58,7 +63,9 @@ const KNOWN: [Known; 36] = [
     Known {
         row: "`_find` with `$in` and `$or` on indexed fields and on `_id`",
         applies: |met| {
-            let examined = |line: &String| line.starts_with("/execution_stats/");
+            let examined = |line: &String| {
+                line.starts_with("/execution_stats/") || line.starts_with("/warning")
+            };
             let planned = met.asks("/_explain") || met.lines.iter().all(examined);
             (met.says("$in") || met.says("$or")) && planned
         },
@@ -307,10 +314,11 @@ const KNOWN: [Known; 36] = [
         applies: |met| met.says("$mod") && met.theirs.text().contains("badarith"),
     },
     Known {
-        row: "a `_local` document whose attachment has a `content_type` that is no text",
+        row: "an attachment whose `content_type` is no text",
         applies: |met| {
             let local = met.asks("/_local/") || met.says("\"_local/");
-            local && met.ours.text().contains("Invalid attachment data")
+            let later = met.step.is("/_bulk_docs") && met.theirs.status == 400;
+            (local || later) && met.ours.text().contains("Invalid attachment data")
         },
     },
     Known {
@@ -415,6 +423,15 @@ impl Met<'_> {
         let mut docs = docs.map_or(slice::from_ref(&body), Vec::as_slice).iter();
         let is_known = |id: String| self.before.iter().any(|step| step.names(&id));
         docs.any(|doc| doc.get("_rev").is_some() && !self.step.id_of(doc).is_some_and(is_known))
+    }
+
+    /// Whether the document of a line (`/2: …`) has a revision that was not captured.
+    fn makes_up(&self, line: &str) -> bool {
+        let at = line.trim_start_matches('/').split(['/', ':']).next();
+        let body = self.step.json();
+        let doc = at.and_then(|at| body.get("docs")?.get(at.parse::<usize>().ok()?));
+        let rev = doc.and_then(|doc| doc.get("_rev")).and_then(Value::as_str);
+        rev.is_some_and(|rev| !rev.contains("{{"))
     }
 
     /// Whether a header has this name, or this in its value.
