@@ -33,7 +33,7 @@ struct Known {
 const NO_VIEWS: &str = "da39a3ee5e6b4b0d3255bfef95601890";
 
 /// The first that applies is the reason: what is said of one route stands before what is said of all.
-const KNOWN: [Known; 36] = [
+const KNOWN: [Known; 37] = [
     Known {
         row: "an edit with a `_rev` of a document that does not exist",
         applies: |met| {
@@ -312,6 +312,16 @@ const KNOWN: [Known; 36] = [
     Known {
         row: "`$mod` with divisor 0",
         applies: |met| met.says("$mod") && met.theirs.text().contains("badarith"),
+    },
+    Known {
+        row: "a `_local` document that a `_bulk_docs` names twice",
+        applies: |met| {
+            let twice = |step: &Step| {
+                let ids = step.text().matches("\"_id\":\"_local/").count();
+                step.is("/_bulk_docs") && ids > 1
+            };
+            met.step.is("/_local_docs") && met.before.iter().any(twice)
+        },
     },
     Known {
         row: "an attachment whose `content_type` is no text",
