@@ -79,7 +79,8 @@ pub fn judge(ours: &dyn Server, theirs: &dyn Server, steps: &[Step]) -> Verdict 
         }
         // What crashed may have been done in part; what only one side gave is asked for later.
         let refused = |answer: &Response| (400..500).contains(&answer.status);
-        let given = step.captures.is_empty() || refused(ours) == refused(theirs);
+        let gave = |answer: &Response| (200..300).contains(&answer.status);
+        let given = step.captures.is_empty() || gave(ours) == gave(theirs);
         if !(given && only_reads(step) || refused(ours) && refused(theirs)) {
             break;
         }

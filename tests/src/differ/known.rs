@@ -33,7 +33,7 @@ struct Known {
 const NO_VIEWS: &str = "da39a3ee5e6b4b0d3255bfef95601890";
 
 /// The first that applies is the reason: what is said of one route stands before what is said of all.
-const KNOWN: [Known; 37] = [
+const KNOWN: [Known; 38] = [
     Known {
         row: "an edit with a `_rev` of a document that does not exist",
         applies: |met| {
@@ -312,6 +312,14 @@ const KNOWN: [Known; 37] = [
     Known {
         row: "`$mod` with divisor 0",
         applies: |met| met.says("$mod") && met.theirs.text().contains("badarith"),
+    },
+    Known {
+        row: "the order of leaves in `_bulk_get`",
+        applies: |met| {
+            let limited = |step: &Step| step.is("/_revs_limit") && step.request.method == "PUT";
+            let as_long = met.theirs.body.len() == met.ours.body.len();
+            met.step.is("/_bulk_get") && as_long && met.before.iter().any(limited)
+        },
     },
     Known {
         row: "a `_local` document that a `_bulk_docs` names twice",
