@@ -4,10 +4,10 @@ use http::StatusCode;
 use serde_json::{Map, Value, json};
 use settee_cluster::Db;
 use settee_cluster::docs::UpdateOptions;
-use settee_model::partition;
 
 use crate::context::Ctx;
 use crate::error::Error;
+use crate::handlers::edit::check_place;
 use crate::handlers::revs::{id_revs, texts};
 use crate::reply::Reply;
 use crate::stats::{Counter, stats};
@@ -24,10 +24,7 @@ pub async fn post(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
     {
         return Err(Error::bad_request("Exceeded maximum number of revisions."));
     }
-    if db.meta().partitioned {
-        let longest = ctx.settings.max_document_id_length;
-        requests.iter().try_for_each(|r| partition::check_doc_id(&r.id, longest))?;
-    }
+    requests.iter().try_for_each(|request| check_place(&db, &request.id))?;
     let ids: Vec<_> = requests.iter().map(|request| request.id.as_str().to_owned()).collect();
     let w = ctx.query.get("w").and_then(|w| w.parse().ok());
     let written = Written::of(ctx, &db, requests.iter().map(|request| &request.id));

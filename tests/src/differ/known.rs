@@ -67,7 +67,8 @@ const KNOWN: [Known; 38] = [
                 line.starts_with("/execution_stats/") || line.starts_with("/warning")
             };
             let planned = met.asks("/_explain") || met.lines.iter().all(examined);
-            (met.says("$in") || met.says("$or")) && planned
+            let nested = ["$in", "$or", "$nor"];
+            nested.iter().any(|operator| met.says(operator)) && planned
         },
     },
     Known {
