@@ -11,7 +11,7 @@ use settee_model::rev::Rev;
 use super::docs;
 use crate::Error;
 use crate::database::Database;
-use crate::docs::{BulkGet, RevResult, Revs};
+use crate::docs::{BulkGet, OpenOptions, RevResult, Revs};
 use crate::portion::Portion;
 use crate::views::{LineDoc, LineValue, ViewLine};
 
@@ -65,8 +65,16 @@ impl Lines {
             }
         }
         let asks = shown.iter().map(|shown| shown.ask.clone()).collect();
-        let found = docs::open_many(database, asks, false).await?.into_iter();
-        let found = found.collect::<Result<Vec<_>, _>>()?;
+        let mut found = Vec::with_capacity(shown.len());
+        let all = docs::open_many(database, asks, false).await?;
+        for (Shown { ask, .. }, revs) in shown.iter().zip(all) {
+            found.push(match chosen(&ask.revs, revs?) {
+                None if ask.id.is_local() && ask.revs == Revs::All => {
+                    local(database, &ask.id).await?
+                }
+                doc => doc,
+            });
+        }
         let mut lines: Vec<ViewLine> = self.waiting.drain(..count).collect();
         for place in places {
             if let Some(line) = lines.get_mut(place) {
@@ -74,8 +82,8 @@ impl Lines {
             }
         }
         let (read, mut bytes) = (shown.len(), 0);
-        for (Shown { place, own, ask }, found) in shown.into_iter().zip(found) {
-            let Some(doc) = chosen(&ask.revs, found) else { continue };
+        for (Shown { place, own, .. }, doc) in shown.into_iter().zip(found) {
+            let Some(doc) = doc else { continue };
             bytes += doc.record.body.len();
             let doc = Box::new(doc);
             let doc = match own {
@@ -117,6 +125,15 @@ fn chosen(asked: &Revs, found: Vec<RevResult>) -> Option<StoredDoc> {
         Revs::All => {
             found.max_by_key(|doc| (!doc.deleted, doc.rev())).filter(|winner| !winner.deleted)
         }
+    }
+}
+
+/// A `_local` document: it has no leaves, and is opened by itself.
+async fn local(database: &Database, id: &DocId) -> Result<Option<StoredDoc>, Error> {
+    match docs::open(database, id, OpenOptions::default()).await {
+        Ok(opened) => Ok(Some(opened.doc)),
+        Err(Error::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
