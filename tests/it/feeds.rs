@@ -76,6 +76,22 @@ fn a_feed_with_nothing_to_give_begins() {
 }
 
 #[test]
+fn a_feed_ends_with_its_database() {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let server = Server::start(&program(), data.path()).expect("a server");
+    let mut client = server.client();
+    for feed in ["continuous", "longpoll"] {
+        put(&mut client, "/db", "");
+        let path = format!("/db/_changes?since=now&feed={feed}");
+        let (_, mut stream) = client.open_feed(&Request::new("GET", &path)).expect("a head");
+        read_chunk(&mut stream).expect("its beginning");
+        let gone = client.send(&Request::new("DELETE", "/db")).expect("an answer");
+        assert_eq!(gone.status, 200, "{}", gone.text());
+        assert!(rest(&mut stream).contains("\"last_seq\":"), "{feed}");
+    }
+}
+
+#[test]
 fn a_filter_that_fails_among_the_first_changes_is_an_error() {
     let data = tempfile::tempdir().expect("a temporary directory");
     let server = Server::start(&program(), data.path()).expect("a server");

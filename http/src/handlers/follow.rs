@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use settee_cluster::Db;
 use settee_cluster::changes::{Change, Changes, ChangesBatch};
+use settee_cluster::{Db, Error as ClusterError};
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::Error;
@@ -178,7 +178,8 @@ impl<R: Rows> Walk<R> {
         self.shown += 1;
     }
 
-    /// Waits for more, with heartbeats or up to the timeout; false when that has passed. Who was given
+    /// Waits for more, with heartbeats or up to the timeout; false when that has passed, or nothing more
+    /// can come. Who was given
     /// nothing yet hears that the feed has begun.
     async fn wait(&mut self) -> Result<bool, Error> {
         if !std::mem::replace(&mut self.begun, true) && self.shown == 0 {
@@ -187,8 +188,11 @@ impl<R: Rows> Walk<R> {
         self.flush().await?;
         let (Waiting::Heartbeat(pause) | Waiting::Timeout(pause)) = self.of.waiting;
         loop {
-            if let Ok(changed) = timeout_at(self.spoke + pause, self.of.changes.wait()).await {
-                return changed.map(|()| true).map_err(Error::from);
+            match timeout_at(self.spoke + pause, self.of.changes.wait()).await {
+                // A feed ends with its database.
+                Ok(Err(ClusterError::DatabaseMissing)) => return Ok(false),
+                Ok(changed) => return changed.map(|()| true).map_err(Error::from),
+                Err(_) => {}
             }
             if matches!(self.of.waiting, Waiting::Timeout(_)) {
                 return Ok(false);
