@@ -179,8 +179,7 @@ impl<R: Rows> Walk<R> {
     }
 
     /// Waits for more, with heartbeats or up to the timeout; false when that has passed, or nothing more
-    /// can come. Who was given
-    /// nothing yet hears that the feed has begun.
+    /// can come. Who was given nothing yet hears that the feed has begun.
     async fn wait(&mut self) -> Result<bool, Error> {
         if !std::mem::replace(&mut self.begun, true) && self.shown == 0 {
             self.script.push("\n");
