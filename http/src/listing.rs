@@ -270,6 +270,7 @@ impl Listing {
 
     fn set_keys(&mut self, keys: Value) -> Result<(), Error> {
         let Value::Array(mut keys) = keys else {
+            self.keys = None;
             self.bad_keys = true;
             return Ok(());
         };
@@ -281,6 +282,7 @@ impl Listing {
             last => {
                 keys.extend(last);
                 self.keys = Some(keys);
+                self.bad_keys = false;
             }
         }
         Ok(())
