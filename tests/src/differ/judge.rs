@@ -6,7 +6,8 @@ use std::thread;
 use crate::client::Response;
 use crate::compare;
 use crate::conversation::{Talk, kept};
-use crate::differ::known::{self, Met};
+use crate::differ::known;
+use crate::differ::met::Met;
 use crate::script::Step;
 
 /// Whatever answers a conversation from its beginning.

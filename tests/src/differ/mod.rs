@@ -12,6 +12,7 @@ pub mod judge;
 pub mod known;
 mod listings;
 mod mango;
+pub mod met;
 mod pool;
 pub mod shrink;
 mod views;

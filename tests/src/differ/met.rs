@@ -1,0 +1,182 @@
+//! [`Met`]: one exchange with both servers, and what can be asked of it and of the steps before it. Forgives
+//! nothing: see `known`.
+
+use std::borrow::Cow;
+use std::slice;
+
+use serde_json::Value;
+
+use crate::client::Response;
+use crate::script::Step;
+
+/// One exchange with both servers.
+pub struct Met<'a> {
+    /// What was asked before in the conversation.
+    pub before: &'a [Step],
+    /// What was asked.
+    pub step: &'a Step,
+    /// What CouchDB answered.
+    pub theirs: &'a Response,
+    /// What the server under test answered.
+    pub ours: &'a Response,
+    /// How that differs.
+    pub lines: &'a [String],
+}
+
+impl Step {
+    /// Whether its path, without the query, ends so.
+    pub(super) fn is(&self, end: &str) -> bool {
+        self.request.path.split('?').next().is_some_and(|path| path.ends_with(end))
+    }
+
+    /// Its body.
+    pub(super) fn text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(self.request.body.as_deref().unwrap_or_default())
+    }
+
+    /// Its body as JSON, `null` if it is none.
+    pub(super) fn json(&self) -> Value {
+        let body = self.request.body.as_deref().unwrap_or_default();
+        serde_json::from_slice(body).unwrap_or_default()
+    }
+
+    /// Whether the path holds this.
+    pub(super) fn asks(&self, part: &str) -> bool {
+        self.request.path.contains(part)
+    }
+
+    /// Whether the body holds this.
+    pub(super) fn says(&self, part: &str) -> bool {
+        self.text().contains(part)
+    }
+
+    /// Whether its body names a member more than once, or something else looks like that.
+    pub(super) fn repeats_a_member(&self) -> bool {
+        let (text, body) = (self.text(), self.json());
+        let mut names = body.as_object().into_iter().flatten().map(|(name, _)| name);
+        names.any(|name| text.matches(&format!("{}:", Value::from(name.as_str()))).count() > 1)
+    }
+
+    /// The id of a document in its body, which may stand in the path.
+    pub(super) fn id_of(&self, doc: &Value) -> Option<String> {
+        let path = self.request.path.split('?').next().and_then(|path| path.rsplit('/').next());
+        let path = path.filter(|_| self.request.method == "PUT").map(decoded);
+        doc.get("_id").and_then(Value::as_str).map(str::to_owned).or(path)
+    }
+
+    /// Whether a document of this id is asked for, or written.
+    pub(super) fn names(&self, id: &str) -> bool {
+        let path = self.request.path.split('?').next().map(decoded).unwrap_or_default();
+        let local = path.contains("/_local/") && !id.starts_with("_local/");
+        !local && path.ends_with(&format!("/{id}"))
+            || self.says(&format!("\"_id\":{}", Value::from(id)))
+    }
+
+    /// Whether its body holds `_revisions` with more ids than there can be generations.
+    pub(super) fn names_too_many(&self) -> bool {
+        let body = self.json();
+        let docs = body.get("docs").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        docs.iter().chain([&body]).filter_map(|doc| doc.get("_revisions")).any(|revisions| {
+            let ids = revisions.get("ids").and_then(Value::as_array).map_or(0, Vec::len);
+            revisions.get("start").and_then(Value::as_u64).is_some_and(|start| start < ids as u64)
+        })
+    }
+}
+
+impl Met<'_> {
+    pub(super) fn asks(&self, part: &str) -> bool {
+        self.step.asks(part)
+    }
+
+    pub(super) fn says(&self, part: &str) -> bool {
+        self.step.says(part)
+    }
+
+    /// Whether a document in its body that has a revision was never named before.
+    pub(super) fn edits_a_stranger(&self) -> bool {
+        let body = self.step.json();
+        let docs = body.get("docs").and_then(Value::as_array);
+        let mut docs = docs.map_or(slice::from_ref(&body), Vec::as_slice).iter();
+        let is_known = |id: String| self.before.iter().any(|step| step.names(&id));
+        docs.any(|doc| doc.get("_rev").is_some() && !self.step.id_of(doc).is_some_and(is_known))
+    }
+
+    /// Whether the document of a line (`/2: …`) has a revision that was not captured.
+    pub(super) fn makes_up(&self, line: &str) -> bool {
+        let at = line.trim_start_matches('/').split(['/', ':']).next();
+        let body = self.step.json();
+        let doc = at.and_then(|at| body.get("docs")?.get(at.parse::<usize>().ok()?));
+        let rev = doc.and_then(|doc| doc.get("_rev")).and_then(Value::as_str);
+        rev.is_some_and(|rev| !rev.contains("{{"))
+    }
+
+    /// Whether a header has this name, or this in its value.
+    pub(super) fn has(&self, part: &str) -> bool {
+        let headers = &self.step.request.headers;
+        headers.iter().any(|(name, value)| name == part || value.contains(part))
+    }
+
+    /// Whether the answers, or those members of them, have the same members.
+    pub(super) fn differs_in_order(&self, name: &str) -> bool {
+        let members = |answer: &Response| {
+            let body = match part(answer, name) {
+                Value::Null => answer.json().unwrap_or_default(),
+                part => part,
+            };
+            let mut members: Vec<String> =
+                body.as_object()?.iter().map(|one| format!("{one:?}")).collect();
+            members.sort();
+            Some((answer.status, members))
+        };
+        members(self.theirs).is_some_and(|theirs| Some(theirs) == members(self.ours))
+    }
+
+    /// Whether a list of ours is empty.
+    pub(super) fn gives_no(&self, name: &str) -> bool {
+        let text: String = self.ours.text().split_whitespace().collect();
+        text.contains(&format!("\"{name}\":[]"))
+    }
+
+    /// Whether `doc_ids`, of the body or the query, holds a document more than once.
+    pub(super) fn names_twice(&self) -> bool {
+        let query = self.step.request.path.split_once('?').map_or("", |(_, query)| query);
+        let query = query.split('&').filter_map(|part| part.strip_prefix("doc_ids=")).map(decoded);
+        let body = self.step.json();
+        let lists = query.chain(body.get("doc_ids").map(Value::to_string));
+        lists.into_iter().any(|list| {
+            let ids = serde_json::from_str::<Vec<Value>>(&list).unwrap_or_default();
+            ids.iter().enumerate().any(|(at, id)| ids.iter().take(at).any(|other| other == id))
+        })
+    }
+
+    /// A crash there, a refusal with a reason here.
+    pub(super) fn crash_that_is_refused(&self) -> bool {
+        self.theirs.status == 500 && (400..500).contains(&self.ours.status)
+    }
+}
+
+/// A member of an answer, `null` if it has none.
+pub(super) fn part(answer: &Response, name: &str) -> Value {
+    answer.json().unwrap_or_default().get(name).cloned().unwrap_or_default()
+}
+
+/// A value of a query without its percent signs.
+pub(super) fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((byte, more)) = rest.split_first() {
+        let hex = more.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
+        let code = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        match (byte, code) {
+            (b'%', Some(code)) => {
+                bytes.push(code);
+                rest = more.get(2..).unwrap_or_default();
+            }
+            _ => {
+                bytes.push(*byte);
+                rest = more;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
