@@ -38,7 +38,12 @@ const KNOWN: [Known; 40] = [
             let new_name =
                 |line: &String| line.split(':').next().is_some_and(|at| at.ends_with("/id"));
             let only = match met.step.is("/_bulk_docs") {
-                true => met.lines.iter().all(|line| refused(line) || new_name(line)),
+                true => {
+                    // What is written there is in the way of the next edit of it.
+                    let follows = |line| refused(line) || new_name(line) || met.comes_again(line);
+                    let any = met.lines.iter().any(refused) || met.lines.iter().all(new_name);
+                    any && met.lines.iter().all(follows)
+                }
                 false => met.lines.iter().any(refused) && (200..300).contains(&met.theirs.status),
             };
             named_rev && made_up && only

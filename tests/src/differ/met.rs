@@ -68,8 +68,16 @@ impl Step {
     pub(super) fn names(&self, id: &str) -> bool {
         let path = self.request.path.split('?').next().map(decoded).unwrap_or_default();
         let local = path.contains("/_local/") && !id.starts_with("_local/");
-        !local && path.ends_with(&format!("/{id}"))
-            || self.says(&format!("\"_id\":{}", Value::from(id)))
+        let body = self.json();
+        let docs = body.get("docs").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let is = |doc: &Value| doc.get("_id").and_then(Value::as_str) == Some(id);
+        !local && path.ends_with(&format!("/{id}")) || docs.iter().chain([&body]).any(is)
+    }
+
+    /// Where the document of a line (`/2: …`) stands among `docs`, and these.
+    fn docs_of(&self, line: &str) -> Option<(usize, Vec<Value>)> {
+        let at = line.trim_start_matches('/').split(['/', ':']).next()?;
+        Some((at.parse().ok()?, self.json().get("docs")?.as_array()?.clone()))
     }
 
     /// Whether its body holds `_revisions` with more ids than there can be generations.
@@ -103,11 +111,17 @@ impl Met<'_> {
 
     /// Whether the document of a line (`/2: …`) has a revision that was not captured.
     pub(super) fn makes_up(&self, line: &str) -> bool {
-        let at = line.trim_start_matches('/').split(['/', ':']).next();
-        let body = self.step.json();
-        let doc = at.and_then(|at| body.get("docs")?.get(at.parse::<usize>().ok()?));
-        let rev = doc.and_then(|doc| doc.get("_rev")).and_then(Value::as_str);
+        let Some((at, docs)) = self.step.docs_of(line) else { return false };
+        let rev = docs.get(at).and_then(|doc| doc.get("_rev")).and_then(Value::as_str);
         rev.is_some_and(|rev| !rev.contains("{{"))
+    }
+
+    /// Whether the document of a line is named before it in the same request.
+    pub(super) fn comes_again(&self, line: &str) -> bool {
+        let Some((at, docs)) = self.step.docs_of(line) else { return false };
+        let id = |doc: &Value| doc.get("_id").cloned();
+        let own = docs.get(at).and_then(id);
+        own.is_some() && docs.iter().take(at).any(|doc| id(doc) == own)
     }
 
     /// Whether a header has this name, or this in its value.
