@@ -11,6 +11,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use crate::error::Error;
+use crate::headers;
 
 /// Bytes that buy a second more: who sends fewer is given up when the patience with it is used up,
 /// however short each pause is. A slow mobile network carries ten times as many.
@@ -229,7 +230,7 @@ fn gunzip(packed: Bytes, limit: u64) -> Result<Bytes, Error> {
 /// # Errors
 /// 415.
 pub fn require_content_type(headers: &HeaderMap, wanted: &'static str) -> Result<(), Error> {
-    let sent = headers.get(CONTENT_TYPE).and_then(|value| str::from_utf8(value.as_bytes()).ok());
+    let sent = headers.get(CONTENT_TYPE).and_then(headers::text);
     match sent.and_then(|sent| sent.split(';').find(|part| !part.is_empty())) {
         Some(media) if media == wanted => Ok(()),
         _ => Err(Error::BadContentType(format!("Content-Type must be {wanted}").into())),

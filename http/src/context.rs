@@ -4,8 +4,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use http::header::{HOST, IF_MATCH, IF_NONE_MATCH, ORIGIN};
-use http::{HeaderMap, HeaderName, Uri};
+use http::header::{AsHeaderName, HOST, IF_MATCH, IF_NONE_MATCH, ORIGIN};
+use http::{HeaderMap, Uri};
 use parking_lot::RwLock;
 use settee_cluster::{Cluster, Db};
 use settee_model::config::Config;
@@ -17,6 +17,7 @@ use crate::body::RequestBody;
 use crate::config::{ConfigFiles, LiveConfig, overlay};
 use crate::cors::Cors;
 use crate::error::Error;
+use crate::headers;
 use crate::patience::Patience;
 use crate::peer::Peer;
 use crate::process::Process;
@@ -153,19 +154,13 @@ impl Ctx {
 
     /// A header's text, which may be any UTF-8.
     #[must_use]
-    pub fn header(&self, name: &HeaderName) -> Option<&str> {
-        str::from_utf8(self.headers.get(name)?.as_bytes()).ok()
-    }
-
-    /// The text of a header that has no constant.
-    #[must_use]
-    pub fn header_named(&self, name: &str) -> Option<&str> {
-        str::from_utf8(self.headers.get(name)?.as_bytes()).ok()
+    pub fn header(&self, name: impl AsHeaderName) -> Option<&str> {
+        headers::text(self.headers.get(name)?)
     }
 
     /// A header's text, with U+FFFD in the place of what is none.
     #[must_use]
-    pub fn header_lossy(&self, name: &HeaderName) -> Option<Cow<'_, str>> {
+    pub fn header_lossy(&self, name: impl AsHeaderName) -> Option<Cow<'_, str>> {
         self.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()))
     }
 
@@ -173,7 +168,7 @@ impl Ctx {
     /// not done without it.
     #[must_use]
     pub fn if_match(&self) -> Option<Cow<'_, str>> {
-        self.header_lossy(&IF_MATCH)
+        self.header_lossy(IF_MATCH)
     }
 
     /// Checks the body's media type as CouchDB does.
@@ -234,7 +229,7 @@ impl Ctx {
     /// The host that was asked, with its port, as far as the client or a proxy says it.
     #[must_use]
     pub fn host(&self) -> Option<&str> {
-        let forwarded = self.header_named(&self.settings.x_forwarded_host);
+        let forwarded = self.header(&self.settings.x_forwarded_host);
         let host = forwarded.or_else(|| self.header(&HOST));
         host.or_else(|| self.uri.authority().map(http::uri::Authority::as_str))
     }

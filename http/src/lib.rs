@@ -16,6 +16,7 @@ pub mod error;
 pub mod feed;
 pub mod frames;
 pub mod handlers;
+mod headers;
 pub mod hosts;
 #[cfg(test)]
 mod kit;

@@ -1,7 +1,7 @@
 //! [`Proxy`]: who says so in headers, because a proxy has asked who they are. What proves it is a
 //! keyed hash of the name under the server's secret, if `proxy_use_secret` is set. Pure.
 
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{HeaderMap, HeaderName};
 use settee_model::config::Config;
 use subtle::{Choice, ConstantTimeEq};
 
@@ -9,6 +9,7 @@ use crate::auth::jwt::list;
 use crate::auth::prf::{Prf, hex};
 use crate::auth::secrets::Secrets;
 use crate::auth::{Handler, User};
+use crate::headers;
 
 /// Which headers a proxy sends, and whether they must be proven.
 #[derive(Clone, Debug)]
@@ -91,16 +92,17 @@ fn is_of_a_cookie(name: &str) -> bool {
 /// somebody else's.
 fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Option<&'a str>> {
     let mut values = headers.get_all(name).iter();
-    let text = |value: &'a HeaderValue| std::str::from_utf8(value.as_bytes()).ok();
     match (values.next(), values.next()) {
         (None, _) => Some(None),
-        (Some(value), None) => text(value).map(Some),
+        (Some(value), None) => headers::text(value).map(Some),
         (Some(_), Some(_)) => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use http::header::HeaderValue;
+
     use super::*;
 
     const NAME: &str = "x-auth-couchdb-username";

@@ -16,6 +16,7 @@ use crate::body::RequestBody;
 use crate::context::{App, Ctx};
 use crate::error::Error;
 use crate::handlers::node;
+use crate::headers;
 use crate::peer::Peer;
 use crate::query::Query;
 use crate::reply::Reply;
@@ -46,7 +47,7 @@ pub async fn ask(ctx: &mut Ctx, node: &str, path: &[&str]) -> Result<Reply, Erro
 }
 
 async fn question(ctx: &mut Ctx, path: &[&str]) -> Result<Vec<u8>, Error> {
-    let sent = SENT.iter().filter_map(|name| Some((*name, ctx.header_named(name)?)));
+    let sent = SENT.iter().filter_map(|name| Some((*name, ctx.header(*name)?)));
     let head = json!({
         "method": ctx.method.name(),
         "path": path,
@@ -123,8 +124,7 @@ async fn write_answer(reply: Reply) -> Vec<u8> {
         }
     };
     let sent = reply.headers.iter();
-    let sent = sent
-        .filter_map(|(name, value)| Some((name.as_str(), str::from_utf8(value.as_bytes()).ok()?)));
+    let sent = sent.filter_map(|(name, value)| Some((name.as_str(), headers::text(value)?)));
     let sent: Vec<_> = sent.collect();
     written(&json!({"status": reply.status.as_u16(), "headers": sent}), &body)
 }

@@ -160,14 +160,14 @@ async fn put(ctx: &mut Ctx, section: &str, key: &str) -> Result<Reply, Error> {
         Ok(_) => return Err(Error::bad_request("a JSON string expected")),
         Err(_) => return Err(Error::invalid_json()),
     };
-    let persist = ctx.header_named("x-couch-persist") != Some("false");
+    let persist = ctx.header("x-couch-persist") != Some("false");
     let old = ctx.app.set_config(section, key, value.trim_matches(BLANK), persist).await?;
     go_by_what_is_set(ctx);
     Ok(text(&old))
 }
 
 async fn delete(ctx: &mut Ctx, section: &str, key: &str) -> Result<Reply, Error> {
-    let persist = ctx.header_named("x-couch-persist") != Some("false");
+    let persist = ctx.header("x-couch-persist") != Some("false");
     let old = ctx.app.delete_config(section, key, persist).await?;
     go_by_what_is_set(ctx);
     old.as_deref().map(text).ok_or_else(no_value)

@@ -2,7 +2,6 @@
 //! nothing: see `known`.
 
 use std::borrow::Cow;
-use std::slice;
 
 use serde_json::Value;
 
@@ -68,23 +67,28 @@ impl Step {
     pub(super) fn names(&self, id: &str) -> bool {
         let path = self.request.path.split('?').next().map(decoded).unwrap_or_default();
         let local = path.contains("/_local/") && !id.starts_with("_local/");
-        let body = self.json();
-        let docs = body.get("docs").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         let is = |doc: &Value| doc.get("_id").and_then(Value::as_str) == Some(id);
-        !local && path.ends_with(&format!("/{id}")) || docs.iter().chain([&body]).any(is)
+        !local && path.ends_with(&format!("/{id}")) || self.docs().iter().any(is)
     }
 
-    /// Where the document of a line (`/2: …`) stands among `docs`, and these.
-    fn docs_of(&self, line: &str) -> Option<(usize, Vec<Value>)> {
-        let at = line.trim_start_matches('/').split(['/', ':']).next()?;
-        Some((at.parse().ok()?, self.json().get("docs")?.as_array()?.clone()))
+    /// The documents of its body: its `docs`, or itself.
+    fn docs(&self) -> Vec<Value> {
+        let body = self.json();
+        body.get("docs").and_then(Value::as_array).cloned().unwrap_or_else(|| vec![body])
+    }
+
+    /// The document of a line (`/2: …`), and those before it.
+    fn doc_of(&self, line: &str) -> Option<(Value, Vec<Value>)> {
+        let at: usize = line.trim_start_matches('/').split(['/', ':']).next()?.parse().ok()?;
+        let mut docs = self.docs();
+        let doc = docs.get(at)?.clone();
+        docs.truncate(at);
+        Some((doc, docs))
     }
 
     /// Whether its body holds `_revisions` with more ids than there can be generations.
     pub(super) fn names_too_many(&self) -> bool {
-        let body = self.json();
-        let docs = body.get("docs").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        docs.iter().chain([&body]).filter_map(|doc| doc.get("_revisions")).any(|revisions| {
+        self.docs().iter().filter_map(|doc| doc.get("_revisions")).any(|revisions| {
             let ids = revisions.get("ids").and_then(Value::as_array).map_or(0, Vec::len);
             revisions.get("start").and_then(Value::as_u64).is_some_and(|start| start < ids as u64)
         })
@@ -102,26 +106,25 @@ impl Met<'_> {
 
     /// Whether a document in its body that has a revision was never named before.
     pub(super) fn edits_a_stranger(&self) -> bool {
-        let body = self.step.json();
-        let docs = body.get("docs").and_then(Value::as_array);
-        let mut docs = docs.map_or(slice::from_ref(&body), Vec::as_slice).iter();
         let is_known = |id: String| self.before.iter().any(|step| step.names(&id));
-        docs.any(|doc| doc.get("_rev").is_some() && !self.step.id_of(doc).is_some_and(is_known))
+        self.step
+            .docs()
+            .iter()
+            .any(|doc| doc.get("_rev").is_some() && !self.step.id_of(doc).is_some_and(is_known))
     }
 
     /// Whether the document of a line (`/2: …`) has a revision that was not captured.
     pub(super) fn makes_up(&self, line: &str) -> bool {
-        let Some((at, docs)) = self.step.docs_of(line) else { return false };
-        let rev = docs.get(at).and_then(|doc| doc.get("_rev")).and_then(Value::as_str);
+        let doc = self.step.doc_of(line).map(|(doc, _)| doc);
+        let rev = doc.as_ref().and_then(|doc| doc.get("_rev")).and_then(Value::as_str);
         rev.is_some_and(|rev| !rev.contains("{{"))
     }
 
     /// Whether the document of a line is named before it in the same request.
     pub(super) fn comes_again(&self, line: &str) -> bool {
-        let Some((at, docs)) = self.step.docs_of(line) else { return false };
-        let id = |doc: &Value| doc.get("_id").cloned();
-        let own = docs.get(at).and_then(id);
-        own.is_some() && docs.iter().take(at).any(|doc| id(doc) == own)
+        let Some((doc, before)) = self.step.doc_of(line) else { return false };
+        let id = doc.get("_id");
+        id.is_some() && before.iter().any(|doc| doc.get("_id") == id)
     }
 
     /// Whether a header has this name, or this in its value.

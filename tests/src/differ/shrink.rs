@@ -104,12 +104,7 @@ fn without_part(request: &Request, number: usize) -> Option<Request> {
         None => (request.path.clone(), Vec::new()),
     };
     // With another number of shards other things differ.
-    let given: Vec<usize> = query
-        .iter()
-        .enumerate()
-        .filter(|(_, part)| !part.starts_with("q="))
-        .map(|(at, _)| at)
-        .collect();
+    let given = places(&query, |part| !part.starts_with("q="));
     if let Some(dropped) = given.get(number) {
         let mut left = query;
         left.remove(*dropped);
@@ -118,13 +113,8 @@ fn without_part(request: &Request, number: usize) -> Option<Request> {
     }
     let number = number - given.len();
     // A body says what it is; without that, the script would say it is JSON.
-    let headers: Vec<usize> = request
-        .headers
-        .iter()
-        .enumerate()
-        .filter(|(_, (name, _))| request.body.is_none() || name != "Content-Type")
-        .map(|(at, _)| at)
-        .collect();
+    let framing = |name: &str| request.body.is_some() && name == "Content-Type";
+    let headers = places(&request.headers, |(name, _)| !framing(name));
     if let Some(at) = headers.get(number) {
         request.headers.remove(*at);
         return Some(request);
@@ -134,6 +124,11 @@ fn without_part(request: &Request, number: usize) -> Option<Request> {
     let shorter = without(&body, &mut left)?;
     request.body = Some(shorter.to_string().into_bytes());
     Some(request)
+}
+
+/// Where those stand that may go.
+fn places<T>(all: &[T], may_go: impl Fn(&T) -> bool) -> Vec<usize> {
+    all.iter().enumerate().filter(|(_, one)| may_go(one)).map(|(at, _)| at).collect()
 }
 
 /// A value without the part that `left` counts down to.

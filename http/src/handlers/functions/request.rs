@@ -149,7 +149,7 @@ fn push_json(out: &mut Vec<u8>, value: &Value) {
 
 fn common(ctx: &Ctx) -> Result<Map<String, Value>, Error> {
     let raw = ctx.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-    let requested = ctx.header_named("x-couchdb-requested-path").unwrap_or(raw);
+    let requested = ctx.header("x-couchdb-requested-path").unwrap_or(raw);
     let mut fields = Map::new();
     fields.insert("method".into(), ctx.method.name().into());
     fields.insert("requested_path".into(), segments(requested, Plus::Space));
