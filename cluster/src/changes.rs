@@ -57,7 +57,16 @@ pub trait Judge: Send + Sync {
 }
 
 /// A decision under way.
-pub type Judging = Pin<Box<dyn Future<Output = Result<Vec<bool>, Error>> + Send>>;
+pub type Judging = Pin<Box<dyn Future<Output = Verdicts> + Send>>;
+
+/// How far a [`Judge`] came.
+#[derive(Debug, Default)]
+pub struct Verdicts {
+    /// Whether each of the leaves passes, as far as that was decided.
+    pub passes: Vec<bool>,
+    /// Why the next one could not be judged; `None` if all were.
+    pub fault: Option<Error>,
+}
 
 /// Which changes belong to a feed.
 #[derive(Clone, Default)]

@@ -7,7 +7,7 @@ use settee_model::doc::StoredDoc;
 use settee_model::rev::{Rev, RevPath};
 
 use crate::Error;
-use crate::changes::{Candidate, DocFilter, Filter, Style};
+use crate::changes::{Candidate, DocFilter, Filter, Style, Verdicts};
 use crate::copy::ShardCopy;
 use crate::docs::{BulkGet, RevResult, Revs};
 use crate::portion::Portion;
@@ -33,34 +33,52 @@ pub(crate) async fn sift(
         let rows = rows.get(..portion.documents()).unwrap_or(rows);
         let leaves = leaves(copy, scan, rows).await?;
         portion.had(rows.len(), leaves.iter().map(|leaf| leaf.doc.record.body.len()).sum());
-        passed.extend(judge(scan, rows, leaves).await?);
+        let (judged, fault) = judge(scan, rows, leaves).await?;
+        passed.extend(judged);
+        if let Some(fault) = fault {
+            return cut(step, passed.len(), fault).map(|step| kept(step, &passed));
+        }
     }
     Ok(kept(step, &passed))
 }
 
-/// Which of the leaves of each row pass.
+/// What of a step lies before a row that could not be judged.
+fn cut(mut step: ShardStep, rows: usize, fault: Error) -> Result<ShardStep, Error> {
+    step.rows.truncate(rows);
+    let Some(last) = step.rows.last() else { return Err(fault) };
+    (step.at, step.pending, step.done) = (last.at, last.pending, false);
+    Ok(ShardStep { fault: Some(fault), ..step })
+}
+
+/// Which of the leaves of each row pass; if not all rows could be judged, those before that and why.
 async fn judge(
     scan: &ChangeScan,
     rows: &[ShardChange],
     leaves: Vec<Candidate>,
-) -> Result<Vec<Vec<Rev>>, Error> {
+) -> Result<(Vec<Vec<Rev>>, Option<Error>), Error> {
     let revs: Vec<Option<Rev>> = leaves.iter().map(|leaf| leaf.doc.rev()).collect();
     let counts = counts(rows, &leaves);
     let verdicts = match &scan.filter {
         Filter::Docs(filter) => {
             let filter: Arc<dyn DocFilter> = filter.clone();
             let passes = move |leaf: &Candidate| filter.passes(leaf);
-            blocking(move || leaves.iter().map(passes).collect::<Result<Vec<_>, _>>()).await?
+            let passes = blocking(move || leaves.iter().map(passes).collect::<Result<Vec<_>, _>>());
+            Verdicts { passes: passes.await?, fault: None }
         }
-        Filter::Judged(judge) => judge.judge(leaves).await?,
-        Filter::All | Filter::DocIds(_) | Filter::Design => vec![true; leaves.len()],
+        Filter::Judged(judge) => judge.judge(leaves).await,
+        Filter::All | Filter::DocIds(_) | Filter::Design => {
+            Verdicts { passes: vec![true; leaves.len()], fault: None }
+        }
     };
-    let mut judged = revs.into_iter().zip(verdicts);
+    let mut judged = revs.into_iter().zip(verdicts.passes);
     let own = |count| {
-        let own = judged.by_ref().take(count).filter(|(_, passes)| *passes);
-        own.filter_map(|(rev, _)| rev).collect()
+        let own: Vec<_> = judged.by_ref().take(count).collect();
+        let whole = own.len() == count;
+        whole.then(|| {
+            own.into_iter().filter(|(_, passes)| *passes).filter_map(|(rev, _)| rev).collect()
+        })
     };
-    Ok(counts.into_iter().map(own).collect())
+    Ok((counts.into_iter().map_while(own).collect(), verdicts.fault))
 }
 
 /// The leaves that rows name, in their order; one that was purged meanwhile is not

@@ -38,6 +38,8 @@ pub struct Changes {
     copies: Vec<ShardCopy>,
     /// Copies in a row that failed in the shard whose turn it is.
     failed: usize,
+    /// Why what follows the changes that were given cannot be told.
+    fault: Option<Error>,
     /// Scans of this round by shard; `None` where the end is reached.
     streams: Vec<Option<ChangeStream>>,
     /// The shard whose step is taken next.
@@ -79,6 +81,7 @@ impl Changes {
             query,
             copies,
             failed: 0,
+            fault: None,
             streams: Vec::new(),
             turn: 0,
         };
@@ -92,6 +95,9 @@ impl Changes {
         if self.feed.full() {
             self.hear_all().await?;
             return Ok(ChangesBatch { changes: Vec::new(), done: true });
+        }
+        if let Some(fault) = self.fault.take() {
+            return Err(fault);
         }
         let Some(shard) = self.next_shard() else {
             return Ok(ChangesBatch { changes: Vec::new(), done: true });
@@ -218,8 +224,9 @@ impl Changes {
     }
 
     /// Takes what a shard found, and lets it go on if there is use for more.
-    fn take(&mut self, shard: usize, step: ShardStep) -> Vec<Change> {
+    fn take(&mut self, shard: usize, mut step: ShardStep) -> Vec<Change> {
         let done = step.done;
+        self.fault = step.fault.take();
         let copy = self.copies.get(shard);
         let node = copy.map_or_else(Default::default, |copy| self.database.node_of(copy));
         let changes = self.feed.take(shard, node, step);

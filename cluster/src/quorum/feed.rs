@@ -138,7 +138,8 @@ mod tests {
             ShardChange { change, at, pending: total - at }
         };
         let rows = (first..=last).map(row).collect();
-        ShardStep { rows, life: 7, at: last, pending: total - last, done: last == total }
+        let (life, pending, done) = (7, total - last, last == total);
+        ShardStep { rows, life, at: last, pending, done, fault: None }
     }
 
     fn positions(seq: &str) -> Vec<u64> {

@@ -15,6 +15,7 @@ use settee_model::rev::RevPath;
 use super::point::Point;
 use super::rows::design_range;
 use super::{Fault, open};
+use crate::Error;
 use crate::changes::{Candidate, Change, Filter, Style};
 
 /// Bytes of documents after which a step ends.
@@ -51,6 +52,8 @@ pub(crate) struct ShardStep {
     pub(crate) pending: u64,
     /// There is nothing more in this snapshot.
     pub(crate) done: bool,
+    /// Why the change behind `at` cannot be told. Nobody who has enough before it needs to know.
+    pub(crate) fault: Option<Error>,
 }
 
 /// A change, and where the shard stands after it.

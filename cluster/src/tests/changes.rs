@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Node, edit, id, put, put_all, removal};
-use crate::changes::{Candidate, Change, Changes, ChangesQuery, DocFilter, Filter, Since, Style};
+use crate::changes::{
+    Candidate, Change, Changes, ChangesQuery, DocFilter, Filter, Judge, Judging, Since, Style,
+    Verdicts,
+};
 use crate::{Db, Error};
 
 async fn drain(feed: &mut Changes) -> Vec<Change> {
@@ -141,6 +144,40 @@ async fn filters_choose_and_count_as_couchdb_does() {
     let many = (0..150).map(|n| id(&format!("doc{n}"))).collect();
     let (some, feed) = ask(&db, of(Filter::DocIds(Arc::new(many)))).await;
     assert_eq!((some.len(), feed.pending()), (10, 0));
+}
+
+/// Lets all pass, up to a document that it cannot judge.
+struct FailsAt(&'static str);
+
+impl Judge for FailsAt {
+    fn judge(&self, leaves: Vec<Candidate>) -> Judging {
+        let good = leaves.iter().take_while(|leaf| leaf.doc.id.as_str() != self.0).count();
+        let fault = (good < leaves.len()).then(|| Error::BadRequest("no".to_owned()));
+        Box::pin(async move { Verdicts { passes: vec![true; good], fault } })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_judged_concerns_who_comes_to_it() {
+    let node = Node::new().await;
+    let db = node.db("db", 1).await;
+    for n in 0..6 {
+        put(&db, edit(&format!("doc{n}"), "{}", None)).await.unwrap();
+    }
+    let filter = Filter::Judged(Arc::new(FailsAt("doc4")));
+    let query = ChangesQuery { filter, ..ChangesQuery::default() };
+    let limited = ChangesQuery { limit: Some(4), ..query.clone() };
+    let (some, feed) = ask(&db, limited).await;
+    assert_eq!((ids(&some), feed.pending()), (names(0..4), 2));
+
+    let mut feed = db.changes(query).await.unwrap();
+    assert_eq!(ids(&feed.next_batch().await.unwrap().changes), names(0..4));
+    assert_eq!(feed.next_batch().await.unwrap_err(), Error::BadRequest("no".to_owned()));
+    // Who begins there is told at once.
+    let since = Since::Seq(feed.last_seq());
+    let filter = Filter::Judged(Arc::new(FailsAt("doc4")));
+    let mut feed = db.changes(ChangesQuery { since, filter, ..Default::default() }).await.unwrap();
+    assert_eq!(feed.next_batch().await.unwrap_err(), Error::BadRequest("no".to_owned()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -48,10 +48,11 @@ impl Design {
         }
     }
 
-    /// Which documents pass `filters.{name}`, each a JSON object; `req` is the request's.
+    /// Which documents pass `filters.{name}`, each a JSON object, up to the first for which it throws; `req`
+    /// is the request's.
     ///
     /// # Errors
-    /// When there is no such filter, or it throws.
+    /// When there is no such filter, or it throws for the first document.
     pub fn filter<'d>(
         &mut self,
         name: &str,
@@ -64,10 +65,10 @@ impl Design {
         })
     }
 
-    /// For which documents the map of `views.{name}` emits anything.
+    /// For which documents the map of `views.{name}` emits anything, up to the first for which it throws.
     ///
     /// # Errors
-    /// When there is no such view, or its map throws.
+    /// When there is no such view, or its map throws for the first document.
     pub fn filter_view<'d>(
         &mut self,
         name: &str,
@@ -106,17 +107,27 @@ impl Design {
     }
 }
 
+/// The verdicts on documents, up to the first for which the function throws. It throws again for who asks
+/// about the rest.
 fn passing<'js, 'd>(
     engine: &Engine,
     ctx: &Ctx<'js>,
     docs: impl IntoIterator<Item = &'d [u8]>,
     passes: impl Fn(Value<'js>) -> rquickjs::Result<bool>,
 ) -> rquickjs::Result<Vec<bool>> {
-    let passes = |doc| {
+    let mut verdicts = Vec::new();
+    for doc in docs {
         engine.rearm();
-        passes(engine::parse(ctx, doc)?)
-    };
-    docs.into_iter().map(passes).collect()
+        match engine::parse(ctx, doc).and_then(&passes) {
+            Ok(verdict) => verdicts.push(verdict),
+            Err(rquickjs::Error::Exception) if !verdicts.is_empty() && !engine.is_stopped() => {
+                drop(ctx.catch());
+                break;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(verdicts)
 }
 
 fn compiled(engine: &Engine, path: &[&str]) -> Result<(), Error> {

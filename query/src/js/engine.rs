@@ -208,6 +208,11 @@ impl Engine {
         *self.watch.peer.lock().unwrap_or_else(PoisonError::into_inner) = peer;
     }
 
+    /// Whether the call that is under way was stopped, for its time or for who no longer waits.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.watch.timed_out.load(Ordering::Relaxed) || self.watch.gone.load(Ordering::Relaxed)
+    }
+
     fn explain<'js>(&self, ctx: &Ctx<'js>, caught: CaughtError<'js>) -> Error {
         let thrown = match caught {
             CaughtError::Exception(exception) => exception.into_value(),

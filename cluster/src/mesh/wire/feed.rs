@@ -249,7 +249,7 @@ impl TryFrom<wire::ChangesStep> for ShardStep {
 
     fn try_from(step: wire::ChangesStep) -> Result<ShardStep, Error> {
         let wire::ChangesStep { changes, at, pending, done, life } = step;
-        Ok(ShardStep { rows: wire::all(changes)?, life, at, pending, done })
+        Ok(ShardStep { rows: wire::all(changes)?, life, at, pending, done, fault: None })
     }
 }
 

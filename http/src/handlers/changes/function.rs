@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use settee_cluster::changes::{Candidate, Judge, Judging};
+use settee_cluster::changes::{Candidate, Judge, Judging, Verdicts};
 use settee_cluster::functions::Kind;
 use settee_query::js::{self, Design};
 
@@ -41,7 +41,7 @@ impl Judge for ByFunction {
             let limit = functions.time() / 2;
             let mut docs: Vec<Vec<u8>> =
                 leaves.iter().map(|leaf| document(&leaf.doc, &leaf.conflicts)).collect();
-            let mut verdicts = Vec::with_capacity(docs.len());
+            let mut verdicts = Verdicts::default();
             while !docs.is_empty() {
                 let passes = passes.clone();
                 let judged = functions.call(Kind::Batch, move |design| {
@@ -55,11 +55,18 @@ impl Judge for ByFunction {
                     let rest = docs.split_off(verdicts.len().min(docs.len()));
                     Ok((rest, verdicts))
                 });
-                let (rest, judged) = judged.await?;
-                verdicts.extend(judged);
-                docs = rest;
+                match judged.await {
+                    Ok((rest, judged)) => {
+                        verdicts.passes.extend(judged);
+                        docs = rest;
+                    }
+                    Err(fault) => {
+                        verdicts.fault = Some(fault);
+                        break;
+                    }
+                }
             }
-            Ok(verdicts)
+            verdicts
         })
     }
 }

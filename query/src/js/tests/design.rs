@@ -103,6 +103,7 @@ fn filters_pass_documents_by_truth() {
             "this": "function(doc,req){return this.filters && this.views && typeof require=='function'}",
             "err": "function(doc,req){doc.x.y}",
             "thre": "function(doc,req){throw ['error','k','r']}",
+            "late": "function(doc,req){if(doc.a==2) throw 'x'; return doc.a==1}",
         },
         "views": {
             "v": {"map": "function(d){if(d.a==1) emit(1)}"},
@@ -118,6 +119,8 @@ fn filters_pass_documents_by_truth() {
     assert_eq!(design.filter("this", req, docs()), Ok(vec![true; 3]));
     assert_eq!(design.filter("err", req, docs()).unwrap_err().error(), "TypeError");
     assert_eq!(design.filter("thre", req, docs()), Err(thrown("k", json!("r"))));
+    assert_eq!(design.filter("late", req, docs()), Ok(vec![false, true]));
+    assert_eq!(design.filter("late", req, docs().skip(2)).unwrap_err().error(), "unknown_error");
     assert_eq!(design.filter_view("v", docs()), Ok(vec![false, true, false]));
     assert_eq!(design.filter_view("s", docs()), Ok(vec![true; 3]));
     let view = design.filter_view("t", docs()).unwrap_err();
