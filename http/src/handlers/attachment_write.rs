@@ -26,7 +26,10 @@ pub async fn put(ctx: &mut Ctx, db: Db, id: DocId, name: String) -> Result<Reply
     let media = ctx.header_lossy(&CONTENT_TYPE).unwrap_or("application/octet-stream".into());
     let media = media.into_owned();
     let mut edit = match named_rev(ctx)? {
-        Some(rev) => open_rev(&db, &id, &rev).await?.into_edit(),
+        Some(rev) => {
+            edit::check_place(&db, &id)?;
+            open_rev(&db, &id, &rev).await?.into_edit()
+        }
         None => {
             edit::check_id(ctx, &db, &id)?;
             new_doc(id.clone())
