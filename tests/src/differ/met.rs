@@ -104,13 +104,14 @@ impl Met<'_> {
         self.step.says(part)
     }
 
-    /// Whether a document in its body that has a revision was never named before.
+    /// Whether a document that has a revision, in its body or beside it, was never named before.
     pub(super) fn edits_a_stranger(&self) -> bool {
         let is_known = |id: String| self.before.iter().any(|step| step.names(&id));
-        self.step
-            .docs()
-            .iter()
-            .any(|doc| doc.get("_rev").is_some() && !self.step.id_of(doc).is_some_and(is_known))
+        let in_path = self.asks("rev=") || self.has("If-Match");
+        self.step.docs().iter().any(|doc| {
+            let edits = in_path || doc.get("_rev").is_some();
+            edits && !self.step.id_of(doc).is_some_and(is_known)
+        })
     }
 
     /// Whether the document of a line (`/2: …`) has a revision that was not captured.
@@ -175,6 +176,16 @@ impl Met<'_> {
 /// A member of an answer, `null` if it has none.
 pub(super) fn part(answer: &Response, name: &str) -> Value {
     answer.json().unwrap_or_default().get(name).cloned().unwrap_or_default()
+}
+
+/// The revisions that an answer shows, sorted.
+pub(super) fn revs_of(answer: &Response) -> Vec<String> {
+    let text = answer.text();
+    let after = text.split("\"_rev\":\"").skip(1);
+    let mut revs: Vec<String> =
+        after.filter_map(|rest| rest.split('"').next()).map(str::to_owned).collect();
+    revs.sort();
+    revs
 }
 
 /// A value of a query without its percent signs.
