@@ -149,6 +149,22 @@ impl Met<'_> {
         members(self.theirs).is_some_and(|theirs| Some(theirs) == members(self.ours))
     }
 
+    /// Whether both give the same changes, and not in the same order; a `limit` cuts off what came to
+    /// stand behind it.
+    pub(super) fn lists_changes_in_another_order(&self) -> bool {
+        let listed = |answer: &Response| {
+            let part = part(answer, "results");
+            let rows = part.as_array().into_iter().flatten();
+            let row = |row: &Value| format!("{:?} {:?}", row.get("id"), row.get("changes"));
+            let mut rows: Vec<String> = rows.map(row).collect();
+            rows.sort();
+            rows
+        };
+        self.step.is("/_changes")
+            && (self.theirs.status, self.ours.status) == (200, 200)
+            && (self.asks("limit=") || listed(self.theirs) == listed(self.ours))
+    }
+
     /// Whether a list of ours is empty.
     pub(super) fn gives_no(&self, name: &str) -> bool {
         let text: String = self.ours.text().split_whitespace().collect();
