@@ -331,7 +331,8 @@ const KNOWN: [Known; 42] = [
         row: "a purge that leaves deleted revisions only",
         applies: |met| {
             let counts = ["/total_rows", "/offset", "/doc_count", "/doc_del_count"];
-            let counted = |line: &String| counts.iter().any(|name| line.starts_with(name));
+            let place = |line: &String| line.split(':').next().unwrap_or_default().to_owned();
+            let counted = |line: &String| counts.iter().any(|name| place(line).ends_with(name));
             let purged = met.before.iter().any(|step| step.is("/_purge"));
             purged && met.lines.iter().all(counted)
         },
