@@ -58,9 +58,12 @@ pub async fn queries(
     // Of whatever type it says it is: it is only read.
     let body = listing::object(&ctx.body.json().await?)?;
     let common = Listing::of_view(&ctx.query)?;
-    let mut asked = Vec::new();
-    for body in listing::body_queries(&body)? {
-        let listing = common.with_body(body)?;
+    // What is wrong with the parameters of any is told before what is wrong with a key.
+    let bodies = listing::body_queries(&body)?.iter();
+    let listings: Vec<Listing> =
+        bodies.map(|body| common.with_body(body)).collect::<Result<_, _>>()?;
+    let mut asked = Vec::with_capacity(listings.len());
+    for listing in listings {
         asked.push((shape(&listing), query(ctx, &db, of, partition.clone(), listing)?));
     }
     Ok(Reply::json_stream(StatusCode::OK, |mut sink| async move {

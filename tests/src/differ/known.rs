@@ -127,16 +127,14 @@ const KNOWN: [Known; 42] = [
         row: "`_conflicts` of a document without any in `_changes` with `filter=_selector`",
         applies: |met| {
             let member = |line: &String| line.contains("\"_conflicts\"");
-            met.asks("filter=_selector")
-                && met.asks("conflicts=true")
-                && met.lines.iter().all(member)
+            met.asks("filter=") && met.asks("conflicts=true") && met.lines.iter().all(member)
         },
     },
     Known {
-        row: "one of the `queries` of a view that cannot be answered",
+        row: "one of the `queries` of a view or of `_all_docs` that cannot be answered",
         applies: |met| {
             let refused = met.theirs.status == 0 && met.ours.status == 400;
-            refused && met.step.is("/queries") && !met.step.is("/_all_docs/queries")
+            refused && met.step.is("/queries")
         },
     },
     Known {
@@ -187,8 +185,10 @@ const KNOWN: [Known; 42] = [
     Known {
         row: "`signature`, `waiting_commit` and `updates_pending` in `_info`",
         applies: |met| {
-            let own = ["signature", "waiting_commit", "updates_pending/"];
-            let own = own.map(|name| format!("/view_index/{name}"));
+            let moments = ["updater_running", "waiting_clients"];
+            let own =
+                ["signature", "waiting_commit", "updates_pending/"].into_iter().chain(moments);
+            let own: Vec<String> = own.map(|name| format!("/view_index/{name}")).collect();
             let is_own = |line: &String| own.iter().any(|name| line.starts_with(name.as_str()));
             met.step.is("/_info") && met.lines.iter().all(is_own)
         },
