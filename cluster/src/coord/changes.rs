@@ -233,7 +233,7 @@ impl Changes {
         self.turn = shard + 1;
         let (full, most) = (self.feed.full(), self.most());
         match self.streams.get_mut(shard) {
-            Some(slot) if done => *slot = None,
+            Some(slot) if done || self.fault.is_some() => *slot = None,
             Some(Some(stream)) if !full => stream.go_on(most),
             _ => {}
         }

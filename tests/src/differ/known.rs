@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::met::{Met, part, revs_of};
+use super::met::{Met, part, place, revs_of};
 use crate::client::Response;
 use crate::script::Step;
 
@@ -35,8 +35,7 @@ const KNOWN: [Known; 42] = [
                 || met.before.iter().any(gone)
                 || met.step.is("/_bulk_docs") && literal;
             // One without an id has another on each side.
-            let new_name =
-                |line: &String| line.split(':').next().is_some_and(|at| at.ends_with("/id"));
+            let new_name = |line: &String| place(line).ends_with("/id");
             let only = match met.step.is("/_bulk_docs") {
                 true => {
                     // What is written there is in the way of the next edit of it.
@@ -109,18 +108,18 @@ const KNOWN: [Known; 42] = [
     Known {
         row: "a refused edit of a document whose first ancestors are forgotten",
         applies: |met| {
-            let limited = |step: &Step| step.is("/_revs_limit");
-            met.before.iter().any(limited) && met.lists_changes_in_another_order()
+            met.before.iter().any(Step::limits_revs) && met.lists_changes_in_another_order()
         },
     },
     Known {
         row: "a known ancestor that arrives with its body",
         applies: |met| {
             let design = |step: &Step| step.asks("/_design/") || step.says("\"_design/");
-            let replicated =
-                |step: &Step| step.asks("new_edits=false") || step.says("\"new_edits\":false");
-            let any = |is: fn(&Step) -> bool| met.before.iter().any(is);
-            any(design) && any(replicated) && met.lists_changes_in_another_order()
+            let looked_at = |step: &Step| design(step) || step.says("\"_attachments\"");
+            let kept = |line: &String| line.ends_with("status: was \"missing\", is \"available\"");
+            met.before.iter().any(looked_at)
+                && met.before.iter().any(Step::is_replicated)
+                && (met.lists_changes_in_another_order() || met.lines.iter().all(kept))
         },
     },
     Known {
@@ -185,11 +184,12 @@ const KNOWN: [Known; 42] = [
     Known {
         row: "`signature`, `waiting_commit` and `updates_pending` in `_info`",
         applies: |met| {
-            let moments = ["updater_running", "waiting_clients"];
-            let own =
-                ["signature", "waiting_commit", "updates_pending/"].into_iter().chain(moments);
-            let own: Vec<String> = own.map(|name| format!("/view_index/{name}")).collect();
-            let is_own = |line: &String| own.iter().any(|name| line.starts_with(name.as_str()));
+            let at_work = ["updater_running", "waiting_clients"];
+            let own = ["signature", "waiting_commit", "updates_pending/"];
+            let is_own = |line: &String| {
+                let member = line.strip_prefix("/view_index/").unwrap_or_default();
+                own.iter().chain(&at_work).any(|name| member.starts_with(name))
+            };
             met.step.is("/_info") && met.lines.iter().all(is_own)
         },
     },
@@ -261,8 +261,7 @@ const KNOWN: [Known; 42] = [
     Known {
         row: "a `_local` document with `_revisions`, and `new_edits=false`",
         applies: |met| {
-            let named = met.asks("new_edits=false") || met.says("\"new_edits\":false");
-            let replicated = met.says("_revisions") || named;
+            let replicated = met.says("_revisions") || met.step.is_replicated();
             let local = met.asks("_local/") || met.says("_local/");
             replicated && local && met.ours.text().contains("bad_request")
         },
@@ -270,24 +269,16 @@ const KNOWN: [Known; 42] = [
     Known {
         row: "a purge that finds nothing to purge",
         applies: |met| {
-            // Revisions that are there were captured, of documents that were written.
-            let written = |id: &str| met.before.iter().any(|step| step.names(id));
-            let finds =
-                |(id, revs): (&String, &Value)| revs.to_string().contains("{{") && written(id);
-            let in_vain =
-                |step: &Step| step.json().as_object().is_some_and(|of| !of.iter().all(finds));
-            let of_nothing = met.before.iter().any(|step| step.is("/_purge") && in_vain(step));
             let indexed = met.asks("/_view/") || met.asks("/_find");
             let fewer = met.theirs.body.len() <= met.ours.body.len();
-            of_nothing && (indexed && fewer || met.asks("/_changes"))
+            met.purged_in_vain() && (indexed && fewer || met.asks("/_changes"))
         },
     },
     Known {
         row: "numbers in documents",
         applies: |met| {
             let indexed = met.before.iter().any(|step| step.is("/_index") && step.says("-0"));
-            let revision =
-                |line: &String| line.split(':').next().is_some_and(|at| at.ends_with("rev"));
+            let revision = |line: &String| place(line).ends_with("rev");
             indexed && met.lines.iter().all(revision)
         },
     },
@@ -322,16 +313,14 @@ const KNOWN: [Known; 42] = [
     Known {
         row: "the order of leaves in `_bulk_get`",
         applies: |met| {
-            let limited = |step: &Step| step.is("/_revs_limit") && step.request.method == "PUT";
             let same = revs_of(met.theirs) == revs_of(met.ours);
-            met.step.is("/_bulk_get") && same && met.before.iter().any(limited)
+            met.step.is("/_bulk_get") && same && met.before.iter().any(Step::limits_revs)
         },
     },
     Known {
         row: "a purge that leaves deleted revisions only",
         applies: |met| {
             let counts = ["/total_rows", "/offset", "/doc_count", "/doc_del_count"];
-            let place = |line: &String| line.split(':').next().unwrap_or_default().to_owned();
             let counted = |line: &String| counts.iter().any(|name| place(line).ends_with(name));
             let purged = met.before.iter().any(|step| step.is("/_purge"));
             purged && met.lines.iter().all(counted)

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use crate::client::Response;
@@ -49,6 +50,16 @@ impl Step {
         self.text().contains(part)
     }
 
+    /// Whether its documents come with their revisions.
+    pub(super) fn is_replicated(&self) -> bool {
+        self.asks("new_edits=false") || self.says("\"new_edits\":false")
+    }
+
+    /// Whether it sets how many ancestors are kept.
+    pub(super) fn limits_revs(&self) -> bool {
+        self.is("/_revs_limit") && self.request.method == "PUT"
+    }
+
     /// Whether its body names a member more than once, or something else looks like that.
     pub(super) fn repeats_a_member(&self) -> bool {
         let (text, body) = (self.text(), self.json());
@@ -79,7 +90,7 @@ impl Step {
 
     /// The document of a line (`/2: …`), and those before it.
     fn doc_of(&self, line: &str) -> Option<(Value, Vec<Value>)> {
-        let at: usize = line.trim_start_matches('/').split(['/', ':']).next()?.parse().ok()?;
+        let at: usize = place(line).split('/').nth(1)?.parse().ok()?;
         let mut docs = self.docs();
         let doc = docs.get(at)?.clone();
         docs.truncate(at);
@@ -126,6 +137,17 @@ impl Met<'_> {
         let Some((doc, before)) = self.step.doc_of(line) else { return false };
         let id = doc.get("_id");
         id.is_some() && before.iter().any(|doc| doc.get("_id") == id)
+    }
+
+    /// Whether a purge named what may not be there: a revision that was not captured, or one that was not
+    /// the last of its document any more.
+    pub(super) fn purged_in_vain(&self) -> bool {
+        let purges = self.before.iter().enumerate().filter(|(_, step)| step.is("/_purge"));
+        purges.into_iter().any(|(at, purge)| {
+            let before = self.before.get(..at).unwrap_or_default();
+            let finds = |(id, revs): (&String, &Value)| finds_last(before, id, &revs.to_string());
+            purge.json().as_object().is_some_and(|of| !of.iter().all(finds))
+        })
     }
 
     /// Whether a header has this name, or this in its value.
@@ -189,6 +211,20 @@ impl Met<'_> {
     }
 }
 
+/// Whether one of these revisions was captured where the document was written last.
+fn finds_last(before: &[Step], id: &str, revs: &str) -> bool {
+    let wrote = |step: &&Step| !["GET", "HEAD"].contains(&&*step.request.method) && step.names(id);
+    let last = before.iter().rev().find(wrote);
+    last.is_some_and(|step| {
+        step.captures.iter().any(|one| revs.contains(&format!("{{{{{}}}}}", one.name)))
+    })
+}
+
+/// Where in the answer a line (`/rows/2/id: …`) finds a difference.
+pub(super) fn place(line: &str) -> &str {
+    line.split(':').next().unwrap_or_default()
+}
+
 /// A member of an answer, `null` if it has none.
 pub(super) fn part(answer: &Response, name: &str) -> Value {
     answer.json().unwrap_or_default().get(name).cloned().unwrap_or_default()
@@ -206,21 +242,5 @@ pub(super) fn revs_of(answer: &Response) -> Vec<String> {
 
 /// A value of a query without its percent signs.
 pub(super) fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((byte, more)) = rest.split_first() {
-        let hex = more.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
-        let code = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        match (byte, code) {
-            (b'%', Some(code)) => {
-                bytes.push(code);
-                rest = more.get(2..).unwrap_or_default();
-            }
-            _ => {
-                bytes.push(*byte);
-                rest = more;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
