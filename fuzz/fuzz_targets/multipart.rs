@@ -16,7 +16,7 @@ enum Seen {
 
 /// What comes out of these pieces; false if they were refused.
 fn events(pieces: &[&[u8]]) -> (Vec<Seen>, bool) {
-    let mut parser = Parser::new("b");
+    let Ok(mut parser) = Parser::new("b") else { return (Vec::new(), false) };
     let mut seen: Vec<Seen> = Vec::new();
     for piece in pieces {
         parser.feed(Bytes::copy_from_slice(piece));

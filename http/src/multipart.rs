@@ -3,7 +3,8 @@
 //! headers. Never reads a socket, and never knows what the parts mean.
 
 use bytes::{Bytes, BytesMut};
-use memchr::{memchr_iter, memmem};
+use memchr::memchr_iter;
+use memchr::memmem::Finder;
 
 #[cfg(test)]
 mod tests;
@@ -30,17 +31,27 @@ pub enum Malformed {
     /// A part's headers are longer than [`MAX_HEADERS`].
     #[error("part headers are too long")]
     LongHeaders,
+    /// The boundary is longer than [`MAX_BOUNDARY`].
+    #[error("multipart boundary is too long")]
+    LongBoundary,
 }
 
 /// Bytes of one part's headers at most.
 pub const MAX_HEADERS: usize = 64 * 1024;
+/// Bytes of a boundary at most; RFC 2046 allows 70. What may be the beginning of one is looked at again with
+/// each piece that comes.
+pub const MAX_BOUNDARY: usize = 256;
 
 /// Splits a multipart body. Give it bytes with [`Parser::feed`], then take events with
 /// [`Parser::next_event`] until it has none.
 #[derive(Debug)]
 pub struct Parser {
-    /// `\r\n--` and the boundary.
-    delimiter: Vec<u8>,
+    /// Of `\r\n--` and the boundary.
+    delimiter: Finder<'static>,
+    /// Of the same at the beginning of the body, where no line ends before it.
+    first: Finder<'static>,
+    /// Of the empty line behind headers.
+    empty_line: Finder<'static>,
     state: State,
     rest: Bytes,
 }
@@ -59,10 +70,21 @@ enum State {
 
 impl Parser {
     /// A parser for parts that are separated by `boundary`.
-    #[must_use]
-    pub fn new(boundary: &str) -> Self {
-        let delimiter = [b"\r\n--", boundary.as_bytes()].concat();
-        Parser { delimiter, state: State::Preamble, rest: Bytes::new() }
+    ///
+    /// # Errors
+    /// [`Malformed::LongBoundary`].
+    pub fn new(boundary: &str) -> Result<Self, Malformed> {
+        if boundary.len() > MAX_BOUNDARY {
+            return Err(Malformed::LongBoundary);
+        }
+        let first = [b"--", boundary.as_bytes()].concat();
+        Ok(Parser {
+            delimiter: Finder::new(&[b"\r\n", &*first].concat()).into_owned(),
+            first: Finder::new(&first).into_owned(),
+            empty_line: Finder::new(b"\r\n\r\n"),
+            state: State::Preamble,
+            rest: Bytes::new(),
+        })
     }
 
     /// Takes the next bytes of the body.
@@ -84,19 +106,16 @@ impl Parser {
     pub fn next_event(&mut self) -> Result<Option<Event>, Malformed> {
         loop {
             match self.state {
-                State::Preamble => {
-                    let first = self.delimiter.get(2..).unwrap_or_default();
-                    match find(&self.rest, first) {
-                        Found::At(at) => {
-                            let _ = self.rest.split_to(at + first.len());
-                            self.state = State::Headers;
-                        }
-                        Found::Not { keep } => {
-                            let _ = self.rest.split_to(self.rest.len() - keep);
-                            return Ok(None);
-                        }
+                State::Preamble => match find(&self.rest, &self.first) {
+                    Found::At(at) => {
+                        let _ = self.rest.split_to(at + self.first.needle().len());
+                        self.state = State::Headers;
                     }
-                }
+                    Found::Not { keep } => {
+                        let _ = self.rest.split_to(self.rest.len() - keep);
+                        return Ok(None);
+                    }
+                },
                 State::Headers => return self.headers(),
                 State::Body => return Ok(self.body()),
                 State::Boundary => match self.rest.get(..2) {
@@ -116,7 +135,7 @@ impl Parser {
     }
 
     fn headers(&mut self) -> Result<Option<Event>, Malformed> {
-        match find(&self.rest, b"\r\n\r\n") {
+        match find(&self.rest, &self.empty_line) {
             Found::At(at) if at > MAX_HEADERS => Err(Malformed::LongHeaders),
             Found::At(at) => {
                 let text = self.rest.split_to(at);
@@ -132,7 +151,7 @@ impl Parser {
     fn body(&mut self) -> Option<Event> {
         let length = match find(&self.rest, &self.delimiter) {
             Found::At(0) => {
-                let _ = self.rest.split_to(self.delimiter.len());
+                let _ = self.rest.split_to(self.delimiter.needle().len());
                 self.state = State::Boundary;
                 return Some(Event::PartEnd);
             }
@@ -162,10 +181,11 @@ enum Found {
     },
 }
 
-fn find(text: &[u8], pattern: &[u8]) -> Found {
-    if let Some(at) = memmem::find(text, pattern) {
+fn find(text: &[u8], finder: &Finder) -> Found {
+    if let Some(at) = finder.find(text) {
         return Found::At(at);
     }
+    let pattern = finder.needle();
     let last = text.len().saturating_sub(pattern.len());
     let tail = text.get(last..).unwrap_or_default();
     let keep = pattern.first().and_then(|first| {

@@ -204,3 +204,66 @@ fn questions_that_cost_much_cost_nobody_else() {
         }
     });
 }
+
+/// A thousand times `a`.
+const PACKED: &[u8] = b"\x1f\x8b\x08\0\0\0\0\0\x02\xff\x4b\x4c\x1c\x05\xa3\x60\x14\x0c\x77\0\0\
+    \x03\xda\x38\x9a\xe8\x03\0\0";
+
+#[test]
+fn what_is_said_of_packed_bytes_cuts_off_no_document() {
+    with_kept(|_, client| {
+        for length in [10, 1000, 5000, u64::MAX] {
+            let head = format!(
+                "--x\r\nContent-Type: application/json\r\n\r\n{{\"_attachments\":{{\"a\":{{\"follows\":true,\
+                 \"content_type\":\"text/plain\",\"encoding\":\"gzip\",\"encoded_length\":{},\
+                 \"length\":{length}}}}}}}\r\n--x\r\n\r\n",
+                PACKED.len()
+            );
+            let path = format!("/hostile/packed{length}");
+            let put = Request::new("PUT", &path);
+            let mut put = put.header("Content-Type", "multipart/related; boundary=x");
+            put.body = Some([head.as_bytes(), PACKED, b"\r\n--x--"].concat());
+            if length == u64::MAX {
+                expect(client, put, 400);
+                continue;
+            }
+            expect(client, put, 201);
+            let get = Request::new("GET", &format!("{path}?attachments=true"));
+            let doc = expect(client, get.header("Accept", "application/json"), 200);
+            let doc = doc.json().expect("JSON");
+            let data = doc["_attachments"]["a"]["data"].as_str().expect("data");
+            assert_eq!(data.len(), 1336, "{length}");
+        }
+    });
+}
+
+#[test]
+fn no_boundary_is_longer_than_its_parts() {
+    with_kept(|_, client| {
+        let boundary = "-".repeat(10_000);
+        let put = Request::new("PUT", "/hostile/mp");
+        let media = format!("multipart/related; boundary={boundary}");
+        let mut put = put.header("Content-Type", &media);
+        put.body = Some(format!("--{boundary}\r\n\r\n{{}}").into_bytes());
+        let refused = expect(client, put, 400);
+        assert!(refused.text().contains("multipart boundary is too long"), "{}", refused.text());
+    });
+}
+
+#[test]
+fn a_login_leads_to_one_place() {
+    with_kept(|_, client| {
+        let login = |next: &str| {
+            let login = Request::new("POST", &format!("/_session?next={next}"));
+            login.json(r#"{"name":"admin","password":"pass"}"#)
+        };
+        let sent = expect(client, login("/_utils/"), 302);
+        assert!(sent.header("location").expect("a place").ends_with("/_utils/"));
+        let sent = expect(client, login("/%0d%0aX:y"), 302);
+        assert!(sent.header("location").expect("a place").ends_with("/%0D%0AX:y"));
+        assert_eq!(sent.header("x"), None);
+        for next in ["//evil.example", "evil"] {
+            expect(client, login(next), 400);
+        }
+    });
+}

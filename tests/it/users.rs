@@ -230,3 +230,15 @@ fn a_second_factor_is_wanted_where_there_is_one() {
         assert_eq!(log_in("x", Some(&number)), 200);
     });
 }
+
+#[test]
+fn no_password_is_kept_in_clear() {
+    with_users(|client| {
+        for path in ["/_users/_local/x", "/_users/_local/org.couchdb.user:ann"] {
+            let put = Request::new("PUT", path).json(r#"{"password":"secret"}"#);
+            assert_eq!(client.send(&put).expect("an answer").status, 201);
+            let kept = get(client, path);
+            assert!(kept.get("password").is_none() && kept.get("derived_key").is_some(), "{kept}");
+        }
+    });
+}

@@ -188,7 +188,8 @@ impl Indexes {
             let settled = index.is_settled(now, millis(options.checkpoint_idle));
             if own > options.shard_dirty_bytes || dirty > options.dirty_bytes || settled {
                 save(index);
-                dirty -= own;
+                // It may have grown since they were added up.
+                dirty = dirty.saturating_sub(own);
             }
             if options.compaction.automatic {
                 index.compact_if_worth_it();

@@ -200,15 +200,15 @@ impl<'a> Workspace<'a> {
     /// What is kept for a revision that gets the next body number.
     fn rev_info(&self, merge: &Merge) -> Result<RevInfo, Error> {
         let (atts, body) = record::split(&merge.record).map_err(|damage| self.damage(damage))?;
-        let stored = |att: &settee_model::doc::Attachment| att.content.stored_length;
-        let seen = |att: &settee_model::doc::Attachment| att.content.length;
+        // Of what came packed, somebody else said how long it is.
+        let seen = atts.iter().fold(0_u64, |sum, att| sum.saturating_add(att.content.length));
         Ok(RevInfo {
             deleted: merge.deleted,
             seq: merge.seq,
             body: Some(self.counters.next_body),
             stored: merge.record.len() as u64,
-            atts: atts.iter().map(stored).sum(),
-            external: body.len() as u64 + atts.iter().map(seen).sum::<u64>(),
+            atts: atts.iter().map(|att| att.content.stored_length).sum(),
+            external: seen.saturating_add(body.len() as u64),
         })
     }
 

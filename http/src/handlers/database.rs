@@ -136,7 +136,9 @@ pub async fn security(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
 /// `PUT /{db}/_security`
 pub async fn set_security(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
     let body = ctx.body.json().await?;
-    if db.name().as_str() == "_users" && !ctx.settings.users_db_security_editable {
+    if *db.name().as_str() == *ctx.settings.auth.users_db
+        && !ctx.settings.users_db_security_editable
+    {
         let reason = "You can't edit the security object of the user database.";
         return Err(Error::Forbidden(reason.into()));
     }

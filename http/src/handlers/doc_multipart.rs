@@ -17,6 +17,9 @@ use crate::context::Ctx;
 use crate::error::Error;
 use crate::multipart::Event;
 
+/// Bytes that one byte of gzip can stand for: 258 in two bits (RFC 1951).
+const MOST_IN_A_BYTE: u64 = 1032;
+
 /// Reads the request and uploads what follows; the edit is still to be made.
 ///
 /// # Errors
@@ -76,7 +79,11 @@ async fn following(
         return Err(settee_cluster::Error::AttachmentMismatch.into());
     }
     if let (Encoding::Gzip, Some(length)) = (encoding, length) {
-        finished.uploaded.content.length = length;
+        let content = &mut finished.uploaded.content;
+        if length > content.stored_length.saturating_mul(MOST_IN_A_BYTE) {
+            return Err(Error::bad_request("`length` is more than the attachment can hold"));
+        }
+        content.length = length;
     }
     Ok(AttEdit {
         name: att.name,

@@ -3,7 +3,7 @@
 //! page of another server sends.
 
 use http::StatusCode;
-use http::header::{CONTENT_TYPE, HOST, REFERER};
+use http::header::{CONTENT_TYPE, REFERER};
 use settee_cluster::Db;
 use settee_cluster::attachment::EditUploads;
 use settee_cluster::docs::EditMode;
@@ -109,8 +109,7 @@ async fn receive_file(
 fn check_referer(ctx: &Ctx) -> Result<(), Error> {
     let referer = ctx.header(&REFERER);
     let referer = referer.ok_or_else(|| Error::bad_request("Referer header required."))?;
-    let forwarded = ctx.headers.get("x-forwarded-host").and_then(|value| value.to_str().ok());
-    let host = forwarded.or_else(|| ctx.header(&HOST));
+    let host = ctx.host();
     let sender = referer.split_once("://").map_or("", |(_, rest)| rest);
     let sender = sender.split(['/', '?', '#']).next();
     if host.is_some() && sender == host {

@@ -17,12 +17,12 @@ impl Parts {
     /// Parts of a request of this `Content-Type`.
     ///
     /// # Errors
-    /// 400 without a boundary.
+    /// 400 without a boundary, or for one that is too long.
     pub fn new(content_type: &str) -> Result<Self, Error> {
         let media = Parameters::parse(content_type);
         let boundary = media.get("boundary").filter(|boundary| !boundary.is_empty());
         let boundary = boundary.ok_or_else(|| Error::bad_request("Missing multipart boundary"))?;
-        Ok(Parts { parser: Parser::new(boundary), ended: false })
+        Ok(Parts { parser: Parser::new(boundary)?, ended: false })
     }
 
     /// What comes next; `None` after the last part, over and over.

@@ -118,8 +118,14 @@ fn redirect(ctx: &Ctx, mut reply: Reply, target: &str) -> Result<Reply, Error> {
     if !target.starts_with('/') || target.starts_with("//") {
         return Err(Error::bad_request("path must begin with a /."));
     }
+    // Who writes a line break there means a header of their own.
+    let encoded = |char: char| match char.is_ascii_control() {
+        true => format!("%{:02X}", u32::from(char)),
+        false => char.to_string(),
+    };
+    let target: String = target.chars().map(encoded).collect();
     reply.status = StatusCode::FOUND;
-    Ok(reply.header(LOCATION, &ctx.absolute_uri(target)))
+    Ok(reply.header(LOCATION, &ctx.absolute_uri(&target)))
 }
 
 /// Most bytes of a login. Strangers send these, and what they send is held in memory.

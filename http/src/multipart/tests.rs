@@ -13,7 +13,7 @@ struct Part {
 
 /// Feeds a body in pieces of the given sizes; true if it came to its end.
 fn parse(boundary: &str, body: &[u8], cuts: &[usize]) -> Result<(Vec<Part>, bool), Malformed> {
-    let mut parser = Parser::new(boundary);
+    let mut parser = Parser::new(boundary)?;
     let mut parts: Vec<Part> = Vec::new();
     let mut ended = false;
     let mut rest = body;
@@ -133,4 +133,13 @@ proptest! {
         body.extend_from_slice(&noise);
         let _ = parse("BB", &body, &[cut]);
     }
+}
+
+#[test]
+fn a_boundary_has_its_limit() {
+    let body = |boundary: &str| format!("--{boundary}\r\n\r\nx\r\n--{boundary}--").into_bytes();
+    let longest = "-".repeat(MAX_BOUNDARY);
+    assert!(parse(&longest, &body(&longest), &[1]).unwrap().1);
+    let longer = longest + "-";
+    assert_eq!(parse(&longer, &body(&longer), &[1]), Err(Malformed::LongBoundary));
 }

@@ -38,7 +38,7 @@ pub async fn prepare(
         let open: Vec<&DocEdit> = edits.iter().filter(|edit| !edit.id.is_local()).collect();
         open.iter().try_for_each(|edit| check(edit, own.as_ref(), mode))?;
         open.iter().try_for_each(|edit| check_cost(edit, kept.most_own_iterations()))?;
-        let passwords = open.iter().filter(|edit| password_of(&edit.body).is_some());
+        let passwords = edits.iter().filter(|edit| password_of(&edit.body).is_some());
         if passwords.count() > PASSWORDS {
             return Err(Error::Forbidden("Only admins may set so many passwords at once.".into()));
         }
@@ -46,7 +46,7 @@ pub async fn prepare(
         rules::require(db).await?;
     }
     let mut new = Vec::new();
-    for edit in edits.iter_mut().filter(|edit| !edit.id.is_local()) {
+    for edit in edits {
         if let Some(NewPassword { text, salt }) = NewPassword::of(&edit.body)? {
             kept.check(&text)?;
             new.push((edit, text, salt));

@@ -97,7 +97,10 @@ pub fn fill(client: &mut Client) {
     let ddoc = json!({
         "views": {"v": {"map": "function(doc) { emit(doc._id) }"}},
         "lists": {"l": "function() { send('<b>list</b>') }"},
-        "shows": {"s": "function() { return {headers: {'Content-Type': 'text/html'}, body: '<b>show</b>'} }"},
+        "shows": {
+            "s": "function() { return {headers: {'Content-Type': 'text/html'}, body: '<b>show</b>'} }",
+            "j": "function() { return {headers: {'Content-Type': 'text/html'}, json: '<b>show</b>'} }",
+        },
         "updates": {"u": "function(doc, req) { return [{_id: 'made'}, '<b>update</b>'] }"},
         "rewrites": "function(req) { return {code: 200, body: '<b>rewrite</b>', headers: {'Content-Type': 'text/html'}} }",
     });

@@ -139,6 +139,7 @@ fn cve_2021_38295_what_users_wrote_runs_nowhere() {
             Request::new("GET", "/db/_design/d/page/x.html"),
             Request::new("GET", "/db/_design/d/_show/s"),
             Request::new("GET", "/db/_design/d/_show/s/doc"),
+            Request::new("GET", "/db/_design/d/_show/j"),
             Request::new("GET", "/db/_design/d/_list/l/v"),
             Request::new("POST", "/db/_design/d/_update/u"),
             Request::new("GET", "/db/_design/d/_rewrite/x"),

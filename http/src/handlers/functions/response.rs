@@ -120,12 +120,12 @@ impl Response {
         let mut headers = self.headers;
         leave_to_connection(&mut headers);
         headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(self.media));
+        restrict(ctx, &mut headers);
         if let Some(mut json) = self.json {
             json.push(b'\n');
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("must-revalidate"));
             return Reply { status, headers, body: ReplyBody::Full(json.into()) };
         }
-        restrict(ctx, &mut headers);
         Reply { status, headers, body: ReplyBody::Full(self.body.into()) }
     }
 }

@@ -3,6 +3,7 @@
 //! ahead of the write, and what is decided there about conflicts holds all the same. Design
 //! documents and `_local/` documents are judged by nobody.
 
+use std::collections::HashMap;
 use std::mem;
 use std::sync::Arc;
 use std::time::Instant;
@@ -155,11 +156,17 @@ fn settle(settled: &mut [Settled], place: usize, answer: Result<Saved, Error>) {
     }
 }
 
+/// The attachments of a revision by name: there may be as many as a request can hold.
+fn stored(old: Option<&StoredDoc>) -> HashMap<&str, &Attachment> {
+    let atts = old.map(|old| old.record.atts.as_slice()).unwrap_or_default();
+    atts.iter().map(|att| (att.name.as_str(), att)).collect()
+}
+
 /// Of what is not there nobody is asked.
 fn check_stubs(edit: &DocEdit, old: Option<&StoredDoc>, mode: EditMode) -> Result<(), Error> {
-    let stored = old.map(|old| old.record.atts.as_slice()).unwrap_or_default();
+    let stored = stored(old);
     let lacks = |att: &&AttEdit| {
-        matches!(att.source, AttSource::Stub) && stored.iter().all(|kept| kept.name != att.name)
+        matches!(att.source, AttSource::Stub) && !stored.contains_key(att.name.as_str())
     };
     match edit.atts.iter().find(lacks).filter(|_| mode == EditMode::Interactive) {
         Some(att) => {
@@ -181,20 +188,20 @@ fn proposed(edit: &DocEdit, old: Option<&StoredDoc>) -> Vec<u8> {
     let doc =
         StoredDoc { id: edit.id.clone(), revs: edit.revs.clone(), deleted: edit.deleted, record };
     let mut out = text(&doc, true, None);
-    let stored = old.map(|old| old.record.atts.as_slice()).unwrap_or_default();
+    let stored = stored(old);
     if !edit.atts.is_empty() && out.pop().is_some() {
         out.extend_from_slice(b",\"_attachments\":{");
         let from = out.len();
-        edit.atts.iter().for_each(|att| write_att(&mut out, from, att, stored));
+        edit.atts.iter().for_each(|att| write_att(&mut out, from, att, &stored));
         out.extend_from_slice(b"}}");
     }
     out
 }
 
 /// One that is stored has a digest, one that is new has none yet.
-fn write_att(out: &mut Vec<u8>, from: usize, att: &AttEdit, stored: &[Attachment]) {
+fn write_att(out: &mut Vec<u8>, from: usize, att: &AttEdit, stored: &HashMap<&str, &Attachment>) {
     use base64::Engine as _;
-    let kept = stored.iter().find(|kept| kept.name == att.name);
+    let kept = stored.get(att.name.as_str());
     let (media, length, rest) = match (&att.source, kept) {
         (AttSource::Uploaded(new), _) => {
             (&att.content_type, new.content.length, format!("{}", att.revpos.unwrap_or(0)))
