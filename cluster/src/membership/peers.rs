@@ -64,7 +64,7 @@ impl Peers {
         match known.get(&id) {
             Some(peer) if peer.address() == address => Some(peer.clone()),
             _ => {
-                let peer = Peer::new(address.to_owned(), settings);
+                let peer = Peer::member(id, address.to_owned(), settings);
                 tokio::spawn(tell(id, peer.downgrade(), peer.meetings(), self.met.subscribe()));
                 known.insert(id, peer.clone());
                 Some(peer)
@@ -159,23 +159,41 @@ mod tests {
     use super::*;
     use crate::mesh::tests::{Far, settings};
 
+    /// Waits until it is believed to be so.
+    async fn becomes(peer: &Peer, liveness: Liveness) {
+        let waiting = async {
+            while peer.liveness() != liveness {
+                sleep(LOOK).await;
+            }
+        };
+        timeout(Duration::from_secs(10), waiting).await.unwrap();
+    }
+
     #[tokio::test]
     async fn who_was_met_before_anybody_listened_is_told_of() {
         let far = Far::over(settings("far@host", 2, "mellon"), |storage| Arc::new(storage));
         let peers = Peers::new(Some(Arc::new(settings("near@host", 1, "mellon"))));
         let address = far.peer_of(settings("near@host", 1, "mellon")).address().to_owned();
-        let peer = peers.get(7, &address).unwrap();
-        let up = async {
-            while peer.liveness() != Liveness::Up {
-                sleep(LOOK).await;
-            }
-        };
-        timeout(Duration::from_secs(10), up).await.unwrap();
+        let id = raft::node_id(&"02".repeat(16));
+        becomes(&peers.get(id, &address).unwrap(), Liveness::Up).await;
         sleep(3 * LOOK).await;
         let (tell, mut told) = mpsc::channel(8);
         peers.on_meeting(move |id| {
             let _ = tell.try_send(id);
         });
-        assert_eq!(timeout(Duration::from_secs(10), told.recv()).await, Ok(Some(7)));
+        assert_eq!(timeout(Duration::from_secs(10), told.recv()).await, Ok(Some(id)));
+    }
+
+    #[tokio::test]
+    async fn who_took_the_address_of_a_member_is_not_that_member() {
+        let far = Far::over(settings("far@host", 2, "mellon"), |storage| Arc::new(storage));
+        let peers = Peers::new(Some(Arc::new(settings("near@host", 1, "mellon"))));
+        let address = far.peer_of(settings("near@host", 1, "mellon")).address().to_owned();
+        let gone = peers.get(raft::node_id(&"03".repeat(16)), &address).unwrap();
+        let there = peers.get(raft::node_id(&"02".repeat(16)), &address).unwrap();
+        becomes(&gone, Liveness::Down).await;
+        becomes(&there, Liveness::Up).await;
+        let why = gone.call(async |_| Ok(tonic::Response::new(()))).await.unwrap_err().to_string();
+        assert!(why.ends_with("another node answers there"), "{why}");
     }
 }

@@ -4,6 +4,7 @@
 
 use super::secret::{self, Secret};
 use super::wire;
+use crate::raft::{NodeId, node_id};
 
 /// Bytes of a nonce.
 pub(crate) const NONCE: usize = 32;
@@ -76,6 +77,13 @@ impl From<&NodeIdentity> for wire::Node {
 }
 
 impl NodeIdentity {
+    /// Whether it is the member of this id.
+    pub(crate) fn is(&self, id: NodeId) -> bool {
+        let uuid = u128::from_be_bytes(self.uuid);
+        // The file with the uuid may have been written by hand.
+        [format!("{uuid:032x}"), format!("{uuid:032X}")].iter().any(|uuid| node_id(uuid) == id)
+    }
+
     pub(crate) fn of(node: Option<wire::Node>) -> Result<NodeIdentity, Refusal> {
         let node = node.ok_or(Refusal::Malformed("no node"))?;
         let uuid = <[u8; 16]>::try_from(node.uuid.as_ref());

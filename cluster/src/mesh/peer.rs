@@ -27,6 +27,7 @@ use super::wire::shards_client::ShardsClient;
 use super::wire::{self, failure_of};
 use crate::Error;
 use crate::flight::Flights;
+use crate::raft::NodeId;
 use crate::views::Hash;
 
 /// Bytes that may be under way unread: of one stream, and of all.
@@ -46,6 +47,8 @@ pub struct Peer(Arc<Inner>);
 struct Inner {
     /// `host:port`.
     address: String,
+    /// Which member it is, if that is known.
+    member: Option<NodeId>,
     settings: Arc<MeshSettings>,
     detector: Mutex<Detector>,
     link: Mutex<Link>,
@@ -133,6 +136,16 @@ impl Peer {
     /// peer is pinged from now on. Needs a runtime.
     #[must_use]
     pub fn new(address: String, settings: Arc<MeshSettings>) -> Peer {
+        Peer::begin(address, None, settings)
+    }
+
+    /// A member of the cluster. Another node that listens there, as one does whose predecessor lost its
+    /// disk, is not called in its place: it would count as two copies.
+    pub(crate) fn member(id: NodeId, address: String, settings: Arc<MeshSettings>) -> Peer {
+        Peer::begin(address, Some(id), settings)
+    }
+
+    fn begin(address: String, member: Option<NodeId>, settings: Arc<MeshSettings>) -> Peer {
         let Timing { down_after, up_after, backoff_first, backoff_most, .. } = settings.timing;
         let link = Link {
             session: None,
@@ -143,6 +156,7 @@ impl Peer {
         };
         let inner = Inner {
             address,
+            member,
             detector: Mutex::new(Detector::new(Limits { down_after, up_after })),
             link: Mutex::new(link),
             dialing: tokio::sync::Mutex::new(()),
@@ -419,7 +433,10 @@ impl Inner {
         let channel = Channel::open(connection, &self.address).await;
         let channel = channel.map_err(|why| unreachable(&why))?;
         let welcomed = greet::introduce(channel.clone(), &self.settings, &self.address).await?;
-        Ok((channel, welcomed))
+        match self.member {
+            Some(id) if !welcomed.node.is(id) => Err(unreachable(&"another node answers there")),
+            _ => Ok((channel, welcomed)),
+        }
     }
 
     /// One ping; whether it was answered.

@@ -217,7 +217,7 @@ fn span_of(range: &impl RangeBounds<u64>) -> Span {
 }
 
 /// The id of a node, from its uuid.
-pub(super) fn node_id(uuid: &str) -> NodeId {
+pub(crate) fn node_id(uuid: &str) -> NodeId {
     let digest = Md5::digest(uuid);
     digest.iter().take(8).fold(0, |id, byte| id << 8 | u64::from(*byte)).max(1)
 }

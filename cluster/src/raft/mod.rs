@@ -28,6 +28,7 @@ mod transport;
 mod txn;
 mod watch;
 
+pub(crate) use disk::node_id;
 pub use error::{Error, OpenError};
 pub use history::Revision;
 pub use memory::Memory;
