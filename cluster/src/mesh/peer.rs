@@ -54,7 +54,11 @@ struct Inner {
     link: Mutex<Link>,
     /// Held by who makes a connection.
     dialing: tokio::sync::Mutex<()>,
-    calls: Arc<Semaphore>,
+    /// Places for calls.
+    calls: Semaphore,
+    /// Places for those of Raft and of what concerns all nodes: a leader that cannot say that it lives is
+    /// none, however many documents are on their way.
+    group_calls: Semaphore,
     streams: Arc<Semaphore>,
     /// Indexes that are built there and waited for here: of which shard, of which design document.
     builds: Builds,
@@ -160,7 +164,8 @@ impl Peer {
             detector: Mutex::new(Detector::new(Limits { down_after, up_after })),
             link: Mutex::new(link),
             dialing: tokio::sync::Mutex::new(()),
-            calls: Arc::new(Semaphore::new(settings.calls_max)),
+            calls: Semaphore::new(settings.calls_max),
+            group_calls: Semaphore::new(settings.calls_max),
             streams: Arc::new(Semaphore::new(settings.calls_max)),
             builds: Builds::default(),
             fell: Notify::new(),
@@ -212,7 +217,26 @@ impl Peer {
     where
         F: Future<Output = Result<Response<R>, Status>>,
     {
-        let _permit = self.0.calls.try_acquire().map_err(|_| Error::Overloaded)?;
+        self.call_within(&self.0.calls, ask).await
+    }
+
+    /// The same for Raft and what concerns all nodes.
+    pub(super) async fn call_group<R, F>(&self, ask: impl FnOnce(Line) -> F) -> Result<R, Error>
+    where
+        F: Future<Output = Result<Response<R>, Status>>,
+    {
+        self.call_within(&self.0.group_calls, ask).await
+    }
+
+    async fn call_within<R, F>(
+        &self,
+        places: &Semaphore,
+        ask: impl FnOnce(Line) -> F,
+    ) -> Result<R, Error>
+    where
+        F: Future<Output = Result<Response<R>, Status>>,
+    {
+        let _place = places.try_acquire().map_err(|_| Error::Overloaded)?;
         Ok(self.0.ask(ask).await?.1.into_inner())
     }
 

@@ -104,7 +104,7 @@ impl Peer {
                 RaftCall::Vote => line.raft().vote(message).await,
             }
         };
-        Ok(self.call(ask).await?.bytes)
+        Ok(self.call_group(ask).await?.bytes)
     }
 
     /// Sends a snapshot, piece by piece as the peer takes it.
@@ -125,6 +125,6 @@ impl Peer {
             let answer = raft.snapshot(ReceiverStream::new(pieces));
             tokio::join!(sending, answer).1
         };
-        Ok(self.call(ask).await?.bytes)
+        Ok(self.call_group(ask).await?.bytes)
     }
 }

@@ -130,6 +130,8 @@ async fn calls_have_a_deadline_and_too_many_are_shed() {
     let (one, two) = (call(), call());
     until("two calls", || mute.0.load(Ordering::Relaxed) == 2).await;
     assert_eq!(call().await.unwrap(), Err(Error::Overloaded));
+    // Calls of another kind have places of their own.
+    assert_eq!(super::remote(peer.clone()).state().await, Err(Error::DatabaseMissing));
     assert_eq!(one.await.unwrap(), Err(Error::Timeout));
     assert_eq!(two.await.unwrap(), Err(Error::Timeout));
     let taken = begun.elapsed();
