@@ -5,6 +5,7 @@
 
 mod file;
 mod registry;
+mod rest;
 mod rewrite;
 mod rows;
 mod save;
@@ -65,6 +66,7 @@ pub struct Index {
     gone: AtomicBool,
     used_ms: AtomicU64,
     changed_ms: AtomicU64,
+    rest: rest::Rest,
 }
 
 impl Index {
@@ -80,6 +82,7 @@ impl Index {
             gone: AtomicBool::new(false),
             changed_ms: AtomicU64::new(env.now_ms()),
             used_ms: now,
+            rest: rest::Rest::default(),
             env,
         }
     }

@@ -187,11 +187,13 @@ impl Indexes {
             let own = index.dirty_bytes();
             let settled = index.is_settled(now, millis(options.checkpoint_idle));
             if own > options.shard_dirty_bytes || dirty > options.dirty_bytes || settled {
-                save(index);
+                if index.rest.is_over(now) {
+                    save(index);
+                }
                 // It may have grown since they were added up.
                 dirty = dirty.saturating_sub(own);
             }
-            if options.compaction.automatic {
+            if options.compaction.automatic && index.rest.is_over(now) {
                 index.compact_if_worth_it();
             }
         }
@@ -245,10 +247,10 @@ impl Indexes {
 
 fn save(index: &Index) {
     match index.checkpoint() {
-        Ok(()) | Err(Error::IndexDropped { .. } | Error::Closed) => {}
+        Ok(()) | Err(Error::IndexDropped { .. } | Error::Closed) => index.rest.end(),
         Err(error) => {
-            let (shard, index) = (&index.shard, index.signature);
-            tracing::warn!(%shard, %index, %error, "checkpoint failed");
+            tracing::warn!(shard = %index.shard, index = %index.signature, %error, "checkpoint failed");
+            index.rest.begin(index.env.now_ms());
         }
     }
 }

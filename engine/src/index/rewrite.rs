@@ -141,9 +141,10 @@ impl Index {
     pub(crate) fn compact_requested(&self) {
         match self.compact() {
             // It was dropped meanwhile.
-            Ok(()) | Err(Error::IndexDropped { .. } | Error::Closed) => {}
+            Ok(()) | Err(Error::IndexDropped { .. } | Error::Closed) => self.rest.end(),
             Err(error) => {
                 tracing::warn!(shard = %self.shard, index = %self.signature, %error, "compaction failed");
+                self.rest.begin(self.env.now_ms());
             }
         }
         self.compacting.store(false, Ordering::Relaxed);

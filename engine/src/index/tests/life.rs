@@ -1,5 +1,8 @@
 //! How indexes begin anew and end, and what is found on the disk then.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
 use super::*;
 use crate::io::Storage;
 
@@ -145,4 +148,46 @@ fn a_full_disk_costs_nothing_that_was_saved() {
     index.compact().unwrap();
     assert_eq!(index.snapshot().count(), 201);
     assert_eq!(index.snapshot().position(), to);
+}
+
+/// Counts how often it is asked, and fails.
+struct Broken(Arc<AtomicUsize>);
+
+impl Reducer for Broken {
+    fn leaf(&self, _: Entries<'_>) -> Result<Bytes, Error> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Err(Error::Reduce { what: "no".into() })
+    }
+
+    fn combine(&self, _: &[Bytes]) -> Result<Bytes, Error> {
+        Ok(Bytes::new())
+    }
+}
+
+#[test]
+fn what_cannot_be_saved_is_tried_less_and_less_often() {
+    let disk = SimStorage::new();
+    let engine = open(&disk);
+    let shard = shard(&engine, 5);
+    let tried = Arc::new(AtomicUsize::new(0));
+    let broken = |_: &[u8]| Ok(Arc::new(Broken(tried.clone())) as Arc<dyn Reducer>);
+    let index = engine.index(&shard, SIGNATURE, &broken).unwrap();
+    let rows = [("a".to_owned(), "1".to_owned())];
+    let to = position(&shard, 3);
+    assert!(index.apply(&[doc_rows("x", &rows)], Position::default(), to).unwrap());
+    let look_for = |seconds: u64| {
+        let before = tried.load(Ordering::Relaxed);
+        for _ in 0..2 * seconds {
+            disk.advance(Duration::from_millis(500));
+            engine.look_after();
+        }
+        tried.load(Ordering::Relaxed) - before
+    };
+    disk.advance(Duration::from_secs(3600));
+    assert!((3..=6).contains(&look_for(30)));
+    assert!((4..=6).contains(&look_for(300)));
+    // Who asks for it is not kept from it.
+    let before = tried.load(Ordering::Relaxed);
+    assert!(index.checkpoint().is_err());
+    assert_eq!(tried.load(Ordering::Relaxed), before + 1);
 }
