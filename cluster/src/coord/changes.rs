@@ -106,7 +106,8 @@ impl Changes {
             Some(step) => self.take(shard, step),
             None => Vec::new(),
         };
-        let done = !self.feed.full() && self.next_shard().is_none();
+        let ended = self.fault.is_none() && self.next_shard().is_none();
+        let done = ended && !self.feed.full();
         Ok(ChangesBatch { changes, done })
     }
 

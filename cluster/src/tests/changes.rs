@@ -171,7 +171,8 @@ async fn what_cannot_be_judged_concerns_who_comes_to_it() {
     assert_eq!((ids(&some), feed.pending()), (names(0..4), 2));
 
     let mut feed = db.changes(query).await.unwrap();
-    assert_eq!(ids(&feed.next_batch().await.unwrap().changes), names(0..4));
+    let batch = feed.next_batch().await.unwrap();
+    assert_eq!((ids(&batch.changes), batch.done), (names(0..4), false));
     assert_eq!(feed.next_batch().await.unwrap_err(), Error::BadRequest("no".to_owned()));
     // Who begins there is told at once.
     let since = Since::Seq(feed.last_seq());
