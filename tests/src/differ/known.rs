@@ -116,10 +116,13 @@ const KNOWN: [Known; 42] = [
         applies: |met| {
             let design = |step: &Step| step.asks("/_design/") || step.says("\"_design/");
             let looked_at = |step: &Step| design(step) || step.says("\"_attachments\"");
-            let kept = |line: &String| line.ends_with("status: was \"missing\", is \"available\"");
+            let available = |line: &String| line.ends_with("was \"missing\", is \"available\"");
+            let given = |line: &String| line.contains("members were [\"error\"], are [\"ok\"]");
+            let kept = |line: &String| available(line) || met.step.is("/_bulk_get") && given(line);
+            let found = met.asks("rev=") && (met.theirs.status, met.ours.status) == (404, 200);
             met.before.iter().any(looked_at)
                 && met.before.iter().any(Step::is_replicated)
-                && (met.lists_changes_in_another_order() || met.lines.iter().all(kept))
+                && (met.lists_changes_in_another_order() || met.lines.iter().all(kept) || found)
         },
     },
     Known {
