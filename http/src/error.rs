@@ -71,8 +71,6 @@ pub enum Error {
     BadContentType(Text),
     /// 416 `requested_range_not_satisfiable`.
     RangeNotSatisfiable,
-    /// 417 `expectation_failed`.
-    ExpectationFailed(Text),
     /// 500 with an `error` of its own.
     Internal(&'static str, Text),
     /// What Mango says of a question.
@@ -154,7 +152,6 @@ impl Error {
             E::RangeNotSatisfiable => {
                 (416, "requested_range_not_satisfiable", "Requested range not satisfiable".into())
             }
-            E::ExpectationFailed(reason) => (417, "expectation_failed", borrow(reason)),
             E::Internal(error, reason) => (500, error, borrow(reason)),
             E::Mango(error) => (error.status, &*error.error, borrow_str(&error.reason)),
             E::Script(error) => (error.status(), error.error(), words(&error.reason()).into()),

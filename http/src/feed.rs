@@ -30,12 +30,6 @@ impl Feed {
         })
     }
 
-    /// Whether it goes on after it has given something.
-    #[must_use]
-    pub fn goes_on(self) -> bool {
-        matches!(self, Feed::Continuous | Feed::EventSource)
-    }
-
     /// What precedes the first change.
     #[must_use]
     pub fn opening(self) -> &'static str {
