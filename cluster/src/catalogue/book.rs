@@ -245,17 +245,24 @@ impl Book {
         let (mut fresh, mut unsure) = (false, false);
         loop {
             let store = self.store();
-            let (txn, value) = match plan(&store) {
-                // This node's copy may be behind, and what is in the way gone, or what is missing
-                // there. Without a leader it is believed all the same.
-                Err(_) if !fresh && store.barrier(rest(deadline).min(LOOK)).await.is_ok() => {
-                    fresh = true;
-                    continue;
+            let planned = plan(&store);
+            // This node's copy may be behind: what is in the way gone, what is missing there, and
+            // what looks done undone. So who has nothing to write looks again once it is not.
+            if !fresh && planned.as_ref().map_or(true, |(txn, _)| txn.writes.is_empty()) {
+                let patience = if planned.is_ok() { ATTEMPT } else { LOOK };
+                match store.barrier(rest(deadline).min(patience)).await {
+                    Ok(()) => {
+                        fresh = true;
+                        continue;
+                    }
+                    // Without a leader a refusal is believed all the same, but never a success.
+                    Err(error) if planned.is_ok() => return Err(error.into()),
+                    Err(_) => {}
                 }
-                planned => planned?,
-            };
+            }
+            let (txn, value) = planned?;
             if txn.writes.is_empty() {
-                return Ok((0, value));
+                return Ok((store.revision(), value));
             }
             let error = match store.txn(txn.clone(), rest(deadline).min(ATTEMPT)).await {
                 Ok(revision) => {
@@ -269,6 +276,7 @@ impl Book {
                 return Err(error.into());
             }
             store.barrier(rest(deadline)).await?;
+            fresh = true;
             // An attempt that was not heard of may happen as long as it stands in nobody's way.
             unsure |= error == raft::Error::Timeout;
             match alike {

@@ -135,12 +135,15 @@ async fn without_a_majority_metadata_stays_as_it_is() {
     until("the database", || nodes.iter().all(|node| node.databases() == ["db"])).await;
     let store = nodes[0].cluster().db(&db).unwrap().node.book().store();
     until("three voters", || store.members().iter().all(|member| member.voter)).await;
+    nodes[0].cluster().share_setting("log", "level", "debug").await.unwrap();
     for node in nodes.drain(1..) {
         drop(node.stop().await);
     }
     let other = DbName::trusted("other");
     let refused = nodes[0].cluster().create_db(&other, CreateOptions::default()).await;
     assert_eq!(refused, Err(Error::NoMajority));
+    let same = nodes[0].cluster().share_setting("log", "level", "debug").await;
+    assert_eq!(same, Err(Error::NoMajority), "others may have set it to something else");
     assert_eq!(nodes[0].databases(), ["db"]);
     assert!(nodes[0].cluster().db(&db).is_ok());
 }
