@@ -106,8 +106,7 @@ impl Changes {
             Some(step) => self.take(shard, step),
             None => Vec::new(),
         };
-        let ended = self.fault.is_none() && self.next_shard().is_none();
-        let done = ended && !self.feed.full();
+        let done = !self.feed.full() && self.next_shard().is_none();
         Ok(ChangesBatch { changes, done })
     }
 
@@ -234,8 +233,8 @@ impl Changes {
         self.turn = shard + 1;
         let (full, most) = (self.feed.full(), self.most());
         match self.streams.get_mut(shard) {
-            Some(slot) if done || self.fault.is_some() => *slot = None,
-            Some(Some(stream)) if !full => stream.go_on(most),
+            Some(slot) if done => *slot = None,
+            Some(Some(stream)) if !full && self.fault.is_none() => stream.go_on(most),
             _ => {}
         }
         changes

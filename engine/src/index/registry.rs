@@ -246,13 +246,7 @@ impl Indexes {
 }
 
 fn save(index: &Index) {
-    match index.checkpoint() {
-        Ok(()) | Err(Error::IndexDropped { .. } | Error::Closed) => index.rest.end(),
-        Err(error) => {
-            tracing::warn!(shard = %index.shard, index = %index.signature, %error, "checkpoint failed");
-            index.rest.begin(index.env.now_ms());
-        }
-    }
+    index.rest_after("checkpoint", index.checkpoint());
 }
 
 /// Opens an index's file; begins anew without one, or with one that cannot be used.
@@ -291,6 +285,18 @@ fn follows(state: &State, shard: &Shard) -> bool {
 }
 
 impl Index {
+    /// Takes note of how upkeep of this index ended, and for how long to leave it alone.
+    pub(super) fn rest_after(&self, what: &'static str, ended: Result<(), Error>) {
+        match ended {
+            // It was dropped meanwhile.
+            Ok(()) | Err(Error::IndexDropped { .. } | Error::Closed) => self.rest.end(),
+            Err(error) => {
+                tracing::warn!(shard = %self.shard, index = %self.signature, %error, "{what} failed");
+                self.rest.begin(self.env.now_ms());
+            }
+        }
+    }
+
     /// Asks for a compaction; it runs in the background.
     pub fn ask_for_compaction(self: &Arc<Self>) {
         if !self.compacting.swap(true, Ordering::Relaxed) {

@@ -139,14 +139,7 @@ impl Index {
 
     /// Compacts, in the background thread that was asked to.
     pub(crate) fn compact_requested(&self) {
-        match self.compact() {
-            // It was dropped meanwhile.
-            Ok(()) | Err(Error::IndexDropped { .. } | Error::Closed) => self.rest.end(),
-            Err(error) => {
-                tracing::warn!(shard = %self.shard, index = %self.signature, %error, "compaction failed");
-                self.rest.begin(self.env.now_ms());
-            }
-        }
+        self.rest_after("compaction", self.compact());
         self.compacting.store(false, Ordering::Relaxed);
     }
 }

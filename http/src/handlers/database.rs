@@ -17,6 +17,7 @@ use crate::handlers::{edit, view};
 use crate::percent::push_segment;
 use crate::reply::Reply;
 use crate::stats::{Distribution, stats};
+use crate::users::is_of_logins;
 use crate::{layout, listing};
 
 /// `PUT /{db}`
@@ -136,9 +137,7 @@ pub async fn security(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
 /// `PUT /{db}/_security`
 pub async fn set_security(ctx: &mut Ctx, db: Db) -> Result<Reply, Error> {
     let body = ctx.body.json().await?;
-    if *db.name().as_str() == *ctx.settings.auth.users_db
-        && !ctx.settings.users_db_security_editable
-    {
+    if is_of_logins(&ctx.settings, &db) && !ctx.settings.users_db_security_editable {
         let reason = "You can't edit the security object of the user database.";
         return Err(Error::Forbidden(reason.into()));
     }

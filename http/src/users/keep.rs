@@ -11,7 +11,7 @@ use settee_model::json::Raw;
 use crate::context::{App, Ctx};
 use crate::error::Error;
 use crate::users::per_user::CHECKPOINT;
-use crate::users::{Sight, is_users_db, rules};
+use crate::users::{Sight, is_of_logins, is_users_db, rules};
 
 /// Most passwords that somebody may set in one request who does not administer the database.
 const PASSWORDS: usize = 8;
@@ -124,7 +124,7 @@ impl Written {
     /// Of documents that are about to be written; of nobody's in other databases.
     #[must_use]
     pub fn of<'a>(ctx: &Ctx, db: &Db, ids: impl Iterator<Item = &'a DocId>) -> Self {
-        let logins = *db.name().as_str() == *ctx.settings.auth.users_db;
+        let logins = is_of_logins(&ctx.settings, db);
         Written { app: ctx.app.clone(), ids: ids.filter(|_| logins).cloned().collect() }
     }
 }

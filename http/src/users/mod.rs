@@ -28,7 +28,13 @@ use crate::settings::Settings;
 pub fn is_users_db(settings: &Settings, db: &Db) -> bool {
     let name = db.name().as_str();
     let last = name.rsplit('/').next().unwrap_or(name);
-    last == "_users" || last == settings.users_db_suffix || name == settings.auth.users_db
+    last == "_users" || last == settings.users_db_suffix || is_of_logins(settings, db)
+}
+
+/// Whether a database is the one that logins are looked up in.
+#[must_use]
+pub fn is_of_logins(settings: &Settings, db: &Db) -> bool {
+    *settings.auth.users_db == *db.name().as_str()
 }
 
 /// Refuses those who do not administer a users' database what shows them more than documents that

@@ -21,6 +21,7 @@ use crate::auth::ID_PREFIX;
 use crate::auth::prf::hex;
 use crate::context::App;
 use crate::settings::Settings;
+use crate::users::is_of_logins;
 
 /// How often it is looked whether there is something to do, and rest after a failure.
 const REST: Duration = Duration::from_secs(1);
@@ -114,7 +115,7 @@ impl Worker<'_> {
 
     fn holds(&self, settings: &Settings) -> bool {
         settings.per_user.as_ref() == Some(self.rule)
-            && *settings.auth.users_db == *self.db.name().as_str()
+            && is_of_logins(settings, self.db)
             && self.app.cluster.leads()
     }
 

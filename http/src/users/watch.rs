@@ -9,7 +9,7 @@ use settee_cluster::changes::{ChangesQuery, Since};
 use settee_model::docid::DbName;
 
 use crate::context::App;
-use crate::users::rules;
+use crate::users::{is_of_logins, rules};
 
 /// How long documents of users are believed to be as they were: no change tells of what was purged on
 /// another node.
@@ -39,7 +39,7 @@ async fn follow(app: &App, db: &Db) -> Result<(), settee_cluster::Error> {
     // Anything may have changed while nobody looked; from here on somebody does.
     accounts.forget_all();
     let mut since = Instant::now();
-    while *app.settings().auth.users_db == *db.name().as_str() {
+    while is_of_logins(&app.settings(), db) {
         let batch = changes.next_batch().await?;
         batch.changes.iter().for_each(|change| accounts.forget(&change.id));
         if batch.done {

@@ -116,7 +116,8 @@ const KNOWN: [Known; 42] = [
         applies: |met| {
             let design = |step: &Step| step.asks("/_design/") || step.says("\"_design/");
             let looked_at = |step: &Step| design(step) || step.says("\"_attachments\"");
-            let available = |line: &String| line.ends_with("was \"missing\", is \"available\"");
+            let now_there = "status: was \"missing\", is \"available\"";
+            let available = |line: &String| line.ends_with(now_there);
             let given = |line: &String| line.contains("members were [\"error\"], are [\"ok\"]");
             let kept = |line: &String| available(line) || met.step.is("/_bulk_get") && given(line);
             let found = met.asks("rev=") && (met.theirs.status, met.ours.status) == (404, 200);
@@ -187,11 +188,16 @@ const KNOWN: [Known; 42] = [
     Known {
         row: "`signature`, `waiting_commit` and `updates_pending` in `_info`",
         applies: |met| {
-            let at_work = ["updater_running", "waiting_clients"];
-            let own = ["signature", "waiting_commit", "updates_pending/"];
+            let own = [
+                "signature",
+                "waiting_commit",
+                "updates_pending/",
+                "updater_running",
+                "waiting_clients",
+            ];
             let is_own = |line: &String| {
                 let member = line.strip_prefix("/view_index/").unwrap_or_default();
-                own.iter().chain(&at_work).any(|name| member.starts_with(name))
+                own.iter().any(|name| member.starts_with(name))
             };
             met.step.is("/_info") && met.lines.iter().all(is_own)
         },

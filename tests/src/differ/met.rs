@@ -142,8 +142,8 @@ impl Met<'_> {
     /// Whether a purge named what may not be there: a revision that was not captured, or one that was not
     /// the last of its document any more.
     pub(super) fn purged_in_vain(&self) -> bool {
-        let purges = self.before.iter().enumerate().filter(|(_, step)| step.is("/_purge"));
-        purges.into_iter().any(|(at, purge)| {
+        let mut purges = self.before.iter().enumerate().filter(|(_, step)| step.is("/_purge"));
+        purges.any(|(at, purge)| {
             let before = self.before.get(..at).unwrap_or_default();
             let finds = |(id, revs): (&String, &Value)| finds_last(before, id, &revs.to_string());
             purge.json().as_object().is_some_and(|of| !of.iter().all(finds))

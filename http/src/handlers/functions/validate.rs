@@ -29,6 +29,9 @@ const LOOKED_UP: usize = 16;
 /// Bytes of documents that are judged together, and not much more than are held.
 const TOGETHER: usize = 1 << 20;
 
+/// The attachments of a revision by name.
+type StoredAtts<'a> = HashMap<&'a str, &'a Attachment>;
+
 /// An edit to be judged.
 struct Subject {
     /// Its place among the verdicts.
@@ -119,8 +122,10 @@ async fn judge_by(
                 Base::Known(rev) => settle(settled, place, Ok(Saved { rev, accepted: false })),
                 Base::Conflict => settle(settled, place, Err(Error::Conflict)),
                 Base::Edits(old) => {
-                    check_stubs(edit, old.as_deref(), mode)?;
-                    subjects.push(subject(place, edit, old.as_deref()));
+                    let atts = stored(old.as_deref());
+                    check_stubs(edit, &atts, mode)?;
+                    let old = old.as_deref().map(|old| document(old, &[]));
+                    subjects.push(Subject { place, new: proposed(edit, &atts), old });
                 }
             }
         }
@@ -157,14 +162,13 @@ fn settle(settled: &mut [Settled], place: usize, answer: Result<Saved, Error>) {
 }
 
 /// The attachments of a revision by name: there may be as many as a request can hold.
-fn stored(old: Option<&StoredDoc>) -> HashMap<&str, &Attachment> {
+fn stored(old: Option<&StoredDoc>) -> StoredAtts<'_> {
     let atts = old.map(|old| old.record.atts.as_slice()).unwrap_or_default();
     atts.iter().map(|att| (att.name.as_str(), att)).collect()
 }
 
 /// Of what is not there nobody is asked.
-fn check_stubs(edit: &DocEdit, old: Option<&StoredDoc>, mode: EditMode) -> Result<(), Error> {
-    let stored = stored(old);
+fn check_stubs(edit: &DocEdit, stored: &StoredAtts<'_>, mode: EditMode) -> Result<(), Error> {
     let lacks = |att: &&AttEdit| {
         matches!(att.source, AttSource::Stub) && !stored.contains_key(att.name.as_str())
     };
@@ -177,29 +181,24 @@ fn check_stubs(edit: &DocEdit, old: Option<&StoredDoc>, mode: EditMode) -> Resul
     }
 }
 
-fn subject(place: usize, edit: &DocEdit, old: Option<&StoredDoc>) -> Subject {
-    Subject { place, new: proposed(edit, old), old: old.map(|old| document(old, &[])) }
-}
-
 /// The document that an edit would make, as functions see it: with the revision that it edits, for it
 /// has none of its own yet.
-fn proposed(edit: &DocEdit, old: Option<&StoredDoc>) -> Vec<u8> {
+fn proposed(edit: &DocEdit, stored: &StoredAtts<'_>) -> Vec<u8> {
     let record = DocRecord { atts: Vec::new(), body: edit.body.clone() };
     let doc =
         StoredDoc { id: edit.id.clone(), revs: edit.revs.clone(), deleted: edit.deleted, record };
     let mut out = text(&doc, true, None);
-    let stored = stored(old);
     if !edit.atts.is_empty() && out.pop().is_some() {
         out.extend_from_slice(b",\"_attachments\":{");
         let from = out.len();
-        edit.atts.iter().for_each(|att| write_att(&mut out, from, att, &stored));
+        edit.atts.iter().for_each(|att| write_att(&mut out, from, att, stored));
         out.extend_from_slice(b"}}");
     }
     out
 }
 
 /// One that is stored has a digest, one that is new has none yet.
-fn write_att(out: &mut Vec<u8>, from: usize, att: &AttEdit, stored: &HashMap<&str, &Attachment>) {
+fn write_att(out: &mut Vec<u8>, from: usize, att: &AttEdit, stored: &StoredAtts<'_>) {
     use base64::Engine as _;
     let kept = stored.get(att.name.as_str());
     let (media, length, rest) = match (&att.source, kept) {
