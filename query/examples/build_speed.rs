@@ -68,7 +68,7 @@ fn main() -> Result<(), Failure> {
         for (map, def) in definition.maps.iter().enumerate() {
             engine.drop_index(&id, def.signature)?;
             let index = open_index(&engine, &shard, def.signature, &setup)?;
-            carry(&index, &def.reduces, &setup)?;
+            carry(&index, &def.reduces, Vec::new, &setup)?;
             targets.push(Target { map, index });
         }
         let progress = Progress::default();

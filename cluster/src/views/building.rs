@@ -5,13 +5,13 @@ use std::sync::{Arc, Weak};
 
 use settee_engine::{Index, Shard, ShardId};
 use settee_model::docid::DbName;
-use settee_query::view::{Build, BuildError, MapDef, Target, carry, lacks, open_index};
+use settee_query::view::{Build, BuildError, MapDef, Target, carry, forsake, lacks, open_index};
 
 use super::known::Hash;
 use super::lanes::{Lane, SOON};
 use super::pace::Quiet;
 use super::{Known, Views};
-use crate::catalogue::database_of;
+use crate::catalogue::{database_of, instance_of};
 use crate::flight::{Flight, Flights};
 use crate::{Error, steps};
 
@@ -105,17 +105,45 @@ impl Views {
         quiet: &Quiet,
         indexes: &[Arc<Index>],
     ) -> Result<bool, BuildError> {
-        let lane = quiet.slice().lane();
-        if lane == Lane::Quick && is_long(shard, known, goal, indexes)? {
+        if quiet.slice().lane() == Lane::Quick && is_long(shard, known, goal, indexes)? {
             return Ok(false);
         }
-        for (map, index) in known.definition().maps.iter().zip(indexes) {
-            carry(index, &map.reduces, known.setup())?;
+        if goal == Goal::Rows {
+            // Without rows this is for nothing; with rows that are gone by now it could be in vain.
+            self.carry_each(shard, known, indexes, |index| index.snapshot().count() == 0)?;
+            self.build_rows(shard, known, quiet, indexes)?;
         }
+        self.carry_each(shard, known, indexes, |_| true)?;
         known.opened(shard.id(), indexes);
-        if goal == Goal::Reduces {
-            return Ok(true);
+        if goal == Goal::Rows {
+            known.set_ready(shard.id());
         }
+        Ok(true)
+    }
+
+    /// Has those of the indexes carry their reduces.
+    fn carry_each(
+        &self,
+        shard: &Shard,
+        known: &Known,
+        indexes: &[Arc<Index>],
+        wanted: impl Fn(&Index) -> bool,
+    ) -> Result<(), settee_engine::Error> {
+        let maps = known.definition().maps.iter().zip(indexes);
+        for (map, index) in maps.filter(|(_, index)| wanted(index)) {
+            let others = || self.shelf.reduces_of(instance_of(shard.id()), map.signature);
+            carry(index, &map.reduces, others, known.setup())?;
+        }
+        Ok(())
+    }
+
+    fn build_rows(
+        &self,
+        shard: &Arc<Shard>,
+        known: &Known,
+        quiet: &Quiet,
+        indexes: &[Arc<Index>],
+    ) -> Result<(), BuildError> {
         let target = |(map, index): (usize, &Arc<Index>)| Target { map, index: index.clone() };
         let targets: Vec<Target> = indexes.iter().enumerate().map(target).collect();
         let task = self.tasks.begin(shard.id(), known.ddoc(), self.engine.now().as_secs());
@@ -123,13 +151,11 @@ impl Views {
             programs: known.programs(),
             shard,
             targets: &targets,
-            threads: if lane == Lane::Slow { steps::threads() } else { 0 },
+            threads: if quiet.slice().lane() == Lane::Slow { steps::threads() } else { 0 },
             pace: quiet,
             progress: task.progress(),
         };
-        build.run()?;
-        known.set_ready(shard.id());
-        Ok(true)
+        build.run().map(drop)
     }
 
     /// The indexes of all maps as they are. Blocks.
@@ -147,12 +173,18 @@ impl Views {
         Ok(indexes)
     }
 
+    /// Sees to an index that could not be read: what is damaged is dropped, and what it could not
+    /// make is tried anew by who wants it. Blocks.
+    pub(super) fn see_to(&self, index: &Arc<Index>, known: &Known, error: &settee_engine::Error) {
+        if !matches!(error, settee_engine::Error::Reduce { .. }) {
+            self.drop_damaged(std::slice::from_ref(index), error);
+        } else if let Err(error) = forsake(index, known.setup()) {
+            tracing::warn!(%error, "an index keeps a reduction that it could not make");
+        }
+    }
+
     /// Drops the one of these indexes that is damaged, if an error says so: it is made again. Blocks.
-    pub(super) fn drop_damaged(
-        &self,
-        indexes: &[Arc<Index>],
-        error: &settee_engine::Error,
-    ) -> bool {
+    fn drop_damaged(&self, indexes: &[Arc<Index>], error: &settee_engine::Error) -> bool {
         let Some(index) = indexes.iter().find(|index| index.is_damage(error)) else { return false };
         tracing::error!(%error, "an index is damaged; it is made again");
         self.engine.drop_this_index(index).is_ok()

@@ -38,7 +38,8 @@ impl LocalCopy {
             true => views.up_to_date(shard, &known, source.at_least).await?,
             false => views.as_they_are(shard, &known).await?,
         };
-        Ok(Indexed::new(views, indexes.get(map).ok_or_else(missing)?))
+        let index = indexes.get(map).ok_or_else(missing)?;
+        Ok(Indexed::new(views, known.clone(), index))
     }
 }
 

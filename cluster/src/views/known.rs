@@ -7,6 +7,7 @@ use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use settee_engine::index::Signature;
 use settee_engine::{Index, ShardId};
 use settee_query::js::{self, Log};
 use settee_query::view::{
@@ -66,14 +67,17 @@ impl DesignDoc {
     }
 }
 
+/// An index, and its plan at that time.
+type AsItWas = (Weak<Index>, Bytes);
+
 /// The views of a design document of one database.
 pub(crate) struct Known {
     ddoc: Arc<DesignDoc>,
     definition: Arc<Definition>,
     setup: Setup,
     programs: Programs,
-    /// Not for keeping them open.
-    open: Mutex<HashMap<ShardId, Vec<Weak<Index>>>>,
+    /// Not for keeping them open; with plans that have all reduces.
+    open: Mutex<HashMap<ShardId, Vec<AsItWas>>>,
     /// Shards whose indexes were up to date once.
     ready: Mutex<HashSet<ShardId>>,
     /// Shards whose indexes are brought up to date although nobody waits for that.
@@ -131,10 +135,13 @@ impl Known {
         Reducing::new(reduce.clone(), &self.setup)
     }
 
-    /// The indexes of all maps, if they are open.
+    /// The indexes of all maps, if they are open and carry what they did.
     pub(super) fn open(&self, shard: &ShardId) -> Option<Vec<Arc<Index>>> {
         let open = self.open.lock();
-        open.get(shard)?.iter().map(Weak::upgrade).collect()
+        let as_it_was = |(index, plan): &AsItWas| {
+            index.upgrade().filter(|index| index.snapshot().plan() == plan)
+        };
+        open.get(shard)?.iter().map(as_it_was).collect()
     }
 
     /// The indexes of a shard are up to date.
@@ -181,8 +188,21 @@ impl Known {
     }
 
     pub(super) fn opened(&self, shard: &ShardId, indexes: &[Arc<Index>]) {
-        let weak = indexes.iter().map(Arc::downgrade).collect();
+        let as_it_is =
+            |index: &Arc<Index>| (Arc::downgrade(index), index.snapshot().plan().clone());
+        let weak = indexes.iter().map(as_it_is).collect();
         self.open.lock().insert(shard.clone(), weak);
+    }
+
+    /// Puts its reduces of a map into a list, and those that it has taken the place of and that may
+    /// still serve.
+    fn add_reduces(&self, map: Signature, list: &mut Vec<Reduce>) {
+        let of_map = self.definition.maps.iter().filter(|of| of.signature == map);
+        list.extend(of_map.flat_map(|of| of.reduces.iter().cloned()));
+        let before = self.before.lock().clone();
+        if let Some(before) = before {
+            before.add_reduces(map, list);
+        }
     }
 }
 
@@ -224,6 +244,14 @@ impl Shelf {
         Ok(self.0.lock().add(instance, known))
     }
 
+    /// What design documents of a database reduce the rows of a map by, as far as they are in mind.
+    pub(super) fn reduces_of(&self, instance: &str, map: Signature) -> Vec<Reduce> {
+        let newest = self.0.lock().newest(instance);
+        let mut list = Vec::new();
+        newest.iter().for_each(|known| known.add_reduces(map, &mut list));
+        list
+    }
+
     /// Lets nothing of a database serve any more that design documents were before.
     pub(super) fn forget_before(&self, instance: &str) {
         let kept = self.0.lock();
@@ -238,6 +266,13 @@ impl Shelf {
 }
 
 impl Kept {
+    /// The design documents of a database.
+    fn newest(&self, instance: &str) -> Vec<Arc<Known>> {
+        let here = self.newest.iter().filter(|((of, _), _)| of == instance);
+        let entries = here.filter_map(|((of, _), hash)| self.entries.get(&(of.clone(), *hash)));
+        entries.map(|(known, _)| known.clone()).collect()
+    }
+
     /// Keeps one, unless somebody else was faster.
     fn add(&mut self, instance: &str, known: Arc<Known>) -> Arc<Known> {
         let (clock, hash) = (self.clock, known.hash());

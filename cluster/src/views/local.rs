@@ -56,7 +56,7 @@ impl LocalCopy {
             (Update::False | Update::Lazy, Some(_)) => views.with_reduces(&shard, &known).await?,
         };
         let index = indexes.get(view.map).ok_or(Error::NotFound { deleted: false })?;
-        let index = Some(Indexed::new(views, index));
+        let index = Some(Indexed::new(views, known, index));
         Ready { shard, index, scan: OfView { scan, view } }.begin(self.clone(), first).await
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 
 use settee_engine::{Index, IndexSnapshot, Shard, Snapshot};
 
-use super::Views;
+use super::{Known, Views};
 use crate::local::{LocalCopy, QUICK};
 use crate::shard::Fault;
 use crate::shard::rows::{RowBatch, ShardHead};
@@ -34,14 +34,16 @@ pub(super) trait Over: Resume + Sync {
 #[derive(Clone)]
 pub(super) struct Indexed {
     pub(super) views: Arc<Views>,
+    /// Whose it is.
+    pub(super) known: Arc<Known>,
     /// Not for keeping it open.
     pub(super) index: Weak<Index>,
     pub(super) snapshot: IndexSnapshot,
 }
 
 impl Indexed {
-    pub(super) fn new(views: Arc<Views>, index: &Arc<Index>) -> Indexed {
-        Indexed { views, index: Arc::downgrade(index), snapshot: index.snapshot() }
+    pub(super) fn new(views: Arc<Views>, known: Arc<Known>, index: &Arc<Index>) -> Indexed {
+        Indexed { views, known, index: Arc::downgrade(index), snapshot: index.snapshot() }
     }
 }
 
@@ -80,10 +82,11 @@ impl<S: Over> Ready<S> {
 
     /// Sees to an index that is damaged.
     fn failed(&self, fault: Fault) -> Fault {
-        if let (Fault::Engine(error), Some(Indexed { views, index, .. })) = (&fault, &self.index)
+        if let (Fault::Engine(error), Some(Indexed { views, known, index, .. })) =
+            (&fault, &self.index)
             && let Some(index) = index.upgrade()
         {
-            views.drop_damaged(&[index], error);
+            views.see_to(&index, known, error);
         }
         fault
     }

@@ -7,14 +7,15 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use settee_engine::index::Position;
 use settee_engine::io::SimStorage;
-use settee_engine::shard::{Batch, Write};
+use settee_engine::shard::{Batch, Outcome, Write};
 use settee_engine::{Engine, Options, Shard, ShardId};
 use settee_model::doc::DocEdit;
 use settee_model::docid::DocId;
-use settee_model::rev::RevPath;
+use settee_model::rev::{Rev, RevPath};
 use settee_query::view::{Grouping, RowRange};
 
 use super::{DesignDoc, IndexAsk, Known, Update, Views};
+use crate::functions::FunctionSettings;
 use crate::local::LocalCopy;
 use crate::shard::view::ViewScan;
 use crate::{Error, Host};
@@ -44,6 +45,17 @@ impl Kit {
             Write::Interactive(DocEdit { id, revs, deleted: false, body, atts: Vec::new() })
         };
         self.shard.write(Batch::of(numbers.map(write).collect())).unwrap();
+    }
+
+    /// Writes one document, or deletes it.
+    fn write_one(&self, id: &str, rev: Option<&Rev>, body: &Value) -> Rev {
+        let revs = rev.map_or_else(RevPath::default, |rev| RevPath::single(rev.clone()));
+        let (body, deleted) = (Bytes::from(body.to_string()), rev.is_some());
+        let edit = DocEdit { id: DocId::trusted(id), revs, deleted, body, atts: Vec::new() };
+        match self.shard.write(Batch::of(vec![Write::Interactive(edit)])).unwrap().pop() {
+            Some(Outcome::Written(rev)) => rev,
+            other => panic!("{other:?}"),
+        }
     }
 
     fn views(&self) -> &Arc<Views> {
@@ -158,4 +170,62 @@ async fn of_many_who_want_an_update_later_one_waits_for_it() {
         }
     };
     tokio::time::timeout(Duration::from_secs(20), built).await.unwrap();
+}
+
+/// Whether the index of a view's map carries a reduce whose source has this in it.
+async fn carries(kit: &Kit, views: &Value, part: &str) -> bool {
+    let indexes = kit.views().as_they_are(&kit.shard, &kit.known(views)).await.unwrap();
+    String::from_utf8_lossy(indexes[0].snapshot().plan()).contains(part)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reduce_that_never_ends_spoils_nothing_of_others() {
+    let kit = kit(400);
+    let mut settings = FunctionSettings::default();
+    settings.limits.time = Duration::from_millis(200);
+    kit.views().set(settings);
+    let endless = "function(k, v) { if (v.indexOf(-1) >= 0) for (;;); return v.length }";
+    let map = "function(doc) { emit(doc.n, doc.n) }";
+    let endless = json!({"v": {"map": map, "reduce": endless}});
+    let summed = json!({"v": {"map": map, "reduce": "_sum"}});
+    let whole = |views: &Value| scan(views, Some(Grouping::Whole), Update::True);
+    let other = |views: &Value| {
+        let ddoc = DesignDoc::new("_design/e", ddoc(views).body.clone(), false);
+        ViewScan { ddoc: Arc::new(ddoc), ..whole(views) }
+    };
+    assert_eq!(kit.count(whole(&endless)).await, Ok(1));
+    let rev = kit.write_one("bad", None, &json!({"n": -1}));
+    for _ in 0..3 {
+        assert!(kit.count(whole(&endless)).await.is_err());
+        assert_eq!(kit.count(other(&summed)).await, Ok(1), "the sum of the same rows");
+        let index = kit.views().as_they_are(&kit.shard, &kit.known(&endless)).await.unwrap();
+        index[0].checkpoint().unwrap();
+    }
+    assert!(!carries(&kit, &endless, "for (;;)").await, "it is tried anew by who wants it");
+    kit.write_one("bad", Some(&rev), &json!({}));
+    assert_eq!(kit.count(whole(&endless)).await, Ok(1));
+    assert_eq!(kit.count(other(&summed)).await, Ok(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_forgets_reduces_that_nobody_names_any_more() {
+    let kit = kit(400);
+    let edited = |edit: usize| {
+        let reduce = format!("function(k, v) {{ return 'edit {edit}' }}");
+        json!({"v": {"map": MAP, "reduce": reduce}})
+    };
+    let other = json!({"v": {"map": MAP, "reduce": "_count"}});
+    let other = DesignDoc::new("_design/e", ddoc(&other).body.clone(), false);
+    let whole = |views: &Value| scan(views, Some(Grouping::Whole), Update::True);
+    let other = ViewScan { ddoc: Arc::new(other), ..whole(&json!({})) };
+    assert_eq!(kit.count(other.clone()).await, Ok(1));
+    for edit in 0..5 {
+        assert_eq!(kit.count(whole(&edited(edit))).await, Ok(1));
+    }
+    assert!(carries(&kit, &edited(4), "edit 4").await);
+    assert!(carries(&kit, &edited(4), "_count").await, "somebody else names it");
+    for edit in 0..3 {
+        let old = format!("edit {edit}");
+        assert!(!carries(&kit, &edited(4), &old).await, "{old}");
+    }
 }

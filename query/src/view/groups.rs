@@ -10,7 +10,7 @@ use settee_model::collate::{group_length, sort_key_length};
 use settee_model::json::Raw;
 
 use super::range::{Keys, RowRange};
-use super::reduce::{Carried, Reduce, failure_of, place_in};
+use super::reduce::{Carried, Reduce, failure_of, made, place_in};
 use super::row::split_value;
 
 /// Which rows are reduced together.
@@ -94,7 +94,7 @@ impl Groups {
     /// CouchDB, which does not keep them.
     ///
     /// # Errors
-    /// When pages cannot be read.
+    /// When pages cannot be read, or the reduce could not be run to its end.
     pub fn failure(
         index: &IndexSnapshot,
         reduce: &Reduce,
@@ -102,7 +102,8 @@ impl Groups {
         let Some(place) = place_in(index.plan(), reduce) else { return Ok(None) };
         let all = index.reduce(&RowRange::default().keys())?;
         let carried = Carried::decode(&all).ok_or_else(|| malformed(index))?;
-        Ok(carried.parts.get(place).and_then(failure_of))
+        let part = carried.parts.get(place).cloned().map(made).transpose()?;
+        Ok(part.as_ref().and_then(failure_of))
     }
 
     /// Bytes of keys and values of all rows of a view in this shard, as clients see them.
@@ -179,7 +180,7 @@ fn part(index: &IndexSnapshot, place: usize, carried: &Bytes) -> Result<Option<B
     if carried.rows == 0 {
         return Ok(None);
     }
-    carried.parts.get(place).cloned().map(Some).ok_or_else(|| malformed(index))
+    made(carried.parts.get(place).cloned().ok_or_else(|| malformed(index))?).map(Some)
 }
 
 fn prefix(partitioned: bool, grouping: Grouping) -> Prefix {

@@ -24,7 +24,7 @@ pub use definition::{Definition, DefinitionError, MapDef, MapSource, View};
 pub use groups::{GroupRow, Grouping, Groups};
 pub use mapper::{Program, Programs};
 pub use range::{Behind, Keys, RowRange};
-pub use reduce::{Answer, Reduce, Reducing, Setup, carry, lacks, open_index};
+pub use reduce::{Answer, Reduce, Reducing, Setup, carry, forsake, lacks, open_index};
 pub use row::ViewRow;
 pub(crate) use row::put_partition;
 pub use rows::Rows;

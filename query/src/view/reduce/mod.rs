@@ -13,6 +13,7 @@ mod stats;
 mod sum;
 mod tree;
 mod value;
+mod worn;
 
 #[cfg(test)]
 mod tests;
@@ -24,7 +25,7 @@ use settee_engine::Error;
 use settee_model::varint;
 
 pub(super) use tree::{Carried, place_in};
-pub use tree::{carry, lacks, open_index};
+pub use tree::{carry, forsake, lacks, open_index};
 
 use crate::js::{Limits, Log};
 use crate::view::spares::Spares;
@@ -243,6 +244,9 @@ impl Reducing {
             }),
             Some(Partial::RowError { error, reason }) => Answer::RowError { error, reason },
             Some(Partial::Failure { error, reason }) => Answer::Failure { error, reason },
+            Some(Partial::Unmade { reason }) => {
+                Answer::Failure { error: "os_process_error".into(), reason }
+            }
             None => Answer::Failure {
                 error: "unknown_error".into(),
                 reason: "a reduction is malformed".into(),
@@ -265,8 +269,19 @@ impl Reducing {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Partial {
     Value(Bytes),
-    RowError { error: String, reason: String },
-    Failure { error: String, reason: String },
+    RowError {
+        error: String,
+        reason: String,
+    },
+    Failure {
+        error: String,
+        reason: String,
+    },
+    /// The function was not run to its end, this time. It stands in the place of a result where others
+    /// are kept that have theirs; who asks for it gets an error.
+    Unmade {
+        reason: String,
+    },
 }
 
 /// Numbers that became too large: CouchDB cannot add them up either.
@@ -286,6 +301,15 @@ pub(super) fn failure_of(partial: &Bytes) -> Option<(String, String)> {
 const VALUE: u8 = 0;
 const ROW_ERROR: u8 = 1;
 const FAILURE: u8 = 2;
+const UNMADE: u8 = 3;
+
+/// A partial result, if it is one.
+pub(super) fn made(partial: Bytes) -> Result<Bytes, Error> {
+    match Partial::decode(&partial) {
+        Some(Partial::Unmade { reason }) => Err(Error::Reduce { what: reason.into() }),
+        _ => Ok(partial),
+    }
+}
 
 impl Partial {
     pub(super) fn encode(&self) -> Bytes {
@@ -304,6 +328,7 @@ impl Partial {
             }
             Partial::RowError { error: name, reason } => error(ROW_ERROR, name, reason),
             Partial::Failure { error: name, reason } => error(FAILURE, name, reason),
+            Partial::Unmade { reason } => error(UNMADE, "", reason),
         }
     }
 
@@ -318,6 +343,7 @@ impl Partial {
         match *tag {
             ROW_ERROR => Some(Partial::RowError { error, reason }),
             FAILURE => Some(Partial::Failure { error, reason }),
+            UNMADE => Some(Partial::Unmade { reason }),
             _ => None,
         }
     }

@@ -1,6 +1,7 @@
 //! What the nodes of an index's tree carry: the number of rows, the bytes that clients see of them, and
 //! a partial result of each reduce. Which reduces these are is the index's plan. Never runs a map.
 
+use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,12 +10,13 @@ use settee_engine::tree::{Entries, Reducer};
 use settee_engine::{Engine, Error, Index, Shard};
 use settee_model::varint;
 
-use super::{Input, Reduce, Reducing, Setup};
+use super::worn::Worn;
+use super::{Input, Reduce, Reducing, Setup, made};
 use crate::view::row::split_value;
 
 /// All reduces that share the rows of an index.
 pub(in crate::view) struct Composite {
-    reduces: Vec<Reducing>,
+    reduces: Vec<Worn>,
 }
 
 /// What a node carries.
@@ -61,9 +63,17 @@ impl Composite {
     /// The reduces of a plan.
     fn of(plan: &[u8], setup: &Setup) -> Result<Composite, Error> {
         let sources = read_plan(plan).ok_or_else(malformed)?;
-        let reduce = |source: String| Reduce::parse(&source).ok_or_else(malformed);
-        let reducing = |source| Ok(Reducing::new(reduce(source)?, setup));
-        Ok(Composite { reduces: sources.into_iter().map(reducing).collect::<Result<_, Error>>()? })
+        Composite::trying(&sources, sources.len(), setup)
+    }
+
+    /// The reduces of these sources, of which those behind the first `proven` are tried on.
+    fn trying(sources: &[String], proven: usize, setup: &Setup) -> Result<Composite, Error> {
+        let worn = |(place, source): (usize, &String)| {
+            let reduce = Reduce::parse(source).ok_or_else(malformed)?;
+            Ok(Worn::new(Reducing::new(reduce, setup), place >= proven))
+        };
+        let reduces = sources.iter().enumerate().map(worn).collect::<Result<_, Error>>()?;
+        Ok(Composite { reduces })
     }
 }
 
@@ -76,7 +86,7 @@ impl Reducer for Composite {
             external += key.len() + value.len();
             rows.push(Input { order, sort, key, value });
         }
-        let part = |reduce: &Reducing| reduce.rows(&rows).map(|partial| partial.encode());
+        let part = |worn: &Worn| worn.run(|reduce| Ok(reduce.rows(&rows)?.encode()));
         let parts = self.reduces.iter().map(part).collect::<Result<_, Error>>()?;
         Ok(Carried { rows: rows.len(), external, parts }.encode())
     }
@@ -96,7 +106,8 @@ impl Reducer for Composite {
             }
         }
         if sum.rows > 0 {
-            let combine = |(reduce, parts): (&Reducing, &Vec<Bytes>)| reduce.combine(parts);
+            let combine =
+                |(worn, parts): (&Worn, &Vec<Bytes>)| worn.run(|reduce| reduce.combine(parts));
             sum.parts =
                 self.reduces.iter().zip(&each).map(combine).collect::<Result<_, Error>>()?;
         }
@@ -151,26 +162,54 @@ pub fn lacks(index: &Index, reduces: &[Reduce]) -> bool {
 }
 
 /// Has an index carry these reduces. If it lacks one, it is summarised anew, together with those that
-/// it has: that reads all of its rows.
+/// it has and that `others` still name: that reads all of its rows.
 ///
 /// # Errors
+/// [`Error::Reduce`] for one that it lacks and that cannot be run to its end: the index stays as it was.
 /// [`Error::IndexDropped`] if it was dropped.
-pub fn carry(index: &Index, reduces: &[Reduce], setup: &Setup) -> Result<(), Error> {
+pub fn carry(
+    index: &Index,
+    reduces: &[Reduce],
+    others: impl Fn() -> Vec<Reduce>,
+    setup: &Setup,
+) -> Result<(), Error> {
+    let wanted: Vec<String> = reduces.iter().map(Reduce::source).collect();
     // Somebody else may add others at the same time; then one of both tries again.
     for _ in 0..ATTEMPTS {
         let mut sources = read_plan(index.snapshot().plan()).ok_or_else(malformed)?;
-        let had = sources.len();
-        for source in reduces.iter().map(Reduce::source) {
-            if !sources.contains(&source) {
-                sources.push(source);
-            }
-        }
-        if sources.len() == had {
+        if wanted.iter().all(|source| sources.contains(source)) {
             return Ok(());
         }
-        let plan = write_plan(&sources);
-        let reducer = Arc::new(Composite::of(&plan, setup)?);
-        index.replan(plan, reducer)?;
+        let others: Vec<String> = others().iter().map(Reduce::source).collect();
+        sources.retain(|source| wanted.contains(source) || others.contains(source));
+        let proven = sources.len();
+        for source in &wanted {
+            if !sources.contains(source) {
+                sources.push(source.clone());
+            }
+        }
+        let reducer = Arc::new(Composite::trying(&sources, proven, setup)?);
+        index.replan(write_plan(&sources), reducer.clone())?;
+        reducer.reduces.iter().for_each(Worn::keep);
     }
     Err(Error::Overloaded)
+}
+
+/// Has an index carry no longer what it could not make: who wants that has it tried again. Reads all rows
+/// if there is such a reduce.
+///
+/// # Errors
+/// [`Error::IndexDropped`] if it was dropped.
+pub fn forsake(index: &Index, setup: &Setup) -> Result<(), Error> {
+    let view = index.snapshot();
+    let all = view.reduce(&(Bound::Unbounded, Bound::Unbounded))?;
+    let parts = Carried::decode(&all).ok_or_else(malformed)?.parts;
+    let sources = read_plan(view.plan()).ok_or_else(malformed)?;
+    let is_made = |part: Option<&Bytes>| part.is_none_or(|part| made(part.clone()).is_ok());
+    let in_place = sources.iter().enumerate().filter(|(place, _)| is_made(parts.get(*place)));
+    let kept: Vec<String> = in_place.map(|(_, source)| source.clone()).collect();
+    if kept.len() == sources.len() {
+        return Ok(());
+    }
+    index.replan(write_plan(&kept), Arc::new(Composite::trying(&kept, kept.len(), setup)?))
 }

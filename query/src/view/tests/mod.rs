@@ -86,7 +86,7 @@ impl Kit {
         let open = |(map, def): (usize, &MapDef)| {
             let (engine, shard) = (&self.engine, &self.shard);
             let index = open_index(engine, shard, def.signature, &self.setup).unwrap();
-            carry(&index, &def.reduces, &self.setup).unwrap();
+            carry(&index, &def.reduces, Vec::new, &self.setup).unwrap();
             Target { map, index }
         };
         self.definition.maps.iter().enumerate().map(open).collect()
