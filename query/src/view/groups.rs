@@ -11,7 +11,7 @@ use settee_model::json::Raw;
 
 use super::range::{Keys, RowRange};
 use super::reduce::{Carried, Reduce, failure_of, made, place_in};
-use super::row::split_value;
+use super::row::{partition_length, split_value};
 
 /// Which rows are reduced together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,10 +185,7 @@ fn part(index: &IndexSnapshot, place: usize, carried: &Bytes) -> Result<Option<B
 
 fn prefix(partitioned: bool, grouping: Grouping) -> Prefix {
     Arc::new(move |key: &[u8]| {
-        let skip = match partitioned {
-            true => key.iter().position(|byte| *byte == 0).map_or(key.len(), |zero| zero + 1),
-            false => 0,
-        };
+        let skip = if partitioned { partition_length(key) } else { 0 };
         let sort = key.get(skip..).unwrap_or_default();
         skip + match grouping {
             Grouping::Level(level) => group_length(sort, level),

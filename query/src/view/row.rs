@@ -61,10 +61,20 @@ pub(super) fn split_value(stored: &[u8]) -> Option<(usize, &[u8], &[u8])> {
     Some((sort, key, rest))
 }
 
+/// Ends the part of a sort key that stands for a partition: the one character that no partition's name
+/// holds, so that no such part begins with another one.
+const PARTITION_END: u8 = b':';
+
 /// Appends the part of a sort key that stands for a partition.
 pub(crate) fn put_partition(out: &mut Vec<u8>, partition: &str) {
     out.extend_from_slice(partition.as_bytes());
-    out.push(0);
+    out.push(PARTITION_END);
+}
+
+/// Length of that part of a sort key.
+pub(super) fn partition_length(sort: &[u8]) -> usize {
+    let end = sort.iter().position(|byte| *byte == PARTITION_END);
+    end.map_or(sort.len(), |end| end + 1)
 }
 
 /// What rows are ordered by.

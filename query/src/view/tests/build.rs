@@ -224,7 +224,8 @@ fn mango_indexes_need_no_script() {
 fn partitions_stand_apart() {
     let view = json!({"map": "function(doc) { emit(doc.n, 1); }", "reduce": "_sum"});
     let kit = Kit::new(&json!({"options": {"partitioned": true}, "views": {"v": view}}));
-    for (id, n) in [("p:1", 2), ("p:2", 1), ("p2:1", 0), ("o:1", 5), ("p:3", 2)] {
+    let others = [("p2:1", 0), ("o:1", 5), ("p\0q:1", 1), ("p\0:1", 1), ("p\u{1}:1", 1)];
+    for (id, n) in [("p:1", 2), ("p:2", 1), ("p:3", 2)].into_iter().chain(others) {
         kit.put(id, None, Some(&json!({"n": n})));
     }
     kit.build(0).unwrap();
@@ -235,4 +236,7 @@ fn partitions_stand_apart() {
     assert_eq!(kit.rows("v", &from).len(), 2);
     let groups = kit.groups("v", &range, Grouping::Exact);
     assert_eq!(groups, [("1".to_owned(), "1".to_owned()), ("2".to_owned(), "2".to_owned())]);
+    let zero = RowRange { partition: Some("p\0".into()), ..RowRange::default() };
+    assert_eq!(kit.rows("v", &zero).len(), 1);
+    assert_eq!(kit.groups("v", &zero, Grouping::Exact).len(), 1);
 }
