@@ -87,13 +87,15 @@ pub(crate) enum Next {
 }
 
 /// Decides from what became of all seeds: the one whose address comes first in the alphabet begins
-/// the cluster, however the list is ordered, and only if no other belongs to one already.
+/// the cluster, however the list is ordered, and only if no other belongs to one already. Of more than
+/// half it must hear that: it may be a replacement, and those that are silent a cluster.
 pub(crate) fn next(heard: &[Heard]) -> Next {
     if let Some(seed) = heard.iter().position(|heard| heard.state == State::Grouped) {
         return Next::Join(seed);
     }
+    let answered = heard.iter().filter(|heard| heard.state != State::Silent).count();
     match heard.iter().min_by_key(|heard| &heard.address) {
-        Some(Heard { state: State::Itself, .. }) => Next::Found,
+        Some(Heard { state: State::Itself, .. }) if answered * 2 > heard.len() => Next::Found,
         _ => Next::Wait,
     }
 }
@@ -131,6 +133,10 @@ mod tests {
             (&[("a", Itself), ("b", Silent), ("c", Groupless)][..], Next::Found),
             (&[("c", Groupless), ("b", Silent), ("a", Itself)], Next::Found),
             (&[("a", Itself), ("b", Silent), ("c", Grouped)], Next::Join(2)),
+            (&[("a", Itself)], Next::Found),
+            // Who was given an empty disk does not begin a second cluster while the first is silent.
+            (&[("a", Itself), ("b", Silent), ("c", Silent)], Next::Wait),
+            (&[("a", Itself), ("b", Silent)], Next::Wait),
             (&[("a", Groupless), ("b", Itself)], Next::Wait),
             (&[("b", Itself), ("a", Groupless)], Next::Wait),
             // Who cannot hear the others does not begin a cluster of its own, whatever its own address.
