@@ -29,7 +29,8 @@ pub fn of(
     let view = definition.view(name).ok_or_else(missing)?;
     let reduced = view.reduce.is_some() && listing.reduce != Some(false);
     let partitioned = definition.options.partitioned;
-    let limit = capped(&listing, partitioned, settings)?;
+    let most = if partitioned { settings.partition_query_limit } else { settings.query_limit };
+    let limit = capped(listing.limit, most, LIMIT)?;
     let grouping = listing.grouping()?;
     check_kind(&listing, reduced, grouping)?;
     if let Some(partition) = &listing.partition {
@@ -85,15 +86,18 @@ fn refusal(reason: &'static str) -> Error {
     Error::QueryParse(reason.into())
 }
 
-/// The limit that was asked for, or the most there may be.
-fn capped(listing: &Listing, partition: bool, settings: &Settings) -> Result<Option<u64>, Error> {
-    let most = if partition { settings.partition_query_limit } else { settings.query_limit };
-    match (listing.limit, most) {
-        (Some(asked), most) if asked > most.unwrap_or(LIMIT) => {
-            let most = most.unwrap_or(LIMIT);
-            Err(Error::QueryParse(format!("Limit is too large, must not exceed {most}").into()))
+/// The limit that was asked for, or the most there may be. Where that is not said, nobody may ask for
+/// more than `highest`.
+///
+/// # Errors
+/// For one that is larger.
+pub fn capped(asked: Option<u64>, most: Option<u64>, highest: u64) -> Result<Option<u64>, Error> {
+    let highest = most.unwrap_or(highest);
+    match asked {
+        Some(asked) if asked > highest => {
+            Err(Error::QueryParse(format!("Limit is too large, must not exceed {highest}").into()))
         }
-        (asked, most) => Ok(asked.or(most)),
+        asked => Ok(asked.or(most)),
     }
 }
 

@@ -169,10 +169,6 @@ fn has_uploads(write: &Write, home: &Home) -> bool {
     })
 }
 
-fn is_refusal(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Failed(_))
-}
-
 /// Writes that a copy is to carry out, with their places in the batch.
 struct Share(Vec<(usize, Write)>);
 
@@ -189,7 +185,7 @@ impl Share {
     ) -> Share {
         let decided = batch.writes.iter().zip(outcomes).zip(made).enumerate();
         let follow = decided.filter_map(|(place, ((write, outcome), made))| match (write, made) {
-            _ if is_refusal(outcome) => None,
+            _ if outcome.is_refusal() => None,
             (Write::Interactive(edit), Some(made)) => Some((place, made.following(edit.clone()))),
             (Write::Interactive(_), None) => None,
             (write, _) => Some((place, write.clone())),
@@ -251,7 +247,7 @@ impl Replies {
         self.running.push(async move {
             let outcomes = copy.write(batch).await;
             let lacks = match &outcomes {
-                Ok(outcomes) => !whole || outcomes.iter().any(is_refusal),
+                Ok(outcomes) => !whole || outcomes.iter().any(Outcome::is_refusal),
                 Err(error) => {
                     tracing::debug!(?home, %error, "a copy did not take a write");
                     is_to_hear(error)

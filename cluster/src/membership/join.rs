@@ -10,7 +10,7 @@ use super::seeds::{Heard, Next, Seed, State, next};
 use super::talk::{Answer, Ask};
 use crate::Error;
 use crate::catalogue::{Book, Member, member_key};
-use crate::mesh::{Peer, RaftCall, is_itself};
+use crate::mesh::{Peer, is_itself};
 use crate::raft::{self, NodeId};
 
 /// How long a node may take to answer.
@@ -24,7 +24,7 @@ const ROUNDS: u32 = 40;
 
 /// Asks another node.
 pub(crate) async fn ask(peer: &Peer, ask: &Ask, patience: Duration) -> Result<Answer, Error> {
-    let asked = timeout(patience, peer.raft(RaftCall::Append, ask.encode())).await;
+    let asked = timeout(patience, peer.raft(ask.encode())).await;
     Answer::decode(&asked.unwrap_or(Err(Error::Timeout))?)
 }
 

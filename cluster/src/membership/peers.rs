@@ -14,7 +14,7 @@ use tokio::time::sleep;
 use super::talk;
 use crate::Error;
 use crate::catalogue::Member;
-use crate::mesh::{Liveness, MeshSettings, Peer, RaftCall, WeakPeer};
+use crate::mesh::{Liveness, MeshSettings, Peer, WeakPeer};
 use crate::raft::{self, CallError, Calling, NodeId, Transport};
 
 /// See the module.
@@ -136,8 +136,7 @@ impl Transport for Peers {
         Box::pin(async move {
             let peer = peer.ok_or(CallError::Unreachable)?;
             let absent = peer.liveness() == Liveness::Down;
-            // Pieces are for what is larger than metadata ever is.
-            match peer.raft(RaftCall::Append, talk::raft(&message)).await {
+            match peer.raft(talk::raft(&message)).await {
                 Ok(answer) => Ok(answer),
                 Err(Error::Overloaded) => Err(CallError::Unreachable),
                 Err(_) if absent => Err(CallError::Unreachable),

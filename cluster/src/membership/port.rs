@@ -11,7 +11,7 @@ use super::Whereabouts;
 use super::join::admit;
 use super::talk::{Answer, Ask, Message};
 use crate::catalogue::{Book, Member};
-use crate::mesh::{NodeIdentity, RaftAnswer, RaftCall, RaftPieces, RaftPort};
+use crate::mesh::{NodeIdentity, RaftAnswer, RaftPort};
 use crate::node::Node;
 use crate::steps::uninterrupted;
 use crate::{Desk, Error, LONGEST};
@@ -112,14 +112,7 @@ impl Port {
 }
 
 impl RaftPort for Port {
-    fn call<'a>(&'a self, _: &'a NodeIdentity, _: RaftCall, bytes: Bytes) -> RaftAnswer<'a> {
+    fn call<'a>(&'a self, _: &'a NodeIdentity, bytes: Bytes) -> RaftAnswer<'a> {
         Box::pin(self.answer(bytes))
-    }
-
-    fn snapshot<'a>(&'a self, _: &'a NodeIdentity, mut pieces: RaftPieces) -> RaftAnswer<'a> {
-        Box::pin(async move {
-            while pieces.next().await?.is_some() {}
-            Err(Error::BadRequest("snapshots of metadata come in one piece".into()))
-        })
     }
 }

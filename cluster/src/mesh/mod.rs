@@ -37,7 +37,7 @@ pub use handshake::{NodeIdentity, VERSIONS, Versions};
 pub use net::{Connecting, Connection, Duplex, Ear, Listening, Net, Tcp};
 pub use peer::Peer;
 pub(crate) use peer::WeakPeer;
-pub use raft::{RaftAnswer, RaftCall, RaftPieces, RaftPort};
+pub use raft::{RaftAnswer, RaftPort};
 pub(crate) use remote::{RemoteCopy, RemoteDurable};
 pub(crate) use remote_feeds::RemoteChanges;
 pub(crate) use remote_files::{RemoteAttachment, RemoteUpload, is_broken};

@@ -81,7 +81,7 @@ impl Acks {
         }
         let verdict = |tally: Tally| match tally.outcome {
             Some(outcome) if tally.good > 0 || !tally.decided => {
-                let accepted = tally.good < self.wanted && !refuses(&outcome);
+                let accepted = tally.good < self.wanted && !outcome.is_refusal();
                 (Ok(outcome), accepted)
             }
             _ => (Err(error.clone()), false),
@@ -92,7 +92,7 @@ impl Acks {
 
 impl Tally {
     fn reply(&mut self, outcome: Outcome) {
-        if refuses(&outcome) {
+        if outcome.is_refusal() {
             self.refused += 1;
             self.outcome.get_or_insert(outcome);
             return;
@@ -111,17 +111,13 @@ impl Tally {
     }
 
     fn is_certain(&self, wanted: usize) -> bool {
-        let refused = self.outcome.as_ref().is_some_and(refuses);
+        let refused = self.outcome.as_ref().is_some_and(Outcome::is_refusal);
         match (self.decided, refused) {
             (true, true) => self.good > 0,
             (false, true) => self.refused >= wanted,
             (_, false) => self.good >= wanted,
         }
     }
-}
-
-fn refuses(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Failed(_))
 }
 
 #[cfg(test)]

@@ -168,6 +168,14 @@ pub enum Outcome {
     Set,
 }
 
+impl Outcome {
+    /// Whether the write was refused.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Outcome::Failed(_))
+    }
+}
+
 /// What was decided about a batch, told before it is durable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {

@@ -21,6 +21,7 @@ use crate::render::Script;
 use crate::render::doc::{self, Atts, Shown, View};
 use crate::reply::{Reply, Sink};
 use crate::route::Namespace;
+use crate::view_query::capped;
 
 /// `GET`
 pub async fn get(
@@ -128,7 +129,7 @@ pub fn query(
 ) -> Result<AllDocsQuery, Error> {
     let partition = partition_of(db, partition, &listing)?;
     let limit = match &partition {
-        Some(_) => capped(listing.limit, ctx.settings.partition_query_limit)?,
+        Some(_) => capped(listing.limit, ctx.settings.partition_query_limit, u64::MAX)?,
         None => listing.limit,
     };
     // Where no key is said, the id beside it is one, but not in a partition, which is a range of keys.
@@ -186,16 +187,6 @@ fn partition_of(db: &Db, path: Option<String>, listing: &Listing) -> Result<Opti
         return Err(Error::QueryParse(reason.into()));
     }
     Ok(Some(asked.clone()))
-}
-
-/// The limit that was asked for, or the most there may be.
-fn capped(asked: Option<u64>, most: Option<u64>) -> Result<Option<u64>, Error> {
-    match (asked, most) {
-        (Some(asked), Some(most)) if asked > most => {
-            Err(Error::QueryParse(format!("Limit is too large, must not exceed {most}").into()))
-        }
-        (asked, most) => Ok(asked.or(most)),
-    }
 }
 
 /// Anything that is no string sorts before all ids.

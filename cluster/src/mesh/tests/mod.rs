@@ -40,23 +40,12 @@ pub(crate) struct Far {
 struct Echo;
 
 impl RaftPort for Echo {
-    fn call<'a>(&'a self, from: &'a NodeIdentity, call: RaftCall, bytes: Bytes) -> RaftAnswer<'a> {
+    fn call<'a>(&'a self, from: &'a NodeIdentity, bytes: Bytes) -> RaftAnswer<'a> {
         Box::pin(async move {
             if bytes.is_empty() {
                 return Err(Error::Forbidden("nothing was said".into()));
             }
-            Ok(Bytes::from(format!("{} {call:?} {}", from.name, bytes.len())))
-        })
-    }
-
-    fn snapshot<'a>(&'a self, _: &'a NodeIdentity, mut pieces: RaftPieces) -> RaftAnswer<'a> {
-        Box::pin(async move {
-            let (mut count, mut length) = (0, 0);
-            while let Some(piece) = pieces.next().await? {
-                count += 1;
-                length += piece.len();
-            }
-            Ok(Bytes::from(format!("{count} {length}")))
+            Ok(Bytes::from(format!("{} {}", from.name, bytes.len())))
         })
     }
 }
