@@ -39,7 +39,7 @@ impl LocalCopy {
             false => views.as_they_are(shard, &known).await?,
         };
         let index = indexes.get(map).ok_or_else(missing)?;
-        Ok(Indexed::new(views, known.clone(), index))
+        Ok(Indexed::new(views, known, index))
     }
 }
 

@@ -171,10 +171,10 @@ impl Definition {
 
 impl Options {
     fn signature(&self, language: &str, map: &[u8], raw: bool) -> Signature {
-        let [design, seq, raw_order] = [self.include_design, self.local_seq, raw].map(u8::from);
-        // With 1 partitions ended with a byte 0, which their names may hold.
-        let partitioned = if self.partitioned { 2 } else { 0 };
-        let flags = [design, seq, partitioned, raw_order];
+        let [design, seq, partitioned, raw_order] =
+            [self.include_design, self.local_seq, self.partitioned, raw].map(u8::from);
+        // With 1 for partitioned these ended with a byte 0, which their names may hold.
+        let flags = [design, seq, 2 * partitioned, raw_order];
         // Without the last one signatures are what they were before there was one.
         let flags = flags.get(..if raw { 4 } else { 3 }).unwrap_or_default();
         let lib = self.lib.as_deref().unwrap_or(b"{}");

@@ -100,9 +100,7 @@ impl Groups {
         reduce: &Reduce,
     ) -> Result<Option<(String, String)>, Error> {
         let Some(place) = place_in(index.plan(), reduce) else { return Ok(None) };
-        let all = index.reduce(&RowRange::default().keys())?;
-        let carried = Carried::decode(&all).ok_or_else(|| malformed(index))?;
-        let part = carried.parts.get(place).cloned().map(made).transpose()?;
+        let part = Carried::of(index)?.parts.get(place).cloned().map(made).transpose()?;
         Ok(part.as_ref().and_then(failure_of))
     }
 
@@ -111,9 +109,7 @@ impl Groups {
     /// # Errors
     /// When pages cannot be read.
     pub fn external(index: &IndexSnapshot) -> Result<u64, Error> {
-        let all = index.reduce(&RowRange::default().keys())?;
-        let carried = Carried::decode(&all).ok_or_else(|| malformed(index))?;
-        Ok(carried.external as u64)
+        Ok(Carried::of(index)?.external as u64)
     }
 
     /// The next group.

@@ -244,7 +244,7 @@ impl Reducing {
             }),
             Some(Partial::RowError { error, reason }) => Answer::RowError { error, reason },
             Some(Partial::Failure { error, reason }) => Answer::Failure { error, reason },
-            Some(Partial::Unmade { reason }) => {
+            Some(Partial::Unmade(reason)) => {
                 Answer::Failure { error: "os_process_error".into(), reason }
             }
             None => Answer::Failure {
@@ -277,11 +277,9 @@ pub(super) enum Partial {
         error: String,
         reason: String,
     },
-    /// The function was not run to its end, this time. It stands in the place of a result where others
-    /// are kept that have theirs; who asks for it gets an error.
-    Unmade {
-        reason: String,
-    },
+    /// The function was not run to its end, this time, and why. It stands in the place of a result where
+    /// others are kept that have theirs; who asks for it gets an error.
+    Unmade(String),
 }
 
 /// Numbers that became too large: CouchDB cannot add them up either.
@@ -306,7 +304,7 @@ const UNMADE: u8 = 3;
 /// A partial result, if it is one.
 pub(super) fn made(partial: Bytes) -> Result<Bytes, Error> {
     match Partial::decode(&partial) {
-        Some(Partial::Unmade { reason }) => Err(Error::Reduce { what: reason.into() }),
+        Some(Partial::Unmade(reason)) => Err(Error::Reduce { what: reason.into() }),
         _ => Ok(partial),
     }
 }
@@ -328,7 +326,7 @@ impl Partial {
             }
             Partial::RowError { error: name, reason } => error(ROW_ERROR, name, reason),
             Partial::Failure { error: name, reason } => error(FAILURE, name, reason),
-            Partial::Unmade { reason } => error(UNMADE, "", reason),
+            Partial::Unmade(reason) => error(UNMADE, "", reason),
         }
     }
 
@@ -343,7 +341,7 @@ impl Partial {
         match *tag {
             ROW_ERROR => Some(Partial::RowError { error, reason }),
             FAILURE => Some(Partial::Failure { error, reason }),
-            UNMADE => Some(Partial::Unmade { reason }),
+            UNMADE => Some(Partial::Unmade(reason)),
             _ => None,
         }
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use settee_engine::index::Signature;
 use settee_engine::tree::{Entries, Reducer};
-use settee_engine::{Engine, Error, Index, Shard};
+use settee_engine::{Engine, Error, Index, IndexSnapshot, Shard};
 use settee_model::varint;
 
 use super::worn::Worn;
@@ -45,6 +45,12 @@ impl Carried {
         varint::put(&mut out, self.external as u64);
         self.parts.iter().for_each(|part| varint::put_bytes(&mut out, part));
         out.into()
+    }
+
+    /// What the root carries: all rows.
+    pub(in crate::view) fn of(index: &IndexSnapshot) -> Result<Carried, Error> {
+        let all = index.reduce(&(Bound::Unbounded, Bound::Unbounded))?;
+        Carried::decode(&all).ok_or_else(|| index.corrupt("a reduction is malformed"))
     }
 
     pub(in crate::view) fn decode(bytes: &Bytes) -> Option<Carried> {
@@ -202,8 +208,7 @@ pub fn carry(
 /// [`Error::IndexDropped`] if it was dropped.
 pub fn forsake(index: &Index, setup: &Setup) -> Result<(), Error> {
     let view = index.snapshot();
-    let all = view.reduce(&(Bound::Unbounded, Bound::Unbounded))?;
-    let parts = Carried::decode(&all).ok_or_else(malformed)?.parts;
+    let parts = Carried::of(&view)?.parts;
     let sources = read_plan(view.plan()).ok_or_else(malformed)?;
     let is_made = |part: Option<&Bytes>| part.is_none_or(|part| made(part.clone()).is_ok());
     let in_place = sources.iter().enumerate().filter(|(place, _)| is_made(parts.get(*place)));

@@ -70,5 +70,5 @@ impl Worn {
 }
 
 fn unmade(reason: &str) -> Bytes {
-    Partial::Unmade { reason: reason.to_owned() }.encode()
+    Partial::Unmade(reason.to_owned()).encode()
 }
