@@ -4,6 +4,8 @@
 
 use std::ops::Bound;
 
+use bytes::Bytes;
+use settee_model::doc::Chunk;
 use settee_model::docid::DocId;
 
 use crate::Error;
@@ -67,7 +69,8 @@ impl Contents<'_> {
         let info = docinfo::decode(DocId::trusted(id), entry.value()).map_err(|e| self.bad(e))?;
         let bodies = info.tree.leaves_unordered().filter_map(|leaf| leaf.value.body);
         for body in bodies.map(change::key) {
-            self.need(&self.state.trees.bodies, &body, "a leaf's body is missing")?;
+            let record = self.need(&self.state.trees.bodies, &body, "a leaf's body is missing")?;
+            record.map_or(Ok(()), |record| self.named(&record))?;
         }
         let seq = change::key(info.seq);
         let value = self.need(&self.state.trees.by_seq, &seq, "a document is not in by_seq")?;
@@ -77,6 +80,26 @@ impl Contents<'_> {
             return Err(self.wrong("a document and its change do not match"));
         }
         Ok(())
+    }
+
+    /// Compaction would drop chunks that count as named by nothing.
+    fn named(&self, record: &[u8]) -> Result<(), Error> {
+        for value in self.chunks_of(record)? {
+            if self.state.store.stored_chunk(&value)?.names == 0 {
+                return Err(self.wrong("a chunk counts as named by nothing"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Values of the chunks that a record names.
+    fn chunks_of(&self, record: &[u8]) -> Result<Vec<Bytes>, Error> {
+        let (atts, _) = record::split(record).map_err(|e| self.bad(e))?;
+        let need = |chunk: &Chunk| {
+            let chunks = &self.state.trees.chunks;
+            self.need(chunks, &chunk.hash, "an attachment's chunk is missing").transpose()
+        };
+        atts.iter().flat_map(|att| &att.content.chunks).filter_map(need).collect()
     }
 
     fn change(&self, entry: &Entry) -> Result<(), Error> {
@@ -92,16 +115,12 @@ impl Contents<'_> {
         if number >= self.state.counters.next_body {
             return Err(self.wrong("a body is newer than the shard"));
         }
-        let (atts, _) = record::split(entry.value()).map_err(|e| self.bad(e))?;
-        for chunk in atts.iter().flat_map(|att| &att.content.chunks) {
-            self.need(&self.state.trees.chunks, &chunk.hash, "an attachment's chunk is missing")?;
-        }
-        Ok(())
+        self.chunks_of(entry.value()).map(|_| ())
     }
 
     fn chunk(&self, entry: &Entry) -> Result<(), Error> {
         let store = &self.state.store;
-        let bytes = store.chunk(&store.pages, &entry.value_bytes())?;
+        let bytes = store.chunk(&store.pages, &store.stored_chunk(&entry.value_bytes())?.place)?;
         if blake3::hash(&bytes).as_bytes() == entry.key() {
             return Ok(());
         }
@@ -124,12 +143,7 @@ impl Contents<'_> {
     }
 
     /// The value of a key that must be there, as far as pages can be read.
-    fn need(
-        &self,
-        tree: &Tree,
-        key: &[u8],
-        what: &'static str,
-    ) -> Result<Option<bytes::Bytes>, Error> {
+    fn need(&self, tree: &Tree, key: &[u8], what: &'static str) -> Result<Option<Bytes>, Error> {
         match tree.get(&self.state.store.pages, key) {
             Ok(None) => Err(self.wrong(what)),
             Err(Error::Corrupt { .. }) if !self.intact => Ok(None),

@@ -1,5 +1,6 @@
-//! Values of `chunks`: where the bytes of an attachment's chunk lie. Also how the log names the
-//! place of a new chunk. Never fetches what lies in an extent (see `shard/store`).
+//! Values of `chunks`: where the bytes of an attachment's chunk lie, and how many revisions name it.
+//! Also how the log names the place of a new chunk. Never fetches what lies in an extent (see
+//! `shard/store`).
 
 use settee_model::varint;
 
@@ -19,6 +20,30 @@ pub(crate) enum Place {
     Inline(Bytes),
     /// In an extent of the shard file.
     Extent(PagePtr),
+}
+
+/// A chunk that a shard has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stored {
+    /// How often leaves of revision trees name it. Compaction keeps what is named.
+    pub(crate) names: u64,
+    pub(crate) place: Place,
+}
+
+impl Stored {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        varint::put(&mut out, self.names);
+        out.extend_from_slice(&encode(&self.place));
+        out
+    }
+
+    pub(crate) fn decode(value: &Bytes) -> Result<Stored, Malformed> {
+        let mut reader = Reader::new(value);
+        let names = reader.varint()?;
+        let place = decode(&value.slice_ref(reader.rest()))?;
+        Ok(Stored { names, place })
+    }
 }
 
 pub(crate) fn encode(place: &Place) -> Vec<u8> {
@@ -53,14 +78,15 @@ pub(crate) fn decode(value: &Bytes) -> Result<Place, Malformed> {
     }
 }
 
-/// Bytes that the chunk takes outside of the tree.
-pub(crate) fn decode_len_outside(value: &[u8]) -> Result<u64, Malformed> {
+/// How often a stored chunk is named, and the bytes that it takes outside of the tree.
+pub(crate) fn decode_weight(value: &[u8]) -> Result<(u64, u64), Malformed> {
     let mut reader = Reader::new(value);
+    let names = reader.varint()?;
     match reader.byte()? {
-        INLINE => Ok(0),
+        INLINE => Ok((names, 0)),
         EXTENT => {
             reader.varint()?;
-            reader.varint()
+            Ok((names, reader.varint()?))
         }
         _ => Err(Malformed("unknown place of a chunk")),
     }

@@ -107,8 +107,41 @@ impl Reducer for ById {
 /// Reduces `bodies` to the sum of the lengths of its values.
 pub(crate) struct Bodies;
 
-/// Reduces `chunks` to the bytes that its chunks take outside the tree.
+/// Reduces `chunks` to [`ChunkSizes`].
 pub(crate) struct Chunks;
+
+/// Bytes that chunks take outside their tree.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ChunkSizes {
+    /// All of them.
+    pub(crate) all: u64,
+    /// Those that a leaf of a revision tree names.
+    pub(crate) live: u64,
+}
+
+impl ChunkSizes {
+    fn add(&mut self, other: ChunkSizes) {
+        self.all = self.all.saturating_add(other.all);
+        self.live = self.live.saturating_add(other.live);
+    }
+
+    fn encode(self) -> Bytes {
+        let mut out = Vec::with_capacity(18);
+        varint::put(&mut out, self.all);
+        varint::put(&mut out, self.live);
+        out.into()
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<ChunkSizes, Malformed> {
+        if bytes.is_empty() {
+            return Ok(ChunkSizes::default());
+        }
+        let mut reader = Reader::new(bytes);
+        let sizes = ChunkSizes { all: reader.varint()?, live: reader.varint()? };
+        reader.end()?;
+        Ok(sizes)
+    }
+}
 
 impl Reducer for Bodies {
     fn leaf(&self, entries: Entries<'_>) -> Result<Bytes, Error> {
@@ -116,21 +149,30 @@ impl Reducer for Bodies {
     }
 
     fn combine(&self, parts: &[Bytes]) -> Result<Bytes, Error> {
-        combine_sums(parts)
+        let mut sum = 0u64;
+        for part in parts {
+            sum = sum.saturating_add(decode_sum(part).map_err(unreadable)?);
+        }
+        Ok(encode_sum(sum))
     }
 }
 
 impl Reducer for Chunks {
     fn leaf(&self, entries: Entries<'_>) -> Result<Bytes, Error> {
-        let mut sum = 0;
+        let mut sizes = ChunkSizes::default();
         for (_, value) in entries {
-            sum += chunk::decode_len_outside(value).map_err(unreadable)?;
+            let (names, all) = chunk::decode_weight(value).map_err(unreadable)?;
+            sizes.add(ChunkSizes { all, live: if names > 0 { all } else { 0 } });
         }
-        Ok(encode_sum(sum))
+        Ok(sizes.encode())
     }
 
     fn combine(&self, parts: &[Bytes]) -> Result<Bytes, Error> {
-        combine_sums(parts)
+        let mut sizes = ChunkSizes::default();
+        for part in parts {
+            sizes.add(ChunkSizes::decode(part).map_err(unreadable)?);
+        }
+        Ok(sizes.encode())
     }
 }
 
@@ -145,14 +187,6 @@ pub(crate) fn decode_sum(bytes: &[u8]) -> Result<u64, Malformed> {
         return Ok(0);
     }
     Reader::new(bytes).varint()
-}
-
-fn combine_sums(parts: &[Bytes]) -> Result<Bytes, Error> {
-    let mut sum = 0u64;
-    for part in parts {
-        sum = sum.saturating_add(decode_sum(part).map_err(unreadable)?);
-    }
-    Ok(encode_sum(sum))
 }
 
 fn unreadable(Malformed(what): Malformed) -> Error {

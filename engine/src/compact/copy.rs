@@ -2,7 +2,6 @@
 //! live in one state, straight into packed pages; then, for as long as writers go on, what later
 //! states changed. Never swaps files, never touches a shard.
 
-use std::collections::{BTreeSet, HashSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -13,7 +12,8 @@ use settee_model::docinfo::DocInfo;
 use super::live::NumberSet;
 use super::pacer::Step;
 use crate::Error;
-use crate::codec::{Malformed, change, chunk, docinfo, record};
+use crate::codec::chunk::{Place, Stored};
+use crate::codec::{Malformed, change, docinfo};
 use crate::page::{PageWriter, Pages};
 use crate::shard::CHUNK_KIND;
 use crate::shard::state::{PerTree, SPECS, State, Trees};
@@ -89,14 +89,11 @@ impl<'a> Copy<'a> {
     pub(crate) fn catch_up(&mut self, from: &State, to: &State) -> Result<(), Error> {
         let pages = &to.store.pages;
         let (old, new) = (&from.trees, &to.trees);
-        // Bodies bring their chunks along, which may be older than `from` and not live there.
+        // Also those that are older than `from`, and were named by nothing there.
         self.follow(
-            |t| &mut t.bodies,
-            old.bodies.diff(pages, &new.bodies),
-            |copy, change| {
-                copy.bring_chunks(to, change.new.as_deref().unwrap_or_default())?;
-                Ok(change.new)
-            },
+            |t| &mut t.chunks,
+            old.chunks.diff(pages, &new.chunks),
+            |copy, change| copy.bring_chunk(to, change),
         )?;
         self.follow(
             |t| &mut t.by_id,
@@ -108,6 +105,7 @@ impl<'a> Copy<'a> {
             },
         )?;
         let as_it_is = |_: &mut Self, change: Change| Ok(change.new);
+        self.follow(|t| &mut t.bodies, old.bodies.diff(pages, &new.bodies), as_it_is)?;
         self.follow(|t| &mut t.by_seq, old.by_seq.diff(pages, &new.by_seq), as_it_is)?;
         self.follow(|t| &mut t.local, old.local.diff(pages, &new.local), as_it_is)?;
         self.follow(|t| &mut t.purges, old.purges.diff(pages, &new.purges), as_it_is)?;
@@ -151,30 +149,24 @@ impl<'a> Copy<'a> {
         if self.trees.dirty_bytes() > DIRTY { self.save() } else { Ok(()) }
     }
 
-    /// Copies those chunks of a record that the copy does not have.
-    fn bring_chunks(&mut self, from: &State, encoded: &[u8]) -> Result<(), Error> {
-        let mut lacking = BTreeSet::new();
-        for hash in chunks_of(from, encoded)? {
-            if self.trees.chunks.get(&self.store.pages, &hash)?.is_none() {
-                lacking.insert(hash);
+    /// What becomes of a chunk that changed: its bytes are copied if the copy lacks them and something
+    /// names them.
+    fn bring_chunk(&mut self, from: &State, change: Change) -> Result<Option<Bytes>, Error> {
+        let Some(new) = change.new else { return Ok(None) };
+        let new = from.store.stored_chunk(&new)?;
+        let place = match self.trees.chunks.get(&self.store.pages, &change.key)? {
+            Some(known) => self.store.stored_chunk(&known)?.place,
+            None if new.names == 0 => return Ok(None),
+            None => {
+                let mut writer = self.writer();
+                let place = copy_chunk(from, &new, &mut writer)?;
+                // Saving what leads to it syncs it too.
+                writer.write_out()?;
+                (self.pace)(Step::Done { entries: 0, bytes: writer.written() })?;
+                place
             }
-        }
-        if lacking.is_empty() {
-            return Ok(());
-        }
-        let mut writer = self.writer();
-        let mut ops = Vec::with_capacity(lacking.len());
-        for hash in lacking {
-            let value = from.trees.chunks.get(&from.store.pages, &hash)?;
-            let value = value.ok_or_else(|| missing_chunk(from))?;
-            let before = writer.written();
-            let value = copy_chunk(from, &value, &mut writer)?;
-            ops.push((Bytes::copy_from_slice(&hash), Some(value)));
-            (self.pace)(Step::Done { entries: 0, bytes: writer.written() - before })?;
-        }
-        // Saving what leads to them syncs them too.
-        writer.write_out()?;
-        self.put(|trees| &mut trees.chunks, &ops)
+        };
+        Ok(Some(Stored { place, ..new }.encode().into()))
     }
 
     /// Appends to the copy's file.
@@ -207,21 +199,18 @@ impl Packing<'_, '_> {
             bodies.for_each(|body| live.insert(body));
             Ok(Some(slim.into()))
         })?;
-        let mut named = HashSet::new();
         let bodies = self.pack_tree(&specs.bodies, &trees.bodies, None, |_, entry| {
             let number =
                 change::decode_key(entry.key()).map_err(|what| from.store.unreadable(what))?;
-            if !live.contains(number) {
-                return Ok(None);
-            }
-            named.extend(chunks_of(from, entry.value())?);
-            Ok(Some(entry.value_bytes()))
+            Ok(live.contains(number).then(|| entry.value_bytes()))
         })?;
         let chunks = self.pack_tree(&specs.chunks, &trees.chunks, None, |packing, entry| {
-            if !named.contains(entry.key()) {
+            let old = from.store.stored_chunk(&entry.value_bytes())?;
+            if old.names == 0 {
                 return Ok(None);
             }
-            copy_chunk(from, &entry.value_bytes(), &mut packing.writer).map(Some)
+            let place = copy_chunk(from, &old, &mut packing.writer)?;
+            Ok(Some(Stored { place, ..old }.encode().into()))
         })?;
         let by_seq = self.pack_tree(&specs.by_seq, &trees.by_seq, None, as_it_is)?;
         let local = self.pack_tree(&specs.local, &trees.local, None, as_it_is)?;
@@ -284,21 +273,10 @@ fn slim(info: &mut DocInfo, revs_limit: usize) -> Vec<u8> {
     docinfo::encode(info)
 }
 
-/// The chunks that a record names.
-fn chunks_of(state: &State, encoded: &[u8]) -> Result<Vec<[u8; 32]>, Error> {
-    let (atts, _) = record::split(encoded).map_err(|damage| state.store.unreadable(damage))?;
-    Ok(atts.iter().flat_map(|att| &att.content.chunks).map(|chunk| chunk.hash).collect())
-}
-
-/// Copies a chunk's bytes and gives its value in the copy.
-fn copy_chunk(from: &State, value: &Bytes, writer: &mut PageWriter) -> Result<Bytes, Error> {
-    let bytes = from.store.chunk(&from.store.pages, value)?;
-    let ptr = writer.put(CHUNK_KIND, &bytes)?;
-    Ok(chunk::encode(&chunk::Place::Extent(ptr)).into())
-}
-
-fn missing_chunk(state: &State) -> Error {
-    state.store.unreadable(Malformed("a chunk is missing"))
+/// Copies a chunk's bytes; where they are in the copy.
+fn copy_chunk(from: &State, chunk: &Stored, writer: &mut PageWriter) -> Result<Place, Error> {
+    let bytes = from.store.chunk(&from.store.pages, &chunk.place)?;
+    Ok(Place::Extent(writer.put(CHUNK_KIND, &bytes)?))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod decide;
 mod going;
 pub(crate) mod id;
 mod leap;
+mod names;
 mod partition;
 mod queue;
 mod snapshot;

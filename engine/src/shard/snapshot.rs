@@ -208,12 +208,18 @@ impl Snapshot {
     pub fn chunk(&self, chunk: &Chunk) -> Result<Bytes, Error> {
         let value = self.state.trees.chunks.get(&self.pages, &chunk.hash)?;
         let value = value.ok_or_else(|| self.unreadable(Malformed("a chunk is missing")))?;
-        let bytes = self.state.store.chunk(&self.pages, &value)?;
+        let store = &self.state.store;
+        let bytes = store.chunk(&self.pages, &store.stored_chunk(&value)?.place)?;
         if bytes.len() as u64 == u64::from(chunk.length) {
             Ok(bytes)
         } else {
             Err(self.unreadable(Malformed("a chunk has another length than its revision says")))
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn state(&self) -> &State {
+        &self.state
     }
 
     pub(super) fn has_chunk(&self, hash: &[u8; 32]) -> Result<bool, Error> {

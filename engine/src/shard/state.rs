@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use super::PURGES_DONE;
 use super::store::Store;
 use crate::Error;
-use crate::codec::reduce::{self, Bodies, ById, Chunks, Counts};
+use crate::codec::reduce::{self, Bodies, ById, ChunkSizes, Chunks, Counts};
 use crate::codec::{change, local};
 use crate::page::Pages;
 use crate::tree::{NoReduction, Reducer, Root, Spec, Tree};
@@ -185,12 +185,17 @@ impl State {
 
     /// Bytes of all bodies and chunks that were ever written to its file.
     pub(crate) fn content_bytes(&self) -> Result<u64, Error> {
-        let PerTree { bodies, chunks, .. } = &self.trees;
-        Ok(self.sum(bodies)? + self.sum(chunks)?)
+        Ok(self.body_bytes()?.saturating_add(self.chunk_sizes()?.all))
     }
 
-    fn sum(&self, tree: &Tree) -> Result<u64, Error> {
-        reduce::decode_sum(&tree.reduction()?).map_err(|damage| self.store.unreadable(damage))
+    fn body_bytes(&self) -> Result<u64, Error> {
+        let reduction = self.trees.bodies.reduction()?;
+        reduce::decode_sum(&reduction).map_err(|damage| self.store.unreadable(damage))
+    }
+
+    fn chunk_sizes(&self) -> Result<ChunkSizes, Error> {
+        let reduction = self.trees.chunks.reduction()?;
+        ChunkSizes::decode(&reduction).map_err(|damage| self.store.unreadable(damage))
     }
 
     /// An estimate of the bytes of the file that compaction would keep.
@@ -198,12 +203,10 @@ impl State {
         let PerTree { by_id, by_seq, local, purges, purge_ids, bodies, chunks } = &self.trees;
         let indexes = [by_id, by_seq, local, purges, purge_ids, chunks];
         let indexes: u64 = indexes.into_iter().map(|tree| tree.sizes().stored).sum();
-        let extents = self.sum(chunks)?;
-        let whole = self.sum(bodies)?.saturating_add(extents).max(1);
-        let live = self.counts()?.sizes;
-        let live = live.stored.saturating_add(live.atts).min(whole);
-        let contents = bodies.sizes().stored.saturating_add(extents);
-        let contents = u128::from(contents) * u128::from(live) / u128::from(whole);
-        Ok(indexes + u64::try_from(contents).unwrap_or(u64::MAX))
+        let whole = self.body_bytes()?.max(1);
+        let live = self.counts()?.sizes.stored.min(whole);
+        let packed = u128::from(bodies.sizes().stored) * u128::from(live) / u128::from(whole);
+        let packed = u64::try_from(packed).unwrap_or(u64::MAX);
+        Ok(indexes.saturating_add(packed).saturating_add(self.chunk_sizes()?.live))
     }
 }

@@ -57,7 +57,7 @@ pub(crate) struct Opened {
 /// Extents that hold chunks of attachments.
 pub(crate) const CHUNK_KIND: u8 = 3;
 
-const FORMAT: Format = Format { magic: b"SETTEESH", version: 1 };
+const FORMAT: Format = Format { magic: b"SETTEESH", version: 2 };
 
 impl Store {
     /// The store of a shard without a file.
@@ -152,10 +152,15 @@ impl Store {
         &self.unwritten
     }
 
+    /// What the tree says of a chunk.
+    pub(crate) fn stored_chunk(&self, value: &Bytes) -> Result<chunk::Stored, Error> {
+        chunk::Stored::decode(value).map_err(|damage| self.unreadable(damage))
+    }
+
     /// The bytes of a chunk. `pages` are those of this store, read as the caller wants them to be.
-    pub(crate) fn chunk(&self, pages: &Pages, value: &Bytes) -> Result<Bytes, Error> {
-        match chunk::decode(value).map_err(|damage| self.unreadable(damage))? {
-            chunk::Place::Inline(bytes) => Ok(bytes),
+    pub(crate) fn chunk(&self, pages: &Pages, place: &chunk::Place) -> Result<Bytes, Error> {
+        match *place {
+            chunk::Place::Inline(ref bytes) => Ok(bytes.clone()),
             chunk::Place::Extent(ptr) => match self.unwritten.get(ptr) {
                 Some(extent) => extent.payload(CHUNK_KIND).map_err(|what| pages.corrupt(ptr, what)),
                 None => pages.read(ptr, CHUNK_KIND),

@@ -128,5 +128,6 @@ fn append(store: &Arc<Store>, writer: &mut PageWriter, bytes: &Bytes) -> Result<
 fn known_chunk(state: &State, hash: &[u8; 32]) -> Result<Option<Bytes>, Error> {
     let pages = &state.store.pages;
     let value = state.trees.chunks.get(pages, hash)?;
-    value.map(|value| state.store.chunk(pages, &value)).transpose()
+    let read = |value| state.store.chunk(pages, &state.store.stored_chunk(&value)?.place);
+    value.map(read).transpose()
 }

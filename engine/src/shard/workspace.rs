@@ -3,8 +3,8 @@
 //! state with one pass over each tree. The live writer and the replay of the log both go through
 //! here, so both arrive at the same state. Decides nothing about edits (see `decide`).
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use bytes::Bytes;
@@ -13,6 +13,7 @@ use settee_model::docinfo::{DocInfo, RevInfo};
 use settee_model::rev::Rev;
 use settee_model::revtree::RevTree;
 
+use super::names::{self, Hash, Names};
 use super::state::{Counters, State};
 use crate::Error;
 use crate::codec::log::{self, Merge, Record};
@@ -25,6 +26,8 @@ use crate::tree::{Direction, Tree};
 struct Doc {
     /// Its sequence in the base state.
     old_seq: Option<u64>,
+    /// Bodies of its leaves there that name chunks.
+    named: BTreeSet<u64>,
     /// As it is now; `None` if no revision is known of it.
     info: Option<DocInfo>,
     changed: bool,
@@ -38,7 +41,7 @@ pub(crate) struct Workspace<'a> {
     counters: Counters,
     docs: BTreeMap<DocId, Doc>,
     bodies: Vec<(u64, Bytes)>,
-    chunks: BTreeMap<[u8; 32], Vec<u8>>,
+    chunks: BTreeMap<Hash, chunk::Place>,
     extents: Vec<Extent>,
     locals: BTreeMap<Bytes, Option<Bytes>>,
     purges: Vec<(u64, PurgeRequest)>,
@@ -71,7 +74,8 @@ impl<'a> Workspace<'a> {
             let decode = |value: Bytes| docinfo::decode(id.clone(), &value);
             let info = value.map(decode).transpose().map_err(|damage| store.unreadable(damage))?;
             let old_seq = info.as_ref().map(|info| info.seq);
-            self.docs.insert(id.clone(), Doc { old_seq, info, changed: false });
+            let named = names::naming(info.as_ref());
+            self.docs.insert(id.clone(), Doc { old_seq, named, info, changed: false });
         }
         Ok(())
     }
@@ -161,7 +165,7 @@ impl<'a> Workspace<'a> {
             Record::Create | Record::Drop => Err(self.fault("lifecycle record among changes")),
             Record::Merge(merge) => self.merge(merge).map(|()| Vec::new()),
             Record::Chunk { hash, place } => {
-                self.chunks.insert(hash, chunk::encode(&place));
+                self.chunks.insert(hash, place);
                 Ok(Vec::new())
             }
             Record::Extent(extent) => {
@@ -207,7 +211,7 @@ impl<'a> Workspace<'a> {
             seq: merge.seq,
             body: Some(self.counters.next_body),
             stored: merge.record.len() as u64,
-            atts: atts.iter().map(|att| att.content.stored_length).sum(),
+            atts: names::chunks_of(&atts).map(|chunk| u64::from(chunk.length)).sum(),
             external: seen.saturating_add(body.len() as u64),
         })
     }
@@ -279,7 +283,8 @@ impl<'a> Workspace<'a> {
             by_seq.into_iter().map(|(seq, value)| (change::key(seq), value)).collect();
         let bodies: Vec<_> =
             self.bodies.iter().map(|(number, body)| (change::key(*number), Some(body))).collect();
-        let chunks: Vec<_> = self.chunks.iter().map(|(hash, place)| (hash, Some(place))).collect();
+        let chunks = self.changed_chunks()?;
+        let chunks: Vec<_> = chunks.into_iter().map(|(hash, value)| (hash, Some(value))).collect();
         let locals: Vec<_> = self.locals.iter().map(|(key, value)| (key, value.as_ref())).collect();
         let mut purges = Vec::new();
         let mut purge_ids = BTreeMap::new();
@@ -297,6 +302,50 @@ impl<'a> Workspace<'a> {
         put(&mut trees.purge_ids, pages, &purge_ids)?;
         self.base.store.bring(self.extents);
         Ok(State { trees, counters: self.counters, ..self.base.clone() })
+    }
+
+    /// Values of the chunks that are new, or are named more or less often than before.
+    fn changed_chunks(&self) -> Result<Vec<(Hash, Vec<u8>)>, Error> {
+        let names = self.new_names()?;
+        let hashes: BTreeSet<&Hash> = self.chunks.keys().chain(names.changed()).collect();
+        let hashes: Vec<Hash> = hashes.into_iter().copied().collect();
+        let values = self.base.trees.chunks.get_many(&self.pages, &hashes)?;
+        let mut changed = Vec::with_capacity(hashes.len());
+        for (hash, value) in hashes.into_iter().zip(values) {
+            let known = value.as_ref().map(|value| self.base.store.stored_chunk(value));
+            let known = known.transpose()?;
+            let before = known.as_ref().map_or(0, |known| known.names);
+            let place = self.chunks.get(&hash).cloned().or(known.map(|known| known.place));
+            // Damaged: a document can be deleted all the same.
+            let Some(place) = place else { continue };
+            let new = chunk::Stored { names: names.now(&hash, before), place }.encode();
+            if value.is_none_or(|value| value != new) {
+                changed.push((hash, new));
+            }
+        }
+        Ok(changed)
+    }
+
+    /// What the leaves that went and came name.
+    fn new_names(&self) -> Result<Names, Error> {
+        let mut names = Names::default();
+        let mut count = |body: u64, more: i64| match self.record(body)? {
+            Some(record) => names.count(&record, more).map_err(|damage| self.damage(damage)),
+            None => Err(self.fault("a leaf's body is missing")),
+        };
+        for doc in self.docs.values().filter(|doc| doc.changed) {
+            let naming = names::naming(doc.info.as_ref());
+            for body in doc.named.difference(&naming) {
+                match count(*body, -1) {
+                    // What cannot be read any more can be replaced all the same: its chunks count as
+                    // named for ever.
+                    Err(Error::Corrupt { .. }) => {}
+                    other => other?,
+                }
+            }
+            naming.difference(&doc.named).try_for_each(|body| count(*body, 1))?;
+        }
+        Ok(names)
     }
 
     fn damage(&self, damage: Malformed) -> Error {

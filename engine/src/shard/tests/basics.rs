@@ -305,6 +305,34 @@ fn what_an_edit_brings_gets_its_place_at_once_and_never_moves_for_others() {
 }
 
 #[test]
+fn garbage_is_seen_beside_attachments_that_pack_well_and_are_shared() {
+    let disk = SimStorage::new();
+    let engine = open(&disk);
+    let shard = engine.create_shard(&shard_id()).unwrap();
+    let packs = "the same words ".repeat(20_000);
+    let id = |n: u64| format!("doc-{n}");
+    let add = |n: u64, bytes: &[u8]| {
+        let atts = vec![upload(&shard, "a", bytes)];
+        put(&shard, DocEdit { atts, ..edit(&id(n), RevPath::default(), "{}") })
+    };
+    (0..20).for_each(|n| drop(add(n, packs.as_bytes())));
+    let garbage: Vec<_> = (20..30).map(|n| add(n, noise(n, 100_000).as_bytes())).collect();
+    let active = || {
+        shard.checkpoint().unwrap();
+        shard.sizes().unwrap().active
+    };
+    let before = active();
+    assert!((1_000_000..1_030_000).contains(&before), "{before} bytes");
+    garbage.iter().zip(20..).for_each(|(rev, n)| drop(put(&shard, deletion(&id(n), rev))));
+    let after = active();
+    assert!(after < 30_000, "{after} bytes");
+    shard.compact_now().unwrap();
+    let sizes = shard.sizes().unwrap();
+    assert!(sizes.file < 30_000, "{sizes:?}");
+    (0..20).for_each(|n| assert_eq!(download(&shard, &id(n), "a"), packs.as_bytes()));
+}
+
+#[test]
 fn what_packs_well_takes_no_more_memory_than_it_counts() {
     let disk = SimStorage::new();
     let engine = open(&disk);

@@ -12,6 +12,7 @@ use settee_model::rev::Rev;
 
 use super::kit::doc_id;
 use crate::Snapshot;
+use crate::shard::state::State;
 use crate::shard::{LocalReplica, Outcome, PurgeRequest, Which, Write, name_chunk};
 use crate::tree::Direction;
 
@@ -204,6 +205,18 @@ impl Model {
     }
 }
 
+/// How often chunks are named, as their tree says.
+fn names(state: &State) -> BTreeMap<[u8; 32], u64> {
+    let all = (Bound::Unbounded, Bound::Unbounded);
+    let entries = state.trees.chunks.range(&state.store.pages, all, Direction::Forward);
+    let entries = entries.map(|entry| {
+        let entry = entry.unwrap();
+        let names = state.store.stored_chunk(&entry.value_bytes()).unwrap().names;
+        (entry.key().try_into().unwrap(), names)
+    });
+    entries.filter(|(_, names)| *names > 0).collect()
+}
+
 /// What a shard shows.
 pub(crate) fn contents(snapshot: &Snapshot) -> Contents {
     let mut out = vec![format!("seq {} purges {}", snapshot.update_seq(), snapshot.purge_seq())];
@@ -211,6 +224,7 @@ pub(crate) fn contents(snapshot: &Snapshot) -> Contents {
     out.push(format!("docs {} deleted {}", counts.doc_count, counts.del_count));
     let all = (Bound::Unbounded, Bound::Unbounded);
     let mut stored = 0;
+    let mut named: BTreeMap<[u8; 32], u64> = BTreeMap::new();
     for row in snapshot.docs(&all, Direction::Forward, Which::All) {
         let row = row.unwrap();
         let info = row.info().unwrap();
@@ -230,6 +244,8 @@ pub(crate) fn contents(snapshot: &Snapshot) -> Contents {
                 att.content.chunks.iter().map(read).sum::<usize>()
             };
             let atts: Vec<_> = record.atts.iter().map(|att| (&att.name, length(att))).collect();
+            let chunks = record.atts.iter().flat_map(|att| &att.content.chunks);
+            chunks.for_each(|chunk| *named.entry(chunk.hash).or_default() += 1);
             let body = format!("{} {atts:?}", String::from_utf8_lossy(&record.body));
             let deleted = leaf.value.deleted;
             out.push(format!("  {} {deleted} {:?} {body}", leaf.rev(), path.ids));
@@ -237,6 +253,7 @@ pub(crate) fn contents(snapshot: &Snapshot) -> Contents {
         }
     }
     assert_eq!(counts.sizes.stored, stored);
+    assert_eq!(names(snapshot.state()), named);
     for change in snapshot.changes(0, Direction::Forward) {
         let change = change.unwrap();
         let info = snapshot.doc(&change.id).unwrap().unwrap();
