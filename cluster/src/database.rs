@@ -1,6 +1,7 @@
 //! A database that is in use on this node: its shards' copies and its metadata as of now. Knows
 //! nothing of other databases.
 
+use std::iter::repeat;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -19,8 +20,10 @@ pub(crate) type Lacking = Arc<dyn Fn(&ShardCopy) + Send + Sync>;
 pub(crate) struct Database {
     meta: RwLock<Arc<DbMeta>>,
     ring: Ring,
-    /// By number of the range, then in owner order.
+    /// By number of the range, then in owner order, but those that are being filled come last.
     shards: Vec<Vec<ShardCopy>>,
+    /// How many copies of each range have all that they should.
+    full: Vec<usize>,
     /// The node that this is.
     node: NodeId,
     deleted: AtomicBool,
@@ -32,9 +35,20 @@ impl Database {
     /// The database that metadata describes, with the copies of its shards.
     pub(crate) fn new(meta: Arc<DbMeta>, shards: Vec<Vec<ShardCopy>>, node: NodeId) -> Database {
         let ring = Ring::new(meta.q, meta.partitioned);
+        let places =
+            meta.shards.iter().map(|place| place.filling.as_slice()).chain(repeat(&[][..]));
+        let sorted = shards.into_iter().zip(places).map(|(mut copies, filling)| {
+            let is_filling = |copy: &ShardCopy| filling.contains(&node_of(node, copy));
+            copies.sort_by_key(is_filling);
+            let full = copies.iter().filter(|copy| !is_filling(copy)).count();
+            // Where all that had it are gone for good, what is left is all there is.
+            let full = if full == 0 { copies.len() } else { full };
+            (copies, full)
+        });
+        let (shards, full) = sorted.unzip();
         let (meta, deleted) = (RwLock::new(meta), AtomicBool::new(false));
         let designs = DesignDocs::default();
-        Database { meta, ring, shards, node, deleted, designs, lacking: Arc::new(|_| {}) }
+        Database { meta, ring, shards, full, node, deleted, designs, lacking: Arc::new(|_| {}) }
     }
 
     /// The same, and somebody sees to copies that did not do what they were asked to.
@@ -59,10 +73,7 @@ impl Database {
 
     /// The node that has a copy.
     pub(crate) fn node_of(&self, copy: &ShardCopy) -> NodeId {
-        match copy {
-            ShardCopy::Local(_) => self.node,
-            ShardCopy::Remote(copy) => copy.node(),
-        }
+        node_of(self.node, copy)
     }
 
     pub(crate) fn meta(&self) -> Arc<DbMeta> {
@@ -89,16 +100,23 @@ impl Database {
         Ok(&self.shards)
     }
 
-    /// The copies of one range, its owner first.
+    /// The copies of one range, its owner first. Writes go to all; see [`Database::full`].
     pub(crate) fn copies(&self, shard: usize) -> Result<&[ShardCopy], Error> {
         self.live()?;
         self.shards.get(shard).map(Vec::as_slice).ok_or(Error::DatabaseMissing)
     }
 
+    /// So many of the copies of one range, from the first on, have all that they should. The others
+    /// are being filled: they decide no edit and answer no reader.
+    pub(crate) fn full(&self, shard: usize) -> usize {
+        self.full.get(shard).copied().unwrap_or(0)
+    }
+
     /// The copies of a range in the order in which they are asked to read: the one on this node,
     /// those that are alive, the others. At least one.
     pub(crate) fn readers(&self, shard: usize) -> Result<Vec<&ShardCopy>, Error> {
-        let mut readers: Vec<&ShardCopy> = self.copies(shard)?.iter().collect();
+        let full = self.full(shard);
+        let mut readers: Vec<&ShardCopy> = self.copies(shard)?.iter().take(full).collect();
         // What is believed of nodes changes meanwhile: each is looked at once.
         readers.sort_by_cached_key(|copy| match copy {
             ShardCopy::Local(_) => 0,
@@ -121,5 +139,13 @@ impl Database {
     /// Tells everybody who uses it that it is gone.
     pub(crate) fn set_deleted(&self) {
         self.deleted.store(true, Ordering::Release);
+    }
+}
+
+/// The node that has a copy, as this one sees it.
+fn node_of(me: NodeId, copy: &ShardCopy) -> NodeId {
+    match copy {
+        ShardCopy::Local(_) => me,
+        ShardCopy::Remote(copy) => copy.node(),
     }
 }

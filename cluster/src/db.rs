@@ -339,6 +339,6 @@ impl Db {
     pub fn shard_of(&self, id: &DocId) -> ShardPlace {
         let shard = self.database.ring().shard_of(id);
         let place = self.database.meta().shards.get(shard).cloned();
-        place.unwrap_or_else(|| ShardPlace { range: String::new(), nodes: Vec::new() })
+        place.unwrap_or_default()
     }
 }

@@ -10,6 +10,7 @@ use settee_model::docid::DbName;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
+use crate::Error;
 use crate::catalogue::{DbMeta, database_of};
 use crate::copy::ShardCopy;
 use crate::local::LocalCopy;
@@ -18,7 +19,7 @@ use crate::mesh::{Peer, RemoteCopy};
 use crate::node::Node;
 use crate::raft::NodeId;
 use crate::sync::ask::{Source, Target};
-use crate::sync::scheduler::{Place, Places};
+use crate::sync::scheduler::{Place, Places, Setting};
 
 /// Hints that wait to be told. What finds no room is found out later, when the copy is compared.
 const WAITING: usize = 1024;
@@ -109,17 +110,28 @@ impl Places for Node {
     fn place(&self, shard: &ShardId) -> Option<Place> {
         let meta = self.get(&DbName::trusted(database_of(shard)?))?;
         let (_, others) = self.others_of(&meta).find(|(id, _)| id == shard)?;
+        let filling = &meta.place_of(shard)?.filling;
         let patience = self.settings().patience();
         let members = self.members();
         let source = |node: &NodeId| {
             let peer = self.peers().get(*node, &members.get(node)?.address)?;
             let copy = ShardCopy::Remote(RemoteCopy::new(peer, *node, shard.clone()));
-            Some(Source { node: *node, copy, patience })
+            Some(Source { node: *node, copy, full: !filling.contains(node), patience })
         };
         let sources = others.iter().filter_map(source).collect();
         let copy = LocalCopy::new(self.host().clone(), shard.clone(), patience);
         let target = Target::new(self.id(), copy, others, meta.revs_limit, meta.purged_infos_limit);
-        Some(Place { target, sources })
+        Some(Place { target, sources, filling: filling.contains(&self.id()) })
+    }
+
+    fn set_filling(self: Arc<Self>, shard: ShardId, filling: bool) -> Setting {
+        Box::pin(async move {
+            let name = database_of(&shard).map(DbName::trusted).ok_or(Error::DatabaseMissing)?;
+            let meta = self.get(&name).ok_or(Error::DatabaseMissing)?;
+            let place = meta.place_of(&shard).ok_or(Error::DatabaseMissing)?;
+            let set = |meta: &mut DbMeta| meta.set_filling(&place.range, self.id(), filling);
+            self.book().change(&name, meta.created, set).await
+        })
     }
 }
 

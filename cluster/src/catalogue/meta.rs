@@ -36,12 +36,15 @@ pub struct DbMeta {
 }
 
 /// A range of a database and who holds it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ShardPlace {
     /// As `_shards` shows it: `00000000-7fffffff`.
     pub range: String,
     /// The nodes with a copy, the owner first.
     pub nodes: Vec<NodeId>,
+    /// Those of them whose copy began empty when others were there already, and has not got yet what
+    /// they have: it takes writes, and tells readers nothing.
+    pub filling: Vec<NodeId>,
 }
 
 /// CouchDB's default of `_revs_limit` and of `_purged_infos_limit`.
@@ -59,7 +62,7 @@ impl DbMeta {
         let n = owners.first().map_or(0, Vec::len);
         let place = |(range, nodes): (&HashRange, Vec<NodeId>)| {
             let range = range.to_string();
-            ShardPlace { range, nodes }
+            ShardPlace { range, nodes, filling: Vec::new() }
         };
         let shards = Ring::new(q, partitioned).ranges().iter().zip(owners).map(place).collect();
         DbMeta {
@@ -120,19 +123,42 @@ impl DbMeta {
         let n = owners.iter().map(Vec::len).min().unwrap_or(0);
         self.n = u32::try_from(n).unwrap_or(u32::MAX);
         for (place, nodes) in self.shards.iter_mut().zip(owners) {
+            let new = nodes.iter().filter(|node| !place.nodes.contains(node));
+            place.filling.extend(new);
             place.nodes = nodes;
         }
         wider
+    }
+
+    /// Where a shard of it lies.
+    pub(crate) fn place_of(&self, shard: &ShardId) -> Option<&ShardPlace> {
+        self.shards.iter().find(|place| self.shard_id(place).is_ok_and(|id| id == *shard))
+    }
+
+    /// Remembers whether a node's copy of a range is being filled.
+    pub(crate) fn set_filling(&mut self, range: &str, node: NodeId, filling: bool) {
+        for place in self.shards.iter_mut().filter(|place| place.range == range) {
+            place.filling.retain(|other| *other != node);
+            if filling && place.nodes.contains(&node) {
+                place.filling.push(node);
+            }
+        }
     }
 
     /// Its value in the store.
     pub(crate) fn encode(&self) -> Bytes {
         let security =
             self.security.as_ref().map(|text| String::from_utf8_lossy(text).into_owned());
-        let nodes = |place: &ShardPlace| -> Vec<String> {
-            place.nodes.iter().map(|node| format!("{node:016x}")).collect()
+        let names = |nodes: &[NodeId]| -> Vec<String> {
+            nodes.iter().map(|node| format!("{node:016x}")).collect()
         };
-        let place = |place: &ShardPlace| json!({ "range": place.range, "nodes": nodes(place) });
+        let place = |place: &ShardPlace| {
+            json!({
+                "range": place.range,
+                "nodes": names(&place.nodes),
+                "filling": names(&place.filling),
+            })
+        };
         let value = json!({
             "created": self.created,
             "q": self.q,
@@ -167,8 +193,11 @@ impl DbMeta {
 }
 
 fn place(place: &Value) -> Option<ShardPlace> {
-    let nodes = place.get("nodes")?.as_array()?.iter();
     let node = |node: &Value| NodeId::from_str_radix(node.as_str()?, 16).ok();
-    let nodes = nodes.map(node).collect::<Option<_>>()?;
-    Some(ShardPlace { range: place.get("range")?.as_str()?.to_owned(), nodes })
+    let nodes = |nodes: &Value| nodes.as_array()?.iter().map(node).collect::<Option<Vec<_>>>();
+    Some(ShardPlace {
+        range: place.get("range")?.as_str()?.to_owned(),
+        nodes: nodes(place.get("nodes")?)?,
+        filling: place.get("filling").map_or(Some(Vec::new()), nodes)?,
+    })
 }

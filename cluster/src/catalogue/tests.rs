@@ -19,9 +19,23 @@ fn meta(name: &str, created: u64) -> DbMeta {
 }
 
 #[test]
+fn new_copies_are_filled_first() {
+    let mut meta = meta("a", 1);
+    assert!(meta.widen(3, &nodes(&["", "", ""], &[])));
+    let filling = |meta: &DbMeta| meta.shards.iter().map(|place| place.filling.clone()).collect();
+    assert_eq!(filling(&meta), [vec![3], vec![3]]);
+    let range = meta.shards[0].range.clone();
+    meta.set_filling(&range, 3, false);
+    assert_eq!(filling(&meta), [vec![], vec![3]]);
+    meta.set_filling(&range, 9, true);
+    assert_eq!(filling(&meta), [vec![], vec![3]], "it has no copy");
+}
+
+#[test]
 fn metadata_comes_back() {
     let mut meta = meta("a/b", 1_700_000_000);
     meta.shards[0].nodes = vec![u64::MAX, 1];
+    meta.shards[0].filling = vec![u64::MAX];
     let key = database_key(&meta.name);
     assert_eq!(DbMeta::decode(&key, &meta.encode()), Some(meta.clone()));
     meta.security = Some(Bytes::from_static(br#"{"members":{"roles":["\"x"]}}"#));

@@ -19,9 +19,18 @@ use crate::join::Running;
 use crate::quorum::acks::{Acked, Acks};
 use crate::steps::uninterrupted_after;
 
+/// The copies of a range.
+#[derive(Clone, Copy)]
+pub(super) struct Copies<'a> {
+    /// In the order in which they may decide.
+    pub(super) all: &'a [ShardCopy],
+    /// So many of them, from the first on, know all that they should, and may decide.
+    pub(super) full: usize,
+}
+
 /// Sends a batch to copies until enough of them have it; one verdict for each write.
 pub(super) async fn send(
-    copies: &[ShardCopy],
+    copies: Copies<'_>,
     batch: Batch,
     wanted: usize,
     lacking: &Lacking,
@@ -29,21 +38,22 @@ pub(super) async fn send(
     if batch.writes.is_empty() {
         return Ok(Vec::new());
     }
-    if let [only] = copies {
+    if let [only] = copies.all {
         let mut acks = Acks::new(batch.writes.len(), wanted);
         acks.reply(only.write(batch).await.map(placed));
         return acks.verdict();
     }
     // What one copy has shall come to the others, though the client may be gone or was answered.
-    let (copies, lacking) = (copies.to_vec(), lacking.clone());
+    let (all, full, lacking) = (copies.all.to_vec(), copies.full, lacking.clone());
     let work = |tell: oneshot::Sender<_>| async move {
+        let copies = Copies { all: &all, full };
         let interactive = |write: &Write| matches!(write, Write::Interactive(_));
         let mut replies = Replies::new(lacking);
         let verdict = if batch.writes.iter().any(interactive) {
-            edit(&copies, &batch, wanted, &mut replies).await
+            edit(copies, &batch, wanted, &mut replies).await
         } else {
             let writes = Share::all(&batch);
-            copies.iter().for_each(|copy| replies.ask(copy, &batch, &writes));
+            all.iter().for_each(|copy| replies.ask(copy, &batch, &writes));
             replies.gather(Acks::new(batch.writes.len(), wanted)).await
         };
         // Nobody may be there any more to be told.
@@ -63,7 +73,7 @@ const DOUBTS: usize = 4;
 
 /// Lets one copy decide; what it refuses because it was away another one decides.
 async fn edit(
-    copies: &[ShardCopy],
+    copies: Copies<'_>,
     batch: &Batch,
     wanted: usize,
     replies: &mut Replies,
@@ -73,18 +83,20 @@ async fn edit(
     let mut decided = VecDeque::from([(by, (0..batch.writes.len()).collect::<Vec<_>>())]);
     for _ in 0..DOUBTS {
         let Some((by, places)) = decided.pop_front() else { break };
-        let doubts = replies.running.beside(doubt(copies, by, batch, &acked, &places)).await;
+        let doubts = replies.running.beside(doubt(copies.all, by, batch, &acked, &places)).await;
         for Doubt { places, knows } in doubts {
             if knows != by {
-                copies.get(by).into_iter().for_each(|behind| (replies.lacking)(behind));
+                copies.all.get(by).into_iter().for_each(|behind| (replies.lacking)(behind));
             }
-            let mut order: Vec<usize> = (0..copies.len()).collect();
+            let mut order: Vec<usize> = (0..copies.all.len()).collect();
             order.swap(0, knows);
-            let asked: Vec<_> = order.iter().filter_map(|at| copies.get(*at)).cloned().collect();
+            let asked: Vec<_> =
+                order.iter().filter_map(|at| copies.all.get(*at)).cloned().collect();
+            let asked = Copies { all: &asked, full: copies.full };
             let again = places.iter().filter_map(|place| batch.writes.get(*place));
             let again = Batch { writes: again.cloned().collect(), ..*batch };
             replies.leave();
-            let verdicts = match lead(&asked, &again, wanted, replies).await {
+            let verdicts = match lead(asked, &again, wanted, replies).await {
                 Ok((by, verdicts)) => {
                     decided.extend(order.get(by).map(|by| (*by, places.clone())));
                     verdicts
@@ -102,7 +114,7 @@ async fn edit(
 
 /// Lets one copy decide and the others follow; which copy that was.
 async fn lead(
-    copies: &[ShardCopy],
+    copies: Copies<'_>,
     batch: &Batch,
     wanted: usize,
     replies: &mut Replies,
@@ -111,7 +123,7 @@ async fn lead(
     let Decision { outcomes, made } = decision;
     let share = Share::following(batch, &outcomes, made);
     let mut acks = Acks::decided(outcomes, wanted);
-    for (number, copy) in copies.iter().enumerate() {
+    for (number, copy) in copies.all.iter().enumerate() {
         match failed.iter().find(|(other, _)| *other == number) {
             _ if number == by || share.0.is_empty() => {}
             Some((_, error)) => {
@@ -121,7 +133,7 @@ async fn lead(
             None => replies.ask(copy, batch, &share),
         }
     }
-    if let Some(copy) = copies.get(by) {
+    if let Some(copy) = copies.all.get(by) {
         replies.promise(copy, durable);
     }
     Ok((by, replies.gather(acks).await?))
@@ -138,10 +150,10 @@ struct Led {
 
 /// The decision of the first copy in owner order that can make it. Should one have decided and not
 /// been heard, the next one makes the same revisions, for they are named by what is in them.
-async fn decide(copies: &[ShardCopy], batch: &Batch) -> Result<Led, Error> {
+async fn decide(copies: Copies<'_>, batch: &Batch) -> Result<Led, Error> {
     let mut failed: Vec<(usize, Error)> = Vec::new();
     let (live, others): (Vec<_>, Vec<_>) =
-        copies.iter().enumerate().partition(|(_, copy)| copy.is_live());
+        copies.all.iter().take(copies.full).enumerate().partition(|(_, copy)| copy.is_live());
     for (by, copy) in live.into_iter().chain(others) {
         let home = copy.home();
         if !batch.writes.iter().all(|write| has_uploads(write, &home)) {

@@ -157,6 +157,7 @@ async fn write_part(
     };
     let wanted =
         options.w.map_or(majority(copies.len()), |w| usize::try_from(w).unwrap_or(usize::MAX));
+    let copies = spread::Copies { all: copies, full: database.full(shard) };
     let mut results = spread::send(copies, batch, wanted, database.lacking()).await?;
     for (place, error) in refused {
         results.insert(place.min(results.len()), (Ok(Outcome::Failed(error)), false));

@@ -10,7 +10,7 @@ use settee_model::docid::DocId;
 use settee_model::docinfo::DocInfo;
 use settee_model::rev::Rev;
 
-use super::ask::{Answer, Ask, Family, Head, Leaves, Locals, Part, Span};
+use super::ask::{Answer, Ask, Family, Found, Head, Leaves, Locals, Part, Span};
 use super::checkpoint::Checkpoint;
 use crate::docs::IdRevs;
 use crate::shard::point::Point;
@@ -103,20 +103,24 @@ fn ends(info: &DocInfo) -> Vec<(Rev, bool)> {
     ends
 }
 
-fn docs(snapshot: &Snapshot, asked: &[(DocId, Rev)]) -> Result<Vec<Option<StoredDoc>>, Fault> {
+fn docs(snapshot: &Snapshot, asked: &[(DocId, Rev)]) -> Result<Vec<Found>, Fault> {
     let mut docs = Vec::with_capacity(asked.len().min(MOST));
     let mut bytes = 0;
     for (id, rev) in asked.iter().take(MOST) {
-        let doc = match doc(snapshot, id, rev) {
+        docs.push(match doc(snapshot, id, rev) {
             // Another copy may have it whole, and what comes after it is not to wait for that.
             Err(Fault::Engine(error @ EngineError::Corrupt { .. })) => {
                 tracing::error!(%id, %rev, %error, "cannot be read for another copy");
-                None
+                Found::Damaged
             }
-            other => other?,
-        };
-        bytes += doc.as_ref().map_or(0, |doc| doc.record.body.len() + 64 * doc.revs.ids.len());
-        docs.push(doc);
+            other => match other? {
+                Some(doc) => {
+                    bytes += doc.record.body.len() + 64 * doc.revs.ids.len();
+                    Found::Doc(Box::new(doc))
+                }
+                None => Found::Gone,
+            },
+        });
         if bytes >= MOST_BYTES {
             break;
         }

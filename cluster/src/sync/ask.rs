@@ -49,11 +49,20 @@ pub(crate) enum Answer {
     Head(Head),
     Leaves(Leaves),
     Purges(Vec<PurgeInfo>),
-    /// One for each of the first so many revisions that were asked for; `None` where the copy does
-    /// not have it any more. At least one.
-    Docs(Vec<Option<StoredDoc>>),
+    /// One for each of the first so many revisions that were asked for. At least one.
+    Docs(Vec<Found>),
     Digest(Vec<Part>),
     Locals(Locals),
+}
+
+/// What a copy has of a revision.
+#[derive(Clone, Debug)]
+pub(crate) enum Found {
+    Doc(Box<StoredDoc>),
+    /// It is not there any more: what came instead has a later sequence.
+    Gone,
+    /// It cannot be read there.
+    Damaged,
 }
 
 /// How far a copy is.
@@ -126,6 +135,8 @@ pub(crate) struct Source {
     /// The node that has it.
     pub(crate) node: NodeId,
     pub(crate) copy: ShardCopy,
+    /// Whether it has all that it should, and is not being filled itself.
+    pub(crate) full: bool,
     /// How long an answer may take.
     pub(crate) patience: Duration,
 }
@@ -143,7 +154,7 @@ pub(crate) struct Target {
     /// Purges that are remembered.
     pub(crate) purge_infos_limit: u32,
     /// Something of it could not be read or written.
-    pub(super) suspect: Arc<AtomicBool>,
+    suspect: Arc<AtomicBool>,
 }
 
 impl Target {
@@ -155,6 +166,11 @@ impl Target {
         purge_infos_limit: u32,
     ) -> Target {
         Target { node, copy, peers, revs_limit, purge_infos_limit, suspect: Arc::default() }
+    }
+
+    /// Whether a failure was the own copy's.
+    pub(super) fn is_suspect(&self) -> bool {
+        self.suspect.load(Ordering::Relaxed)
     }
 
     /// Remembers that a failure was the own copy's.
@@ -200,10 +216,7 @@ impl Source {
         ask!(self, Ask::Purges(since) => Purges)
     }
 
-    pub(crate) async fn docs(
-        &self,
-        asked: Vec<(DocId, Rev)>,
-    ) -> Result<Vec<Option<StoredDoc>>, Error> {
+    pub(crate) async fn docs(&self, asked: Vec<(DocId, Rev)>) -> Result<Vec<Found>, Error> {
         let most = asked.len();
         let docs = ask!(self, Ask::Docs(asked) => Docs)?;
         if docs.is_empty() || docs.len() > most {

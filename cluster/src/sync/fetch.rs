@@ -44,9 +44,9 @@ async fn bring(
     let mut upload = uploads.begin(options);
     let mut pieces = source.attachment(content);
     while let Some(piece) = source.in_time(async { pieces.next().await.transpose() }).await? {
-        upload.write(piece).await?;
+        target.note(upload.write(piece).await)?;
     }
-    let Uploaded { content: here, bytes } = upload.finish().await?.uploaded;
+    let Uploaded { content: here, bytes } = target.note(upload.finish().await)?.uploaded;
     if (here.md5, here.stored_length) != (content.md5, content.stored_length) {
         return Err(Error::AttachmentMismatch);
     }

@@ -5,13 +5,15 @@
 //! `ask` and `answer` are the questions to a copy and what a snapshot says to them; `checkpoint`,
 //! `narrow`, `plan` and `pace` decide without IO; `session` pulls from one copy, `fetch` brings
 //! documents with their attachments, `compare` finds by digests what sequences did not tell,
-//! `remake` replaces a damaged copy, and `scheduler` says when. See docs/sync.md.
+//! `remake` replaces a damaged copy, `job` does one of these and what follows from it, and `scheduler`
+//! says when. See docs/sync.md.
 
 pub(crate) mod answer;
 pub(crate) mod ask;
 mod checkpoint;
 mod compare;
 mod fetch;
+mod job;
 mod narrow;
 mod pace;
 mod plan;

@@ -13,7 +13,7 @@ use crate::steps::blocking;
 
 /// Others that must be readable: together with any majority that this copy belonged to they have a
 /// copy in common.
-fn needed(copies: usize) -> usize {
+pub(super) fn needed(copies: usize) -> usize {
     (copies + 1).saturating_sub(majority(copies)).max(1)
 }
 
@@ -48,10 +48,15 @@ fn all() -> settee_engine::shard::IdRange {
     (std::ops::Bound::Unbounded, std::ops::Bound::Unbounded)
 }
 
-/// Makes the copy anew, empty, if the others allow that; whether it did.
-pub(super) async fn remake(target: &Target, sources: &[Source]) -> Result<bool, Error> {
+/// Makes the copy anew, empty, if the others allow that; whether it did. Before that all are told that
+/// nobody shall read from it.
+pub(super) async fn remake<F: Future<Output = Result<(), Error>>>(
+    target: &Target,
+    sources: &[Source],
+    tell: impl FnOnce() -> F,
+) -> Result<bool, Error> {
     let mut readable = 0;
-    for source in sources {
+    for source in sources.iter().filter(|source| source.full) {
         readable += usize::from(source.head(target.node).await.is_ok());
     }
     let id = target.copy.id().clone();
@@ -60,6 +65,7 @@ pub(super) async fn remake(target: &Target, sources: &[Source]) -> Result<bool, 
         return Ok(false);
     }
     tracing::error!(shard = %id, "damaged; it is made anew from the other copies");
+    tell().await?;
     let engine = target.copy.engine().clone();
     blocking(move || {
         engine.drop_shard(&id)?;

@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -16,9 +17,8 @@ use tokio::task::{Id, JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 use super::ask::{Source, Target};
+use super::job::{Filled, do_job};
 use super::plan::{Job, Kind, Limits, Plan};
-use super::remake::{is_damaged, remake};
-use super::work::work;
 use crate::Error;
 use crate::raft::NodeId;
 
@@ -29,12 +29,20 @@ pub(crate) trait Places: Send + Sync + 'static {
 
     /// The copies of a shard that lies here and elsewhere.
     fn place(&self, shard: &ShardId) -> Option<Place>;
+
+    /// Agrees with the other nodes on whether the copy here is being filled.
+    fn set_filling(self: Arc<Self>, shard: ShardId, filling: bool) -> Setting;
 }
+
+/// On its way to being agreed on.
+pub(crate) type Setting = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
 
 /// The copies of a shard.
 pub(crate) struct Place {
     pub(crate) target: Target,
     pub(crate) sources: Vec<Source>,
+    /// The copy here lacks what the others had before it came.
+    pub(crate) filling: bool,
 }
 
 /// How long things wait.
@@ -88,6 +96,7 @@ struct Inner {
     /// The shard map may be another one than that which `known` was taken from.
     stale: AtomicBool,
     wake: Arc<Notify>,
+    filled: Arc<Filled>,
 }
 
 /// Why a job is wanted.
@@ -111,6 +120,7 @@ impl Scheduler {
             any: AtomicBool::new(false),
             stale: AtomicBool::new(false),
             wake: Arc::default(),
+            filled: Arc::default(),
         });
         let run = tokio::spawn(run(Arc::downgrade(&inner), inner.wake.clone()));
         Scheduler { inner, run }
@@ -279,8 +289,9 @@ impl Inner {
             let Some(job) = next else { return };
             match places.place(&job.shard) {
                 Some(place) => {
-                    let work = job.clone();
-                    let task = running.spawn(async move { do_job(&work, &place).await });
+                    let (work, filled, places) = (job.clone(), self.filled.clone(), places.clone());
+                    let task =
+                        running.spawn(async move { do_job(&work, &place, &places, &filled).await });
                     jobs.insert(task.id(), job);
                 }
                 None => self.plan.lock().keep(|other| *other != job),
@@ -302,29 +313,6 @@ impl Inner {
         };
         self.plan.lock().done(job, again.map(millis), self.now());
     }
-}
-
-async fn do_job(job: &Job, place: &Place) -> Result<(), Error> {
-    let target = &place.target;
-    let source = place.sources.iter().find(|source| source.node == job.source);
-    let Some(source) = source else { return Ok(()) };
-    // The peer that could not be told of purges must find them when it comes back.
-    if target.copy.resident(1).is_some_and(|snapshot| snapshot.purge_seq() > 0) {
-        target.keep_purges().await?;
-    }
-    let error = match work(job.kind, target, source).await {
-        Ok(_) => return Ok(()),
-        Err(error) => error,
-    };
-    // Only this copy is judged here; its source looks after itself.
-    let suspect = target.suspect.load(Ordering::Relaxed);
-    if !suspect || !is_damaged(target).await? || !remake(target, &place.sources).await? {
-        return Err(error);
-    }
-    for source in &place.sources {
-        work(Kind::Pull, target, source).await?;
-    }
-    Ok(())
 }
 
 async fn run(inner: Weak<Inner>, wake: Arc<Notify>) {

@@ -17,7 +17,7 @@ use settee_model::edit::EditError;
 use settee_model::rev::Rev;
 
 use super::answer::{self, head};
-use super::ask::{Head, Source, Target};
+use super::ask::{Found, Head, Source, Target};
 use super::checkpoint::{Checkpoint, heard_by_all};
 use super::fetch;
 use super::pace::Pace;
@@ -56,7 +56,7 @@ pub(crate) struct Report {
     pub(crate) looked_at: u64,
     /// Revisions and `_local/` documents that were written.
     pub(crate) written: u64,
-    /// Revisions that could not be read at the source.
+    /// Revisions that could not be read at the source, or not be written here.
     pub(crate) left_out: u64,
 }
 
@@ -191,20 +191,23 @@ impl<'a> Session<'a> {
                     self.write(std::mem::take(&mut writes)).await?;
                     brought = 0;
                 }
-                let Some(doc) = doc else {
-                    self.whole = false;
-                    continue;
+                let doc = match doc {
+                    Found::Doc(doc) => doc,
+                    Found::Gone => continue,
+                    Found::Damaged => {
+                        self.leave_out();
+                        continue;
+                    }
                 };
                 let id = doc.id.clone();
-                match fetch::edit(self.target, self.source, doc).await {
+                match fetch::edit(self.target, self.source, *doc).await {
                     Ok(edit) => {
                         brought += edit.carried();
                         writes.push(Write::Replicated(edit));
                     }
-                    Err(error) if is_damage(&error) => {
+                    Err(error) if is_damage(&error) && !self.target.is_suspect() => {
                         tracing::error!(%id, %error, "an attachment cannot be read elsewhere");
-                        self.report.left_out += 1;
-                        self.whole = false;
+                        self.leave_out();
                     }
                     Err(error) => return Err(error.into()),
                 }
@@ -219,6 +222,12 @@ impl<'a> Session<'a> {
             }
         }
         Ok(())
+    }
+
+    /// What cannot be had from the source is looked for again, there and elsewhere.
+    fn leave_out(&mut self) {
+        self.report.left_out += 1;
+        self.whole = false;
     }
 
     async fn write(&mut self, writes: Vec<Write>) -> Result<(), Stop> {
@@ -236,7 +245,7 @@ impl<'a> Session<'a> {
                 Outcome::Failed(EditError::Conflict) => return Err(Stop::Purged),
                 Outcome::Failed(error) => {
                     tracing::error!(%error, "another copy's revision is refused");
-                    self.whole = false;
+                    self.leave_out();
                 }
                 _ => {}
             }

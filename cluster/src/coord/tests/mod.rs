@@ -59,6 +59,15 @@ impl Nodes {
 
     /// The same where no more calls are under way at once.
     fn narrow(&self, at: usize, calls_max: usize) -> Database {
+        self.with(at, calls_max, &[])
+    }
+
+    /// The same while the copies of some nodes, by their ids, are being filled.
+    fn filling(&self, at: usize, filling: &[u64]) -> Database {
+        self.with(at, 1024, filling)
+    }
+
+    fn with(&self, at: usize, calls_max: usize, filling: &[u64]) -> Database {
         let mut own = settings("coordinator@host", 10 + at as u8, "mellon");
         own.calls_max = calls_max;
         own.timing.call = CALL;
@@ -70,7 +79,9 @@ impl Nodes {
             ShardCopy::Remote(RemoteCopy::new(peer, number as u64 + 1, shard()))
         };
         let copies = self.all.iter().enumerate().map(copy).collect();
-        let meta = DbMeta::new(DbName::trusted("db"), 1, false, vec![vec![1, 2, 3]]);
+        let mut meta = DbMeta::new(DbName::trusted("db"), 1, false, vec![vec![1, 2, 3]]);
+        let range = meta.shards[0].range.clone();
+        filling.iter().for_each(|node| meta.set_filling(&range, *node, true));
         Database::new(Arc::new(meta), vec![copies], at as u64 + 1)
     }
 

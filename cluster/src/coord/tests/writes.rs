@@ -5,6 +5,7 @@ use std::time::Instant;
 use settee_engine::shard::{Batch, PurgeRequest, Write};
 use settee_model::rev::{RevId, RevPath};
 
+use super::super::docs;
 use super::*;
 use crate::docs::IdRevs;
 use crate::tests::{edit, removal};
@@ -294,4 +295,32 @@ async fn what_needs_no_decision_goes_to_all_copies_at_once() {
     for at in 1..3 {
         nodes.comes(at, "doc", &replicated).await;
     }
+}
+
+#[tokio::test]
+async fn copies_that_are_being_filled_take_writes_and_tell_nothing() {
+    let nodes = Nodes::three().await;
+    let old = RevPath::single("1-aa".parse().unwrap());
+    let old = Write::Replicated(DocEdit { revs: old, ..edit("old", "{}", None) });
+    nodes.copy(0).write(Batch::of(vec![old])).await.unwrap();
+    for at in 0..3 {
+        let database = nodes.filling(at, &[2, 3]);
+        let opened = docs::open(&database, &id("old"), OpenOptions::default()).await.unwrap();
+        assert_eq!(opened.doc.rev().unwrap().to_string(), "1-aa", "asked at {at}");
+        let again = put(&database, edit("old", "{\"n\":1}", None), 2).await;
+        assert_eq!(again, Err(Error::Conflict), "asked at {at}");
+        // What is written is where it should be, as ever.
+        let name = format!("new{at}");
+        let (rev, accepted) = put(&database, edit(&name, "{}", None), 3).await.unwrap();
+        assert!(!accepted);
+        for copy in 0..3 {
+            nodes.has(copy, &name, &rev).await;
+        }
+    }
+    // With none but them, nothing is said that may be wrong.
+    nodes.all[0].local().remove().await.unwrap();
+    let database = nodes.filling(1, &[2, 3]);
+    let opened = docs::open(&database, &id("old"), OpenOptions::default()).await;
+    assert!(!matches!(opened, Ok(_) | Err(Error::NotFound { .. })), "{opened:?}");
+    assert!(put(&database, edit("old", "{}", None), 2).await.is_err());
 }

@@ -1,14 +1,13 @@
 //! What copies ask each other to become equal. What differs is found elsewhere (see `sync::compare`).
 
 use settee_engine::shard::{LocalDoc, PurgeInfo, PurgeRequest};
-use settee_model::doc::StoredDoc;
 use settee_model::docid::DocId;
 use settee_model::rev::Rev;
 
 use super as wire;
 use crate::Error;
 use crate::shard::point::Point;
-use crate::sync::ask::{Answer, Ask, Family, Head, Leaves, Locals, Part, Span};
+use crate::sync::ask::{Answer, Ask, Family, Found, Head, Leaves, Locals, Part, Span};
 
 impl wire::SyncAsk {
     pub(crate) fn new(shard: String, ask: &Ask) -> wire::SyncAsk {
@@ -99,12 +98,7 @@ impl From<&Answer> for wire::SyncAnswer {
                 more: *more,
             }),
             Answer::Purges(purges) => Kind::Purges(wire::PurgeInfos { purges: wire::each(purges) }),
-            Answer::Docs(docs) => {
-                let doc = |doc: &Option<StoredDoc>| wire::MaybeDoc {
-                    doc: doc.as_ref().map(wire::Doc::from),
-                };
-                Kind::Docs(wire::MaybeDocs { docs: docs.iter().map(doc).collect() })
-            }
+            Answer::Docs(docs) => Kind::Docs(wire::MaybeDocs { docs: wire::each(docs) }),
             Answer::Digest(parts) => Kind::Parts(wire::Parts { parts: wire::each(parts) }),
             Answer::Locals(Locals { docs, more }) => {
                 Kind::Locals(wire::LocalDocs { docs: wire::each(docs), more: *more })
@@ -128,14 +122,33 @@ impl TryFrom<wire::SyncAnswer> for Answer {
                 Answer::Leaves(Leaves { docs: wire::each(docs), through, more })
             }
             Kind::Purges(wire::PurgeInfos { purges }) => Answer::Purges(wire::all(purges)?),
-            Kind::Docs(wire::MaybeDocs { docs }) => {
-                let doc = |doc: wire::MaybeDoc| doc.doc.map(StoredDoc::try_from).transpose();
-                Answer::Docs(docs.into_iter().map(doc).collect::<Result<_, _>>()?)
-            }
+            Kind::Docs(wire::MaybeDocs { docs }) => Answer::Docs(wire::all(docs)?),
             Kind::Parts(wire::Parts { parts }) => Answer::Digest(wire::all(parts)?),
             Kind::Locals(wire::LocalDocs { docs, more }) => {
                 Answer::Locals(Locals { docs: wire::each(docs), more })
             }
+        })
+    }
+}
+
+impl From<&Found> for wire::MaybeDoc {
+    fn from(found: &Found) -> wire::MaybeDoc {
+        let doc = match found {
+            Found::Doc(doc) => Some(wire::Doc::from(&**doc)),
+            Found::Gone | Found::Damaged => None,
+        };
+        wire::MaybeDoc { doc, damaged: matches!(found, Found::Damaged) }
+    }
+}
+
+impl TryFrom<wire::MaybeDoc> for Found {
+    type Error = Error;
+
+    fn try_from(found: wire::MaybeDoc) -> Result<Found, Error> {
+        Ok(match found {
+            wire::MaybeDoc { doc: Some(doc), .. } => Found::Doc(Box::new(doc.try_into()?)),
+            wire::MaybeDoc { damaged: true, .. } => Found::Damaged,
+            wire::MaybeDoc { .. } => Found::Gone,
         })
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use parking_lot::Mutex;
 
-use crate::sync::scheduler::{Place, Places, Scheduler, Timing};
+use crate::sync::scheduler::{Place, Places, Scheduler, Setting, Timing};
 
 /// One of two nodes, as its scheduler sees the cluster.
 struct Map {
@@ -15,6 +15,8 @@ struct Map {
     /// Whether the other node can be reached.
     up: Mutex<bool>,
     asked: Mutex<HashSet<ShardId>>,
+    /// What was agreed on whether the copy is being filled.
+    filling: Mutex<Vec<bool>>,
 }
 
 impl Places for Map {
@@ -32,7 +34,15 @@ impl Places for Map {
             source.copy =
                 ShardCopy::Local(LocalCopy::new(crate::Host::new(engine), nowhere, PATIENCE));
         }
-        self.shared.lock().then(|| Place { target: self.target.clone(), sources: vec![source] })
+        let filling = self.filling.lock().last() == Some(&true);
+        let target = self.target.clone();
+        self.shared.lock().then(|| Place { target, sources: vec![source], filling })
+    }
+
+    fn set_filling(self: Arc<Self>, shard: ShardId, filling: bool) -> Setting {
+        assert_eq!(shard, shard_id());
+        self.filling.lock().push(filling);
+        Box::pin(async { Ok(()) })
     }
 }
 
@@ -43,6 +53,7 @@ fn map(target: &Node, source: &Node) -> Arc<Map> {
         shared: Mutex::new(true),
         up: Mutex::new(true),
         asked: Mutex::default(),
+        filling: Mutex::default(),
     })
 }
 
@@ -170,6 +181,32 @@ async fn a_damaged_copy_is_made_anew_from_the_other_one() {
     }
     assert!(become_equal(&nodes[0], &nodes[1], LONG).await);
     assert_equal(&nodes).await;
+    scheduler.stop();
+    // All were told before it was empty, and when it was filled again.
+    assert_eq!(*map.filling.lock(), [true, false]);
+}
+
+#[tokio::test]
+async fn a_copy_that_is_filled_answers_readers_when_it_has_all() {
+    let nodes = nodes(2);
+    let [one, two] = &nodes[..] else { panic!() };
+    one.put("a", "{}");
+    let map = map(two, one);
+    map.filling.lock().push(true);
+    let full = || *map.filling.lock() == [true, false];
+    *map.up.lock() = false;
+    let scheduler = start(&map);
+    scheduler.map_changed();
+    tokio::time::sleep(SHORT).await;
+    assert!(!full(), "nothing was pulled");
+    *map.up.lock() = true;
+    scheduler.peer_up(one.id);
+    assert!(become_equal(one, two, LONG).await);
+    let deadline = tokio::time::Instant::now() + LONG;
+    while !full() {
+        assert!(tokio::time::Instant::now() < deadline);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 #[tokio::test]

@@ -98,7 +98,8 @@ impl Node {
     }
 
     pub(super) fn source(&self) -> Source {
-        Source { node: self.id, copy: ShardCopy::Local(self.copy()), patience: PATIENCE }
+        let copy = ShardCopy::Local(self.copy());
+        Source { node: self.id, copy, full: true, patience: PATIENCE }
     }
 
     /// Loses what was not synced, and comes back.
