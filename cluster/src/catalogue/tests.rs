@@ -13,6 +13,7 @@ use super::meta::{DbMeta, created_of, database_key, database_of};
 use super::placement::{Candidate, place, widen};
 use super::plan::{Plan, strays};
 use crate::Error;
+use crate::raft::NodeId;
 
 fn meta(name: &str, created: u64) -> DbMeta {
     DbMeta::new(DbName::trusted(name), created, false, vec![vec![1, 2], vec![2, 1]])
@@ -22,7 +23,9 @@ fn meta(name: &str, created: u64) -> DbMeta {
 fn new_copies_are_filled_first() {
     let mut meta = meta("a", 1);
     assert!(meta.widen(3, &nodes(&["", "", ""], &[])));
-    let filling = |meta: &DbMeta| meta.shards.iter().map(|place| place.filling.clone()).collect();
+    let filling = |meta: &DbMeta| -> Vec<Vec<NodeId>> {
+        meta.shards.iter().map(|place| place.filling.clone()).collect()
+    };
     assert_eq!(filling(&meta), [vec![3], vec![3]]);
     let range = meta.shards[0].range.clone();
     meta.set_filling(&range, 3, false);

@@ -19,7 +19,7 @@ use web::uri::{Authority, Scheme};
 
 use super::gather::Gather;
 use super::net::Connection;
-use super::peer::{CONNECTION_WINDOW, STREAM_WINDOW};
+use super::peer::{STREAM_WINDOW, connection_window};
 
 /// Calls that were given up and may still be answered.
 const RESET: usize = 4096;
@@ -32,13 +32,17 @@ pub(crate) struct Channel {
 }
 
 impl Channel {
-    /// Begins to speak on a connection to `host:port`.
-    pub(crate) async fn open(connection: Connection, address: &str) -> Result<Channel, StdError> {
+    /// Begins to speak on a connection to `host:port`, with so many streams at once.
+    pub(crate) async fn open(
+        connection: Connection,
+        address: &str,
+        streams: usize,
+    ) -> Result<Channel, StdError> {
         let peer = Authority::try_from(address)?;
         let handshake = Builder::new()
             .enable_push(false)
             .initial_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
+            .initial_connection_window_size(connection_window(streams))
             // Answers that come after their call was given up are nobody's fault.
             .max_concurrent_reset_streams(RESET)
             .max_local_error_reset_streams(None)

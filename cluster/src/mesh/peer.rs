@@ -30,9 +30,18 @@ use crate::flight::Flights;
 use crate::raft::NodeId;
 use crate::views::Hash;
 
-/// Bytes that may be under way unread: of one stream, and of all.
-pub(crate) const STREAM_WINDOW: u32 = 1 << 20;
-pub(crate) const CONNECTION_WINDOW: u32 = 16 << 20;
+/// Bytes of one stream that may be under way unread.
+pub(crate) const STREAM_WINDOW: u32 = 256 << 10;
+/// Bytes beside those of streams.
+const CALLS_WINDOW: u32 = 16 << 20;
+
+/// Bytes of so many streams and of calls that may be under way unread: though nobody takes anything of
+/// all these streams, pings find room.
+pub(crate) fn connection_window(streams: usize) -> u32 {
+    const MOST: u32 = (1 << 31) - 1;
+    let streams = u32::try_from(streams).unwrap_or(u32::MAX);
+    streams.saturating_mul(STREAM_WINDOW).saturating_add(CALLS_WINDOW).min(MOST)
+}
 /// How much longer than the caller the other node goes on, so that it is the caller's own clock that
 /// ends a call.
 const GRACE: Duration = Duration::from_millis(500);
@@ -454,7 +463,7 @@ impl Inner {
         if let Some(files) = &self.settings.tls {
             connection = files.connect(&self.address, connection).await?;
         }
-        let channel = Channel::open(connection, &self.address).await;
+        let channel = Channel::open(connection, &self.address, self.settings.calls_max).await;
         let channel = channel.map_err(|why| unreachable(&why))?;
         let welcomed = greet::introduce(channel.clone(), &self.settings, &self.address).await?;
         match self.member {

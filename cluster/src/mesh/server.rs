@@ -16,7 +16,7 @@ use tonic::{Request, Response, Status};
 use super::gather::Gather;
 use super::greet::{Gate, Greeter, MESSAGE_MAX};
 use super::net::Incoming;
-use super::peer::{CONNECTION_WINDOW, STREAM_WINDOW};
+use super::peer::{STREAM_WINDOW, connection_window};
 use super::raft::{RaftPort, RaftService};
 use super::sessions::Sessions;
 use super::settings::MeshSettings;
@@ -140,7 +140,7 @@ async fn router(
     Ok(transport(settings)
         .await?
         .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
+        .initial_connection_window_size(connection_window(settings.calls_max))
         .max_concurrent_streams(STREAMS)
         // Peers may give up many calls at once, as when this node pauses. (Strangers reach this, too; a
         // stream that is given up before it is looked at costs little.)

@@ -59,7 +59,7 @@ async fn a_node_does_not_call_itself() {
 
 async fn channel(far: &Far) -> Channel {
     let stream = TcpStream::connect(far.address).await.unwrap();
-    Channel::open(Connection::new(stream), &far.address.to_string()).await.unwrap()
+    Channel::open(Connection::new(stream), &far.address.to_string(), 1).await.unwrap()
 }
 
 #[tokio::test]
