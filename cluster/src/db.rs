@@ -12,6 +12,8 @@ use settee_model::docid::{DbName, DocId};
 use settee_query::js::{self, Design};
 use settee_query::mango::{Catalog, Find};
 
+use tokio::time::sleep;
+
 use crate::attachment::{AttStream, Uploads};
 use crate::changes::{Changes, ChangesQuery};
 use crate::coord;
@@ -30,6 +32,9 @@ use crate::rows::{AllDocsQuery, DocRow, Rows};
 use crate::steps::uninterrupted;
 use crate::views::{ViewQuery, ViewRows};
 use crate::{DbMeta, DesignDoc, Error, ShardPlace};
+
+/// Rests before edits that nobody waits for are tried again, in milliseconds: too much was being written.
+const LATER: [u64; 4] = [100, 300, 1000, 3000];
 
 /// A database that was there when it was opened. Cheap to clone. Every call may answer
 /// [`Error::DatabaseMissing`] once the database is deleted; one that is created anew under the
@@ -169,7 +174,16 @@ impl Db {
         let permit = background.try_acquire_many_owned(permits).map_err(|_| Error::Overloaded)?;
         let db = self.clone();
         tokio::spawn(async move {
-            if let Err(error) = db.update(edits, mode, options).await {
+            let mut rests = LATER.into_iter();
+            let done = loop {
+                match (db.update(edits.clone(), mode, options).await, rests.next()) {
+                    (Err(Error::Overloaded), Some(rest)) => {
+                        sleep(Duration::from_millis(rest)).await
+                    }
+                    (done, _) => break done,
+                }
+            };
+            if let Err(error) = done {
                 let database = &db.name;
                 tracing::warn!(%database, %error, "edits that nobody waited for were not written");
             }

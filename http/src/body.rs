@@ -9,6 +9,7 @@ use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use tokio::task::spawn_blocking;
 
 use crate::error::Error;
 use crate::headers;
@@ -16,6 +17,8 @@ use crate::headers;
 /// Bytes that buy a second more: who sends fewer is given up when the patience with it is used up,
 /// however short each pause is. A slow mobile network carries ten times as many.
 const PACE: u64 = 128;
+/// Packed bodies up to this size are unpacked on the spot, in bytes; a packed byte gives a thousand at most.
+const AT_ONCE: usize = 4 << 10;
 /// How long the rest of a body may take that nobody wants.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -159,7 +162,12 @@ impl RequestBody {
         let body = self.bytes().await?;
         match &self.gzip {
             Ok(false) => Ok(body),
-            Ok(true) => gunzip(body, self.limit),
+            Ok(true) if body.len() <= AT_ONCE => gunzip(body, self.limit),
+            Ok(true) => {
+                let limit = self.limit;
+                let unpacked = spawn_blocking(move || gunzip(body, limit)).await;
+                unpacked.unwrap_or(Err(Error::Disconnected))
+            }
             Err(other) => {
                 let reason = format!("{other} is not a supported content encoding.");
                 Err(Error::BadContentType(reason.into()))

@@ -99,13 +99,6 @@ struct Inner {
     filled: Arc<Filled>,
 }
 
-/// Why a job is wanted.
-#[derive(Clone, Copy)]
-enum Reason {
-    Heard,
-    Rejoined,
-}
-
 impl Scheduler {
     /// Begins to look after the copies, until it is dropped or those who know them are.
     pub(crate) fn start(places: Weak<dyn Places>, timing: Timing) -> Scheduler {
@@ -142,13 +135,20 @@ impl Scheduler {
         if !self.inner.shares_with(node) {
             self.inner.early.lock().insert(node);
         }
-        self.inner.want_where(|_, source| source == node, Reason::Rejoined);
+        self.inner.rejoined(node);
     }
 
     /// This node's copy of a shard lacks something, or may be damaged. It is looked at a moment
     /// later, for where one write was missed others are.
     pub(crate) fn behind(&self, shard: &ShardId) {
-        self.inner.want_where(|other, _| other == shard, Reason::Heard);
+        let inner = &self.inner;
+        let places = inner.places.upgrade().filter(|_| inner.any.load(Ordering::Relaxed));
+        let Some(places) = places else { return };
+        let due = inner.now() + HEARD;
+        for source in places.place(shard).into_iter().flat_map(|place| place.sources) {
+            inner.want(shard.clone(), source.node, Kind::Pull, due);
+        }
+        inner.wake.notify_one();
     }
 
     /// Stops; work under way ends in the middle, which is as good as its end.
@@ -201,16 +201,15 @@ impl Inner {
         self.known.lock().iter().any(|(_, source)| *source == node)
     }
 
-    fn want_where(&self, fits: impl Fn(&ShardId, NodeId) -> bool, reason: Reason) {
+    /// All that is shared with a peer is looked at, and compared later.
+    fn rejoined(&self, node: NodeId) {
         let now = self.now();
-        let pairs: Vec<_> = self.known.lock().iter().cloned().collect();
-        for (shard, source) in pairs.into_iter().filter(|(shard, source)| fits(shard, *source)) {
-            let due = if matches!(reason, Reason::Heard) { now + HEARD } else { now };
-            self.want(shard.clone(), source, Kind::Pull, due);
-            if matches!(reason, Reason::Rejoined) {
-                let due = now + millis(self.timing.compare_after);
-                self.want(shard, source, Kind::Compare, due);
-            }
+        let known = self.known.lock();
+        let shards: Vec<_> = known.iter().filter(|(_, source)| *source == node).cloned().collect();
+        drop(known);
+        for (shard, source) in shards {
+            self.want(shard.clone(), source, Kind::Pull, now);
+            self.want(shard, source, Kind::Compare, now + millis(self.timing.compare_after));
         }
         self.wake.notify_one();
     }

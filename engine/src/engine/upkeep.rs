@@ -3,6 +3,7 @@
 //! choice is a plain comparison with the options. How it is done is the business of shards, indexes and
 //! `registry`.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
@@ -34,7 +35,8 @@ pub(super) fn spawn(
         let env = env.clone();
         threads.push(start("settee-writer", move || {
             while let Some(shard) = env.ready.pop() {
-                shard.write_waiting();
+                // What a writer left half done nobody goes on with: the shard takes no more writes.
+                go_on("a writer", || shard.write_waiting());
             }
         })?);
     }
@@ -42,7 +44,7 @@ pub(super) fn spawn(
         let env = env.clone();
         threads.push(start("settee-compactor", move || {
             while let Some(job) = env.compactions.pop() {
-                job.run();
+                go_on("a compaction", || job.run());
             }
         })?);
     }
@@ -51,7 +53,7 @@ pub(super) fn spawn(
         threads.push(start("settee-upkeep", move || {
             let mut pause = ROUND;
             while !env.closed.load(Ordering::Acquire) {
-                if look_after(&env, &registry) {
+                if go_on("upkeep", || look_after(&env, &registry)).unwrap_or(false) {
                     pause = ROUND;
                     env.alarm.sleep(ROUND);
                 } else {
@@ -68,6 +70,16 @@ pub(super) fn spawn(
 fn start(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Error> {
     let thread = thread::Builder::new().name(name.into()).spawn(run);
     thread.map_err(|error| Error::io("start a thread", name, error))
+}
+
+/// Does a piece of a thread's work. A mistake in it shall not end the thread, for the others that it
+/// serves are not to blame.
+fn go_on<R>(what: &str, work: impl FnOnce() -> R) -> Option<R> {
+    let done = catch_unwind(AssertUnwindSafe(work)).ok();
+    if done.is_none() {
+        tracing::error!("{what} failed by a mistake in the program; what it was at stays undone");
+    }
+    done
 }
 
 /// Sleeps so long, whoever rings, unless the engine is closed.
@@ -164,4 +176,15 @@ fn save(registry: &Registry, id: &ShardId) {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistake_does_not_end_a_thread() {
+        assert_eq!(go_on("work", || 1), Some(1));
+        assert_eq!(go_on("work", || -> u8 { panic!("a mistake") }), None);
+    }
 }

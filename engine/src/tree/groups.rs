@@ -137,8 +137,8 @@ fn first_of(range: &Range<usize>, holds: impl Fn(usize) -> bool) -> usize {
     low
 }
 
-/// The lowest key above all that begin with `prefix`, if there is one.
-fn above(prefix: &[u8]) -> Option<Bytes> {
+/// The lowest key above all that begin with `prefix`; none if there are only bytes of 255 in it.
+pub fn above(prefix: &[u8]) -> Option<Bytes> {
     let last = prefix.iter().rposition(|byte| *byte < u8::MAX)?;
     let mut key = prefix.get(..=last)?.to_vec();
     *key.last_mut()? += 1;

@@ -28,7 +28,7 @@ pub use builder::Builder;
 pub use checkpoint::Checkpoint;
 pub use cursor::{Cursor, Direction, Entry};
 pub use diff::{Change, Diff};
-pub use groups::{Group, Groups, Prefix};
+pub use groups::{Group, Groups, Prefix, above};
 pub use node::Sizes;
 pub use reducer::{Entries, NoReduction, Reducer};
 pub use root::Root;

@@ -1,6 +1,8 @@
 //! `_all_docs`, `_design_docs`, `_local_docs`, their `queries`, and those of one partition. Parses no
 //! parameter (`listing` does) and opens no document: rows bring theirs along.
 
+use std::ops::Range;
+
 use http::StatusCode;
 use serde_json::Value;
 use settee_cluster::Db;
@@ -139,7 +141,8 @@ pub fn query(
         Some(keys) => {
             let keys: Vec<Key> = keys.into_iter().map(key).collect();
             if of == Namespace::All && db.meta().partitioned {
-                keys.iter().try_for_each(check_key)?;
+                let shown = shown(keys.len(), listing.skip, listing.limit, listing.descending);
+                keys.get(shown).into_iter().flatten().try_for_each(check_key)?;
             }
             Select::Keys(keys)
         }
@@ -164,6 +167,14 @@ pub fn query(
         conflicts: listing.conflicts,
         update_seq: listing.update_seq,
     })
+}
+
+/// Which of so many keys have a row in the answer; the others are not looked at.
+fn shown(keys: usize, skip: u64, limit: Option<u64>, descending: bool) -> Range<usize> {
+    let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    let end = count(skip).saturating_add(limit.map_or(usize::MAX, count)).min(keys);
+    let start = count(skip).min(end);
+    if descending { keys - end..keys - start } else { start..end }
 }
 
 /// A document that is asked for must be in a partition; names that no document has are in none.

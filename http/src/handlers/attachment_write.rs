@@ -57,8 +57,9 @@ pub async fn put(ctx: &mut Ctx, db: Db, id: DocId, name: String) -> Result<Reply
 /// `DELETE /{db}/{docid}/{attname}`
 pub async fn delete(ctx: &mut Ctx, db: Db, id: DocId, name: String) -> Result<Reply, Error> {
     check_attachment_name(&name)?;
+    let rev = named_rev(ctx)?;
     edit::check_place(&db, &id)?;
-    let Some(rev) = named_rev(ctx)? else {
+    let Some(rev) = rev else {
         let opened = db.open_doc(&id, OpenOptions::default()).await?;
         find(opened.doc.record.atts, &name)?;
         return Err(Error::Conflict);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::row::{Order, ViewRow, put_partition};
 use bytes::Bytes;
 use settee_engine::index::{first_row_key, last_row_key};
-use settee_engine::tree::{Direction, KeyRange};
+use settee_engine::tree::{self, Direction, KeyRange};
 
 /// Above the first byte of every id.
 const ABOVE_IDS: u8 = 255;
@@ -226,12 +226,6 @@ fn end_of_place(place: &[u8]) -> Bytes {
 
 /// Above everything that begins with these bytes.
 fn above(start: &[u8]) -> Bound<Bytes> {
-    let Some(last) = start.iter().rposition(|byte| *byte < u8::MAX) else {
-        return Bound::Excluded(Bytes::from(vec![u8::MAX; start.len() + 1]));
-    };
-    let mut next = start.get(..=last).unwrap_or_default().to_vec();
-    if let Some(byte) = next.last_mut() {
-        *byte += 1;
-    }
-    Bound::Included(next.into())
+    let all = || Bound::Excluded(Bytes::from(vec![u8::MAX; start.len() + 1]));
+    tree::above(start).map_or_else(all, Bound::Included)
 }

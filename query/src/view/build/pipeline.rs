@@ -4,6 +4,7 @@
 //! how far (see `build`).
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -127,8 +128,12 @@ fn map(
         let count = changes.as_ref().map_or(0, |changes| changes.len() as u64);
         let last = changes.as_ref().ok().and_then(|changes| changes.last()).map_or(0, |c| c.seq);
         let rows = changes.map_err(BuildError::from);
-        let rows = rows
-            .and_then(|changes| rows_of(stretch.snapshot, &stretch.program, &mut runner, &changes));
+        let work = |changes: Vec<_>| {
+            let mapped = || rows_of(stretch.snapshot, &stretch.program, &mut runner, &changes);
+            // A thread that ended here would be waited for by all others.
+            catch_unwind(AssertUnwindSafe(mapped)).unwrap_or(Err(BuildError::Stopped))
+        };
+        let rows = rows.and_then(work);
         let go_on = build.pace.go_on();
         let rows = if go_on { rows } else { Err(BuildError::Stopped) };
         if mapped.send(Done { number, changes: count, last, rows }).is_err() {
